@@ -1,0 +1,55 @@
+// The folder is the dependency rule (docs/design.md, "The house").
+const code = { pathNot: '\\.test\\.ts$' }
+const only = (name, from, allowed, comment) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: from, ...code },
+  to: { path: '^(src|tools|test)/', pathNot: allowed },
+})
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'domain-is-pure',
+      comment: 'The format and the decisions: no Nest, no I/O, no clock. Hashing and curves are the only outside code.',
+      severity: 'error',
+      from: { path: '^src/domain', ...code },
+      to: { pathNot: '^src/domain|^#sha256$|node_modules/@noble/|^(node:)?crypto$' },
+    },
+    only('format-stands-alone', '^src/domain/ledger', '^src/domain/ledger', 'All an auditor has to trust.'),
+    only('store-knows-the-format', '^src/event-store', '^src/(event-store|domain)'),
+    only('ledger-process', '^src/ledger', '^src/(ledger|domain|event-store|storage)'),
+    only('session', '^src/session', '^src/(session|domain|storage)'),
+    only('oidc', '^src/oidc', '^src/(oidc|domain|ledger|event-store|storage)'),
+    only('aws', '^src/aws', '^src/(aws|domain)'),
+    only('commands', '^src/commands', '^src/(commands|domain|event-store|ledger|oidc|aws|session|config)'),
+    only('projections', '^src/projections', '^src/(projections|domain|event-store|storage)'),
+    {
+      name: 'nobody-imports-http',
+      severity: 'error',
+      from: { path: '^src', pathNot: '^src/(http/|app\\.module|main\\.ts)|\\.test\\.ts$' },
+      to: { path: '^src/http' },
+    },
+    {
+      name: 'the-verifier-trusts-only-the-format',
+      comment: 'verify-ledger/core may import nothing of the server.',
+      severity: 'error',
+      from: { path: '^tools/verify-ledger/(checks|meaning)', ...code },
+      to: { path: '^src/(?!domain/ledger)' },
+    },
+    {
+      name: 'production-code-does-not-know-tests',
+      severity: 'error',
+      from: { path: '^(src|tools)', ...code },
+      to: { path: '^test/' },
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^dist' },
+  },
+}
