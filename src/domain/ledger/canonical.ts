@@ -1,0 +1,63 @@
+// RFC 8785, the JSON Canonicalization Scheme: the one byte string of a JSON value.
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json }
+
+/** The canonical text of `value`. Throws TypeError for what has none: a lone surrogate, NaN, an infinity, undefined. */
+export function canonicalize(value: Json): string {
+  if (typeof value === 'string') return quote(value)
+  if (typeof value === 'number') {
+    // RFC 8785 section 3.2.2.3 takes ECMAScript's own number-to-string, -0 as 0.
+    if (!Number.isFinite(value)) throw new TypeError(`${value} is no JSON number`)
+    return String(value)
+  }
+  if (value === null || typeof value === 'boolean') return String(value)
+  if (isList(value)) return `[${value.map(canonicalize).join(',')}]`
+  if (typeof value !== 'object') throw new TypeError(`${typeof value} is no JSON value`)
+
+  let members = ''
+  for (const key of sortedKeys(value)) {
+    members += `${members === '' ? '' : ','}${quote(key)}:${canonicalize(value[key] as Json)}`
+  }
+  return `{${members}}`
+}
+
+/** Whether `text`, which parses to `value`, is the canonical text of it. */
+export function isCanonical(text: string, value: Json): boolean {
+  // JSON.stringify prints strings and numbers as RFC 8785 does and keeps the members' order, so it settles nearly
+  // every entry at native speed. What it cannot say: whether the order is right, and whether a \ud escape is a lone
+  // surrogate, which it prints and RFC 8785 refuses.
+  if (!text.includes('\\ud') && JSON.stringify(value) === text && membersAreSorted(value)) return true
+  try {
+    return canonicalize(value) === text
+  } catch (error) {
+    if (error instanceof TypeError) return false
+    throw error
+  }
+}
+
+function quote(text: string): string {
+  if (!text.isWellFormed()) throw new TypeError('the string has a lone surrogate')
+  return JSON.stringify(text)
+}
+
+/** By UTF-16 code units, RFC 8785 section 3.2.3: what Array.prototype.sort does by itself. */
+function sortedKeys(value: object): string[] {
+  return Object.keys(value).sort()
+}
+
+function membersAreSorted(value: Json): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (isList(value)) return value.every(membersAreSorted)
+  let last: string | undefined
+  for (const key in value) {
+    if (last !== undefined && key <= last) return false
+    last = key
+    const member = value[key]
+    if (typeof member === 'object' && !membersAreSorted(member)) return false
+  }
+  return true
+}
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value)
+}

@@ -1,0 +1,109 @@
+// What can happen, as the ledger records it. No secret and no bearer is part of any event.
+// docs/ledger-format.md, "The events".
+
+import type { Json } from './canonical.js'
+
+export type MintKind = 'oidc_jwt' | 'aws_creds'
+
+/** What a JWT was signed for: to be handed to the caller, or to be exchanged at STS by the broker itself. */
+export type JwtPurpose = 'oidc_jwt' | 'sts'
+
+export type RefusalReason =
+  | 'role-not-allowed'
+  | 'role-missing'
+  | 'audience-not-allowed'
+  | 'ttl-out-of-bounds'
+  | 'duration-out-of-bounds'
+
+export type CredsFailureCode =
+  | 'access-denied'
+  | 'invalid-identity-token'
+  | 'key-retrieval-failed'
+  | 'expired-token'
+  | 'idp-rejected-claim'
+  | 'idp-communication-error'
+  | 'packed-policy-too-large'
+  | 'malformed-policy'
+  | 'region-disabled'
+  | 'throttled'
+  | 'validation-error'
+  | 'timeout'
+  | 'unreachable'
+  | 'empty-response'
+  | 'credentials-unusable'
+  | 'unexpected'
+
+/** The public half of an ES256 key, RFC 7517. */
+export interface PublicJwk {
+  kty: 'EC'
+  crv: 'P-256'
+  x: string
+  y: string
+  kid: string
+  alg: 'ES256'
+  use: 'sig'
+}
+
+/** Times in data are unix seconds (iat, exp) or RFC 3339 UTC (the rest); durations are seconds. */
+export interface EventData {
+  LedgerOpened: { origin: string; vkey: string; software: string }
+  BrokerStarted: { node: string; version: string; configSha256: string }
+  SigningKeyPublished: { kid: string; alg: 'ES256'; jwk: PublicJwk }
+  SigningKeyActivated: { kid: string; alg: 'ES256' }
+  SigningKeyRetired: { kid: string; alg: 'ES256' }
+  SigningKeyRevoked: { kid: string; alg: 'ES256'; reason: string }
+  SessionValidated: { mintId: string; wallet: string; tokenSha256: string; backend: string; agent?: string }
+  MintRefused: {
+    mintId: string
+    wallet: string
+    tokenSha256: string
+    kind: MintKind
+    reason: RefusalReason
+    detail?: string
+  }
+  JwtIssued: {
+    mintId: string
+    wallet: string
+    kid: string
+    purpose: JwtPurpose
+    sub: string
+    aud: string
+    iat: number
+    exp: number
+    signingInputSha256: string
+    roleArn?: string
+  }
+  /** Only in assume-role mode, where no JWT announces what STS will be asked for. */
+  CredsRequested: {
+    mintId: string
+    wallet: string
+    roleArn: string
+    roleSessionName: string
+    durationSeconds: number
+  }
+  CredsMinted: {
+    mintId: string
+    wallet: string
+    roleArn: string
+    roleSessionName: string
+    accessKeyId: string
+    assumedRoleArn: string
+    expiresAt: string
+    durationSeconds: number
+  }
+  CredsMintFailed: { mintId: string; wallet: string; roleArn: string; code: CredsFailureCode; detail: string }
+  RefusalsCounted: { since: string; until: string; counts: Record<string, number> }
+}
+
+export type EventType = keyof EventData
+
+/** One thing that happened, before it has a place in the ledger. */
+export type LedgerEvent = { [T in EventType]: { type: T; data: EventData[T] } }[EventType]
+
+export type EventOf<T extends EventType> = Extract<LedgerEvent, { type: T }>
+
+/** An event as data that may come from anyone: the shape is what the entry format promises, no more. */
+export interface AnyEvent {
+  type: string
+  data: { readonly [member: string]: Json }
+}

@@ -1,0 +1,57 @@
+// The store under the ledger: one stream, append-only, in order.
+
+import type { Sealed } from '../domain/ledger/entry.js'
+
+/** An entry as a store gives it back: its place, and its text exactly as it was appended, not yet believed. */
+export interface Stored {
+  index: number
+  text: string
+  /** The node id of the broker that wrote it, where the store keeps one. A hint for taking turns, no part of the entry. */
+  by?: string
+}
+
+/**
+ * Why an append was not confirmed.
+ *
+ * conflict     the stream is not at the expected size: nothing was written. The only one that may be chained anew.
+ * unknown      it may be written, or be written yet. Only reading back, or the same append again, can tell.
+ * unavailable  nothing was written; later it may be (disk full, not connected).
+ * refused      nothing was written, and repeating will not help (read-only, damaged, no right to).
+ */
+export type StoreErrorCode = 'conflict' | 'unknown' | 'unavailable' | 'refused'
+
+export class StoreError extends Error {
+  constructor(
+    readonly code: StoreErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'StoreError'
+  }
+}
+
+/**
+ * test/contract/event-store.contract.ts holds every implementation to this.
+ *
+ * append    writes all entries or none, so that the first gets index `expectedSize`. Resolves only when they are
+ *           durable and readable. Rejects with StoreError. Appending the same bytes again at the same place after an
+ *           `unknown` is safe: they are either there (conflict, or success where the store recognises them) or get
+ *           written once. `entries` is never empty. One append at a time: the caller waits for the last one.
+ * size      how many entries there are, as of a moment after the call.
+ * read      up to `limit` entries from index `from` on, in order, without gaps; [] at the end. It may return fewer.
+ * follow    every entry from index `from` on, in batches, in order, without gap or repeat, waiting for more at the
+ *           end until `signal` aborts; then it returns. Rejects with StoreError when it cannot go on.
+ * close     frees what the store holds. Nothing may be called after it.
+ *
+ * size, read and follow reject with StoreError 'unavailable' (may be asked again) or 'refused' (will not change).
+ */
+export abstract class EventStore {
+  /** Shown to operators: what kind of store, and where. Holds no secret. */
+  abstract readonly description: string
+  abstract append(entries: readonly Sealed[], expectedSize: number): Promise<void>
+  abstract size(): Promise<number>
+  abstract read(from: number, limit: number): Promise<Stored[]>
+  abstract follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]>
+  abstract close(): Promise<void>
+}
