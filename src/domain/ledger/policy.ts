@@ -55,14 +55,8 @@ export function quorumMet(policy: Policy, cosigned: ReadonlySet<string>): boolea
 }
 
 function needed({ threshold, members }: PolicyGroup): number {
-  switch (threshold) {
-    case 'all':
-      return members.length
-    case 'any':
-      return 1
-    default:
-      return threshold
-  }
+  if (threshold === 'all') return members.length
+  return threshold === 'any' ? 1 : threshold
 }
 
 /** Throws FormatError, which names the line. */
@@ -74,7 +68,8 @@ export function parsePolicy(source: Source): Policy {
   const draft = new Draft()
   for (const [i, line] of text.split('\n').entries()) {
     const items = line.split(/[ \t]+/).filter((item) => item !== '')
-    if (items.length > 0 && !items[0]?.startsWith('#')) draft.add(items, `policy line ${i + 1}`)
+    const [keyword, ...rest] = items
+    if (keyword !== undefined && !keyword.startsWith('#')) draft.add(keyword, rest, `policy line ${i + 1}`)
   }
   return draft.finished()
 }
@@ -89,7 +84,7 @@ class Draft {
   private readonly members = new Set<string>()
   private readonly publicKeys = new Set<string>()
 
-  add([keyword, ...items]: string[], where: string): void {
+  add(keyword: string, items: string[], where: string): void {
     switch (keyword) {
       case 'log':
         return this.addLog(items, where)

@@ -1,5 +1,5 @@
-// C2SP tlog-witness: what a log sends to add-checkpoint, and the two bodies it may get back beside an error.
-// The signature lines of a success are note.ts, parseSignatures.
+// C2SP tlog-witness: what a log sends to add-checkpoint, and the size it gets back when the witness is at another.
+// A success is answered with signature lines: parseSignatures in note.ts.
 
 import { formatSignedCheckpoint, parseSignedCheckpoint, type SignedCheckpoint } from './checkpoint.js'
 import { NOTE_LIMITS } from './note.js'
