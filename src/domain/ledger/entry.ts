@@ -67,7 +67,8 @@ export function parseEntry(text: string): Sealed {
   }
   const problem = entryProblem(value)
   if (problem) throw new EntryError('malformed', problem)
-  if (!isCanonical(text, value)) throw new EntryError('not-canonical', 'the text is not the RFC 8785 form of its value')
+  if (!isCanonical(text, value))
+    throw new EntryError('not-canonical', 'the text is not the RFC 8785 form of its value')
   return sealed(value as unknown as Entry, text)
 }
 
