@@ -131,7 +131,7 @@ function valueProblem(value: Json | undefined, name: string, depth = 0): string 
     case 'object':
       if (value === null) return undefined
       if (depth === MAX_DEPTH) return `data is nested deeper than ${MAX_DEPTH}`
-      for (const key in value) {
+      for (const key of Object.keys(value)) {
         const problem = valueProblem((value as Record<string, Json>)[key], key, depth + 1)
         if (problem) return problem
       }
