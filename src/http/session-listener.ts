@@ -86,6 +86,10 @@ function guard(fastify: FastifyInstance): void {
     if (objection) objection(reply)
     else done()
   })
+  fastify.addHook('preValidation', ({ body }, reply, done) => {
+    if (isPlain(body)) done()
+    else sendSessionError(reply, 'BAD_REQUEST', 'the body must be a JSON object')
+  })
 }
 
 function objectionTo({
@@ -105,6 +109,16 @@ function objectionTo({
   return undefined
 }
 
+/**
+ * What Nest and class-transformer would drop or choke on before the validation sees it: they skip members with these
+ * names in silence, where an unknown field is an error here, and they descend as deep as the body goes.
+ */
+function isPlain(value: unknown, depth = 4): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (depth === 0 || Object.hasOwn(value, 'constructor') || Object.hasOwn(value, 'prototype')) return false
+  return Object.values(value).every((member) => isPlain(member, depth - 1))
+}
+
 /** The port is not compared: through a tunnel it is another one. */
 function hostName(header: string): string {
   const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(header) ?? []
@@ -121,5 +135,5 @@ function complaint(errors: ValidationError[]): string {
   let error = errors[0]
   for (; error && !error.constraints; error = error.children?.[0]) path.push(error.property)
   const text = Object.values(error?.constraints ?? {})[0] ?? 'malformed'
-  return [...path, text].join('.').replace(/\p{C}/gu, '').slice(0, 200)
+  return [...path, text].join(': ').replace(/\p{C}/gu, '').slice(0, 200)
 }

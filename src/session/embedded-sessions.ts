@@ -107,7 +107,8 @@ export class EmbeddedSessions extends SessionBackend {
 
   /** The same auth token again is the same wallet and one session more: those before stay valid. */
   create(authToken: string): IssuedSession {
-    if (authToken === '' || authToken === 'invalid')
+    // A lone surrogate has no UTF-8 form of its own: two such tokens would hash to one wallet.
+    if (authToken === '' || authToken === 'invalid' || !authToken.isWellFormed())
       throw new SessionError('unauthorized', 'auth token not valid')
     return this.change(() => {
       const auth = sha256(authToken)
