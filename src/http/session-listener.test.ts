@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,7 +43,7 @@ async function send(path: string, { method, headers = {}, body }: Call = {}) {
   const sent = request(url, { method: method ?? (body === undefined ? 'GET' : 'POST'), agent: false })
   if (body !== undefined) sent.setHeader('content-type', 'application/json')
   for (const [name, value] of Object.entries(headers)) sent.setHeader(name, value)
-  const answered = once(sent, 'response') as Promise<[import('node:http').IncomingMessage]>
+  const answered = once(sent, 'response') as Promise<[IncomingMessage]>
   sent.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body))
   const [response] = await answered
   const content = await text(response)
