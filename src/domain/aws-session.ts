@@ -1,8 +1,7 @@
 // What an AWS session is called and tagged with, so that CloudTrail, an IAM policy and the ledger speak of the same thing.
 // The limits are AWS's (IAM User Guide, "Pass session tags in AWS STS"; STS API Reference, AssumeRole).
 
-/** The session tag and claim that carries the wallet: the `${aws:PrincipalTag/…}` of the policies. */
-export const WALLET_TAG = 'agentkeys_user_wallet'
+import { WALLET_TAG } from './mint.js'
 
 export interface SessionTags {
   tags: Record<string, string>
