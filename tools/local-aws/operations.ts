@@ -15,8 +15,9 @@ import {
 } from './session-tags.js'
 import { identityOf, type Caller, type Opened, type Session, type Sessions } from './sessions.js'
 import type { SignedRequest } from './sigv4.js'
+import { callerContext, webContext } from './condition-context.js'
 import { allows, type Principal, type TrustAction } from './trust-policy.js'
-import { readToken, refuseUnlistedRole, verifyToken, type WebIdentity } from './web-identity.js'
+import { readToken, refuseUnlistedRole, verifyToken } from './web-identity.js'
 import type { Content } from './xml.js'
 
 export interface World {
@@ -128,11 +129,8 @@ function authorize(
   { principal, actions, context, refusal }: Authorization,
 ): Role {
   const role = roles.get(roleArn)
-  for (const action of actions) {
-    if (!role || !allows(role.trustPolicy, action, principal, context))
-      throw new StsError('AccessDenied', refusal(action))
-  }
-  if (!role) throw new StsError('AccessDenied', refusal('sts:AssumeRole'))
+  const refused = actions.find((action) => !role || !allows(role.trustPolicy, action, principal, context))
+  if (!role || refused) throw new StsError('AccessDenied', refusal(refused ?? 'sts:AssumeRole'))
   return role
 }
 
@@ -146,55 +144,6 @@ function actionsOf(
     ...(tags.size > 0 ? (['sts:TagSession'] as const) : []),
     ...(sourceIdentity === undefined ? [] : (['sts:SetSourceIdentity'] as const)),
   ]
-}
-
-function webContext(ask: Ask, provider: Provider, identity: WebIdentity): Map<string, string[]> {
-  const context = askContext(ask, identity.tags, identity.sourceIdentity)
-  const put = contextWriter(context)
-  put('aws:FederatedProvider', [provider.arn])
-  put(`${provider.name}:aud`, [identity.audience])
-  put(`${provider.name}:oaud`, identity.audiences)
-  put(`${provider.name}:sub`, [identity.subject])
-  put(`${provider.name}:amr`, identity.amr)
-  put(`${provider.name}:email`, identity.email === undefined ? undefined : [identity.email])
-  // True or missing, never false: a token whose list lacks the role has been refused before.
-  put('sts:RoleAuthorizedByIdp', identity.roles && ['true'])
-  return context
-}
-
-type ChainedAsk = { ask: Ask; caller: Caller; tags: SessionTags; sourceIdentity: string | undefined }
-
-function callerContext({ ask, caller, tags, sourceIdentity }: ChainedAsk, externalId: string | undefined) {
-  const context = askContext(ask, tags, sourceIdentity)
-  const put = contextWriter(context)
-  put('aws:PrincipalArn', [caller.kind === 'session' ? caller.session.roleArn : caller.user.arn])
-  put('aws:PrincipalAccount', [identityOf(caller).account])
-  put('sts:ExternalId', externalId === undefined ? undefined : [externalId])
-  if (caller.kind === 'session') {
-    for (const [key, value] of caller.session.principalTags) put(`aws:PrincipalTag/${key}`, [value])
-  }
-  return context
-}
-
-function askContext(
-  { roleSessionName }: Ask,
-  { tags, transitiveKeys }: SessionTags,
-  sourceIdentity: string | undefined,
-) {
-  const context = new Map<string, string[]>()
-  const put = contextWriter(context)
-  put('sts:RoleSessionName', [roleSessionName])
-  put('sts:SourceIdentity', sourceIdentity === undefined ? undefined : [sourceIdentity])
-  for (const [key, value] of tags) put(`aws:RequestTag/${key}`, [value])
-  put('aws:TagKeys', tags.size > 0 ? [...tags.keys()] : undefined)
-  put('sts:TransitiveTagKeys', transitiveKeys.length > 0 ? [...transitiveKeys] : undefined)
-  return context
-}
-
-function contextWriter(context: Map<string, string[]>) {
-  return (key: string, values: string[] | undefined): void => {
-    if (values) context.set(key.toLowerCase(), values)
-  }
 }
 
 function callingPrincipal(caller: Caller): Principal {

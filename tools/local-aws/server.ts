@@ -204,10 +204,12 @@ async function readRequest(request: IncomingMessage): Promise<SignedRequest> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
+    // Read to its end, so that the refusal is heard, but not kept.
     size += chunk.length
-    if (size > MAX_BODY_BYTES)
-      throw new StsError('RequestEntityTooLarge', `The request is longer than ${MAX_BODY_BYTES} bytes`)
-    chunks.push(chunk)
+    if (size <= MAX_BODY_BYTES) chunks.push(chunk)
+  }
+  if (size > MAX_BODY_BYTES) {
+    throw new StsError('RequestEntityTooLarge', `The request is longer than ${MAX_BODY_BYTES} bytes`)
   }
   return { method, path, query, headers: headersOf(request), body: Buffer.concat(chunks) }
 }

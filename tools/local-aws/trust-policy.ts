@@ -213,7 +213,6 @@ function conditionProblem(
   ) {
     return `${operator} takes true or false`
   }
-  // eslint-disable-next-line no-template-curly-in-string -- IAM's syntax
   return values.some((one) => one.includes('${'))
     ? 'policy variables (${...}) are not implemented'
     : undefined

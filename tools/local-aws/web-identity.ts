@@ -37,7 +37,7 @@ export function readToken(text: string): UnverifiedToken {
   let header: Record<string, unknown>
   let claims: Record<string, unknown>
   try {
-    header = decodeProtectedHeader(text) as Record<string, unknown>
+    header = decodeProtectedHeader(text)
     claims = decodeJwt(text)
   } catch {
     throw invalidToken(
