@@ -13,7 +13,7 @@ export function stsClient(url: string, credentials?: Keys, maxAttempts = 1): STS
     endpoint: url,
     region: 'us-east-1',
     maxAttempts,
-    ...(credentials && { credentials }),
+    ...(credentials && { credentials: { ...credentials } }),
   })
 }
 

@@ -17,10 +17,12 @@ export const USER_KEY = {
 /** One provider, one data role that trusts it and the static user, and that user. */
 export function defaultAccount(issuer: string): AccountConfig {
   const { Version, Statement } = federatedTrustPolicy(issuer)
+  // Member by member: the AWS SDK writes into the credentials it is given.
+  const { accessKeyId, secretAccessKey } = USER_KEY
   return {
     providers: [{ account: ACCOUNT_ID, url: issuer, clientIds: [AUDIENCE] }],
     roles: [{ arn: DATA_ROLE_ARN, trustPolicy: { Version, Statement: [...Statement, staticStatement()] } }],
-    users: [{ arn: USER_ARN, ...USER_KEY }],
+    users: [{ arn: USER_ARN, accessKeyId, secretAccessKey }],
   }
 }
 

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 import {
   AssumeRoleWithWebIdentityCommand,
   GetCallerIdentityCommand,
@@ -163,9 +165,9 @@ describe('a request is refused', () => {
   )
 
   test('with session tags that pack too large', async () => {
-    const entropy = () =>
-      Array.from({ length: 250 }, () => String.fromCharCode(97 + Math.random() * 26)).join('')
-    const tags = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`tag${index}`, [entropy()]]))
+    const tags = Object.fromEntries(
+      Array.from({ length: 20 }, (_, at) => [`tag${at}`, [randomBytes(125).toString('hex')]]),
+    )
     const account = defaultAccount(issuer.url)
     const roomy = await startLocalAws({
       account: { ...account, roles: [{ arn: ROLE, trustPolicy: anyTags(issuer.url) }] },

@@ -1,6 +1,6 @@
 import { AssumeRoleWithWebIdentityCommand } from '@aws-sdk/client-sts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { generateKeyPair } from 'jose'
+import { CompactSign, generateKeyPair } from 'jose'
 
 import { ROLE, startIssuer, type TestIssuer } from '../../test/support/oidc-issuer.js'
 import { refusal, stsClient } from '../../test/support/sts-client.js'
@@ -30,6 +30,10 @@ function exchange(token: string, RoleArn = ROLE) {
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const invalid = { name: 'InvalidIdentityTokenException', status: 400 }
+const wrongAlgorithm = {
+  ...invalid,
+  message: 'The token must be signed with one of RS256, RS384, RS512, ES256, ES384, ES512',
+}
 const TAGS = 'https://aws.amazon.com/tags'
 const ROLES = 'https://aws.amazon.com/roles'
 const SOURCE = 'https://aws.amazon.com/source_identity'
@@ -116,29 +120,30 @@ describe('InvalidIdentityToken', () => {
 
   test.each([['PS256'], ['EdDSA']])('for a token signed with %s', async (alg) => {
     const { privateKey } = await generateKeyPair(alg)
-    expect(await refusal(exchange(await issuer.token({}, { alg }, privateKey)))).toMatchObject(invalid)
+    expect(await refusal(exchange(await issuer.token({}, { alg }, privateKey)))).toEqual(wrongAlgorithm)
   })
 
   test('for a token with alg none', async () => {
     const [, payload] = (await issuer.token()).split('.')
     const header = Buffer.from('{"alg":"none","kid":"v1-1"}').toString('base64url')
-    expect(await refusal(exchange(`${header}.${payload}.`))).toMatchObject(invalid)
+    expect(await refusal(exchange(`${header}.${payload}.`))).toEqual(wrongAlgorithm)
   })
 
   test('for a token signed with the public key as an HMAC secret', async () => {
     const secret = Buffer.from(JSON.stringify(issuer.keys[0]))
-    const { CompactSign } = await import('jose')
     const [, payload = ''] = (await issuer.token()).split('.')
     const forged = await new CompactSign(Buffer.from(payload, 'base64url'))
       .setProtectedHeader({ alg: 'HS256', kid: 'v1-1' })
       .sign(secret)
-    expect(await refusal(exchange(forged))).toMatchObject(invalid)
+    expect(await refusal(exchange(forged))).toEqual(wrongAlgorithm)
   })
 
   test('for a token with a critical header extension', async () => {
-    const [, payload, signature] = (await issuer.token()).split('.')
-    const header = Buffer.from('{"alg":"ES256","kid":"v1-1","crit":["x"],"x":1}').toString('base64url')
-    expect(await refusal(exchange(`${header}.${payload}.${signature}`))).toMatchObject(invalid)
+    const claims = Buffer.from((await issuer.token()).split('.')[1] ?? '', 'base64url')
+    const token = await new CompactSign(claims)
+      .setProtectedHeader({ alg: 'ES256', kid: 'v1-1', crit: ['x'], x: 1 })
+      .sign(issuer.signingKey, { crit: { x: true } })
+    expect(await refusal(exchange(token))).toMatchObject(invalid)
   })
 
   test('for a token whose payload was changed', async () => {
