@@ -98,7 +98,7 @@ describe('keys that will not do', () => {
 
   test('a key beside one without kid', async () => {
     const { publicKey } = await generateKeyPair('ES256', { extractable: true })
-    issuer.keys.push((await exportJWK(publicKey)) as Record<string, unknown>)
+    issuer.keys.push(await exportJWK(publicKey))
     expect(await refusal(exchange(await issuer.token()))).toMatchObject(invalid)
   })
 

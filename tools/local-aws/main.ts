@@ -24,6 +24,9 @@ and hands out credentials that work nowhere but here. It listens on 127.0.0.1 on
 Prints the environment for AWS clients on stdout, and a line per call on stderr. Stops at SIGINT or SIGTERM.
 Exit codes: 0 stopped, 2 wrong usage or configuration, 3 could not read the file or take the port.`
 
+/** Any region will do: a signature is checked for the one it names. */
+const REGION = 'us-east-1'
+
 /** Ends the program with a message and a code; 2 and 3 as in the usage text. */
 class Failure extends Error {
   constructor(
@@ -104,7 +107,8 @@ async function start(options: LocalAwsOptions): Promise<LocalAws> {
 
 /** What a client needs. Only the default user's key, which is public, is ever printed. */
 function environmentOf(aws: LocalAws, { account }: LocalAwsOptions): Record<string, string> {
-  const endpoint = { AWS_ENDPOINT_URL_STS: aws.url, AWS_REGION: 'us-east-1' }
+  // The SDKs read AWS_REGION; boto3 and version 1 of the CLI read only the other.
+  const endpoint = { AWS_ENDPOINT_URL_STS: aws.url, AWS_REGION: REGION, AWS_DEFAULT_REGION: REGION }
   if (account) return endpoint
   return {
     ...endpoint,
