@@ -3,10 +3,9 @@
 
 import { Worker } from 'node:worker_threads'
 
-import type { Entry } from '../../src/domain/ledger/entry.js'
 import { Findings, type Finding } from '../../src/domain/ledger/findings.js'
 import { Meaning } from '../../src/domain/ledger/meaning.js'
-import { verdictOf, type Expected, type Row, type Verdict } from '../../src/domain/ledger/verify.js'
+import { entryOf, verdictOf, type Expected, type Row, type Verdict } from '../../src/domain/ledger/verify.js'
 
 import type { Answer, Question } from './checks.worker.js'
 import type { Batch, Source } from './sources/source.js'
@@ -64,8 +63,7 @@ class MeaningOfBatches {
     let skip = 0
     next.rows.forEach((row, i) => {
       if (i === rejected[skip]) skip += 1
-      // What the worker did not reject is a text that it read as an entry.
-      else this.meaning.take(JSON.parse(row as string) as Entry)
+      else this.meaning.take(entryOf(row))
     })
     this.found.sort((a, b) => a.index - b.index)
     for (const finding of this.found) this.findings.add(finding)

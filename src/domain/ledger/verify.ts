@@ -3,9 +3,10 @@
 // A chain cannot show that its own tail was cut off: what is left is a valid, shorter ledger. That takes something
 // the reader kept elsewhere: a head (`Expected`), a signed checkpoint, a receipt.
 
-import { EntryError, GENESIS, leafHash, parseEntry, type EntryProblem, type Sealed } from './entry.js'
+import { EntryError, GENESIS, leafHash, parseEntry, type Entry, type EntryProblem } from './entry.js'
 import { finding, Findings, type Finding, type FindingKind } from './findings.js'
 import { Meaning, type Counts } from './meaning.js'
+import { scanLink, type Link } from './scan.js'
 
 /** One row of a store, not yet believed: the text of an entry, or why there is none. */
 export type Row = string | BadRow
@@ -42,11 +43,15 @@ export function verifyLedger(rows: Iterable<Row>, expected?: Expected): Verdict 
   const chain = new ChainWalk(report, expected)
   const meaning = new Meaning(report)
   for (const row of rows) {
-    const sealed = chain.take(row)
-    if (sealed) meaning.take(sealed.entry)
+    if (chain.take(row)) meaning.take(entryOf(row))
   }
   chain.end()
   return verdictOf(chain, meaning.counts, findings)
+}
+
+/** The entry of a row that ChainWalk took for one. */
+export function entryOf(row: Row): Entry {
+  return JSON.parse(row as string) as Entry
 }
 
 export function verdictOf(
@@ -84,20 +89,15 @@ export class ChainWalk {
     private readonly expected?: Expected,
   ) {}
 
-  /**
-   * The next entry, or undefined when the row holds none. `place` is where a store that numbers its rows keeps it.
-   */
-  take(row: Row, place?: number): Sealed | undefined {
-    const sealed = typeof row === 'string' ? this.read(row) : this.reject(row.problem, row.detail)
-    if (sealed) {
-      this.compare(sealed, place)
-      this.lastTime = sealed.entry.time
-    }
-    this.due = sealed ? sealed.entry.index + 1 : this.due + 1
-    this.head = sealed?.leafHash ?? (typeof row === 'string' ? hashOf(row) : null)
+  /** The next row. Whether it is an entry. `place` is where a store that numbers its rows keeps it. */
+  take(row: Row, place?: number): boolean {
+    const link = typeof row === 'string' ? this.read(row) : this.reject(row.problem, row.detail)
+    if (link) this.compare(link, place)
+    this.due = link ? link.index + 1 : this.due + 1
+    this.head = link?.leafHash ?? (typeof row === 'string' ? hashOf(row) : null)
     this.size += 1
     if (this.size === this.expected?.size) this.compareHead(this.expected)
-    return sealed
+    return link !== undefined
   }
 
   /** Call once after the last entry. */
@@ -108,9 +108,12 @@ export class ChainWalk {
     }
   }
 
-  private read(text: string): Sealed | undefined {
+  private read(text: string): Link | undefined {
+    const link = scanLink(text)
+    if (link) return link
     try {
-      return parseEntry(text)
+      const { entry, leafHash } = parseEntry(text)
+      return { index: entry.index, prev: entry.prev, time: entry.time, leafHash }
     } catch (error) {
       if (error instanceof EntryError) return this.reject(error.problem, error.message)
       throw error
@@ -121,7 +124,7 @@ export class ChainWalk {
     this.report(finding(this.due, problem, detail))
   }
 
-  private compare({ entry: { index, prev, time } }: Sealed, place = index + this.shift): void {
+  private compare({ index, prev, time }: Link, place = index + this.shift): void {
     if (index !== this.due) {
       this.report(finding(this.due, 'wrong-index', `entry ${index} is where entry ${this.due} should be`))
     } else if (place !== index + this.shift) {
@@ -136,6 +139,7 @@ export class ChainWalk {
     if (time < this.lastTime) {
       this.report(finding(index, 'time-backwards', `${time} is earlier than ${this.lastTime} of the entry before`))
     }
+    this.lastTime = time
   }
 
   private compareHead({ size, head }: Expected): void {
