@@ -3,7 +3,7 @@
 
 import { Worker } from 'node:worker_threads'
 
-import { Findings, type Finding } from '../../src/domain/ledger/findings.js'
+import { Findings } from '../../src/domain/ledger/findings.js'
 import { Meaning } from '../../src/domain/ledger/meaning.js'
 import { entryOf, verdictOf, type Expected, type Row, type Verdict } from '../../src/domain/ledger/verify.js'
 
@@ -12,6 +12,9 @@ import type { Batch, Source } from './sources/source.js'
 
 /** Enough for both threads to have work at hand, and little enough to be small. */
 const BATCHES_AHEAD = 4
+
+/** Each text is garbage once it is hashed. V8 would let tens of megabytes of it gather. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 64 }
 
 /** Verifies all of `source` in bounded memory. Rejects with SourceError when it cannot be read to its end. */
 export async function verifySource(
@@ -28,19 +31,18 @@ export async function verifySource(
     }
     while (meaning.waiting > 0) onProgress(await meaning.takeNext())
     const end = await chain.end()
-    for (const finding of end.found) meaning.findings.add(finding)
+    for (const { finding } of end.found) meaning.findings.add(finding)
     return verdictOf(end, meaning.counts, meaning.findings)
   } finally {
     await chain.terminate()
   }
 }
 
-/** Follows the meaning of the entries that the worker let pass, and puts both threads' findings in order. */
+/** Follows the meaning of the entries that the worker let pass; puts what both threads find in the entries' order. */
 class MeaningOfBatches {
   readonly findings = new Findings()
   private readonly queue: { rows: readonly Row[]; answer: Promise<Answer> }[] = []
-  private found: Finding[] = []
-  private readonly meaning = new Meaning((finding) => this.found.push(finding))
+  private readonly meaning = new Meaning((finding) => this.findings.add(finding))
 
   get counts(): Verdict['counts'] {
     return this.meaning.counts
@@ -56,17 +58,16 @@ class MeaningOfBatches {
 
   /** Resolves with the number of entries done. */
   async takeNext(): Promise<number> {
-    const [next] = this.queue.splice(0, 1)
+    const next = this.queue.shift()
     if (!next) return 0
     const { rejected, found, size } = await next.answer
-    this.found = found
-    let skip = 0
-    next.rows.forEach((row, i) => {
-      if (i === rejected[skip]) skip += 1
+    const [skips, findings] = [rejected.values(), found.values()]
+    let [skip, finding] = [skips.next().value, findings.next().value]
+    for (const [i, row] of next.rows.entries()) {
+      for (; finding?.row === i; finding = findings.next().value) this.findings.add(finding.finding)
+      if (skip === i) skip = skips.next().value
       else this.meaning.take(entryOf(row))
-    })
-    this.found.sort((a, b) => a.index - b.index)
-    for (const finding of this.found) this.findings.add(finding)
+    }
     return size
   }
 }
@@ -78,7 +79,10 @@ class ChainWorker {
   private failure: Error | undefined
 
   constructor(expected: Expected | undefined) {
-    this.worker = new Worker(new URL('./checks.worker.js', import.meta.url), { workerData: expected })
+    this.worker = new Worker(new URL('./checks.worker.js', import.meta.url), {
+      workerData: expected,
+      resourceLimits: WORKER_LIMITS,
+    })
     this.worker.on('message', (answer: Answer) => this.asked.shift()?.resolve(answer))
     this.worker.on('error', (error) => this.fail(error))
     this.worker.on('exit', () => this.fail(new Error('the verifying thread ended')))

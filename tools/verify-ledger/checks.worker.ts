@@ -11,21 +11,25 @@ export interface Question {
   rows: readonly Row[]
 }
 
+/** `row` counts from the first of the question's rows. */
 export interface Answer {
-  /** Which of the rows hold no entry, counted from the first of them. */
+  /** Those that hold no entry. */
   rejected: number[]
-  found: Finding[]
+  found: { row: number; finding: Finding }[]
   /** After these rows. */
   size: number
   head: string | null
 }
 
-const found: Finding[] = []
-const walk = new ChainWalk((finding) => found.push(finding), workerData as Expected | undefined)
+let answer: Answer
+let row = 0
+const walk = new ChainWalk((finding) => answer.found.push({ row, finding }), workerData as Expected | undefined)
 
 parentPort?.on('message', ({ from, rows }: Question) => {
-  const rejected = rows.flatMap((row, i) => (walk.take(row, from + i) ? [] : [i]))
+  answer = { rejected: [], found: [], size: 0, head: null }
+  for (row = 0; row < rows.length; row += 1) {
+    if (!walk.take(rows[row] as Row, from + row)) answer.rejected.push(row)
+  }
   if (rows.length === 0) walk.end()
-  const answer: Answer = { rejected, found: found.splice(0), size: walk.size, head: walk.head }
-  parentPort?.postMessage(answer)
+  parentPort?.postMessage({ ...answer, size: walk.size, head: walk.head })
 })

@@ -10,6 +10,8 @@ import type {
   PublicJwk,
   RefusalReason,
 } from './events.js'
+import { parseVkey } from './note.js'
+import { FormatError } from './wire.js'
 
 /** Whether `type` is one of ours. A member of Object.prototype is not. */
 export function isEventType(type: string): type is EventType {
@@ -90,8 +92,14 @@ const accessKeyId = pattern('an access key id', /^\w{16,128}$/)
 const unixSeconds = integer('unix seconds', 0, Number.MAX_SAFE_INTEGER)
 /** What AWS STS accepts for any role. */
 const durationSeconds = integer('900 to 43200 seconds', 900, 43_200)
-/** signed-note.md: name+id+base64(0x01 ‖ 32 bytes). A name holds neither white space nor a plus. */
-const vkey = pattern('an Ed25519 note verifier key', /^[^\s+]+\+[0-9a-f]{8}\+A[Q-Za-f][A-Za-z0-9+/]{42}$/)
+const vkey = form('the vkey of an Ed25519 key', (value) => {
+  try {
+    return typeof value === 'string' && parseVkey(value).type === 'ed25519'
+  } catch (error) {
+    if (error instanceof FormatError) return false
+    throw error
+  }
+})
 const coordinate = pattern('32 bytes in base64url', /^[A-Za-z0-9_-]{43}$/)
 const es256 = anyOf({ ES256: true })
 
@@ -129,7 +137,7 @@ const mintKind = anyOf<MintKind>({ oidc_jwt: true, aws_creds: true })
 const purpose = anyOf<JwtPurpose>({ oidc_jwt: true, sts: true })
 const refusalReason = anyOf<RefusalReason>({
   'role-not-allowed': true,
-  'role-missing': true,
+  'aws-not-configured': true,
   'audience-not-allowed': true,
   'ttl-out-of-bounds': true,
   'duration-out-of-bounds': true,

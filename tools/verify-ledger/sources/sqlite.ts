@@ -7,8 +7,8 @@ import type { Row } from '../../../src/domain/ledger/verify.js'
 
 import { SourceError, type Batch, type Source } from './source.js'
 
-const BATCH_ROWS = 1_000
-const BATCH_BYTES = 1_000_000
+const BATCH_ROWS = 500
+const BATCH_BYTES = 256_000
 
 export class SqliteSource implements Source {
   readonly description: string
