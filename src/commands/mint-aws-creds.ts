@@ -1,6 +1,7 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 
 import { type AwsCredentials, Sts, StsError } from '../aws/sts.js'
+import { roleSessionName, sourceIdentity, walletTags } from '../domain/aws-session.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import {
@@ -11,7 +12,6 @@ import {
   jwtClaims,
   jwtIssued,
   MintPolicy,
-  roleSessionName,
   sessionValidated,
   STS_AUDIENCE,
   WALLET_TAG,
