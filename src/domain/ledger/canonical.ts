@@ -11,7 +11,8 @@ export function canonicalize(value: Json): string {
     return String(value)
   }
   if (value === null || typeof value === 'boolean') return String(value)
-  if (isList(value)) return `[${value.map(canonicalize).join(',')}]`
+  // Array.from visits the holes too, and undefined has no canonical text.
+  if (isList(value)) return `[${Array.from(value, canonicalize).join(',')}]`
   if (typeof value !== 'object') throw new TypeError(`${typeof value} is no JSON value`)
 
   let members = ''

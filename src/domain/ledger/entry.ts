@@ -59,15 +59,19 @@ export function chain(previous: Sealed | undefined, event: LedgerEvent, now: Dat
 
 /** Reads one entry strictly: exactly the six members, canonical, not too long. Throws EntryError. */
 export function parseEntry(text: string): Sealed {
+  // A character is a byte at least: what cannot be short enough is not even parsed.
+  if (text.length > MAX_ENTRY_BYTES) throw new EntryError('too-large', `longer than ${MAX_ENTRY_BYTES} bytes`)
   let value: Json
   try {
     value = JSON.parse(text) as Json
-  } catch (cause) {
-    throw new EntryError('malformed', `not JSON: ${(cause as Error).message}`)
+  } catch {
+    // JSON.parse quotes the text in its message, and the text may come from anyone.
+    throw new EntryError('malformed', 'not JSON')
   }
   const problem = entryProblem(value)
   if (problem) throw new EntryError('malformed', problem)
-  if (!isCanonical(text, value)) throw new EntryError('not-canonical', 'the text is not the RFC 8785 form of its value')
+  if (!isCanonical(text, value))
+    throw new EntryError('not-canonical', 'the text is not the RFC 8785 form of its value')
   return sealed(value as unknown as Entry, text)
 }
 
@@ -104,7 +108,7 @@ function entryProblem(value: Json): string | undefined {
 
 let lastGoodSecond = ''
 
-function isTime(time: string): boolean {
+export function isTime(time: string): boolean {
   if (!TIME.test(time)) return false
   // Neighbours share their second; Date is asked once for each.
   const second = time.slice(0, 19)
@@ -118,24 +122,49 @@ function isTime(time: string): boolean {
 /** Deeper than any event goes, and far from what recursion can bear. */
 const MAX_DEPTH = 32
 
-function valueProblem(value: Json | undefined, name: string, depth = 0): string | undefined {
+function valueProblem(value: unknown, name: string, depth = 0): string | undefined {
   switch (typeof value) {
     case 'string':
+      return value.isWellFormed() ? undefined : `${shown(name)} has a lone surrogate`
     case 'boolean':
       return undefined
     case 'number':
       return Number.isSafeInteger(value) && !Object.is(value, -0)
         ? undefined
-        : `${name} must be a safe integer, not ${value}`
+        : `${shown(name)} must be a safe integer, not ${value}`
     case 'object':
       if (value === null) return undefined
       if (depth === MAX_DEPTH) return `data is nested deeper than ${MAX_DEPTH}`
-      for (const key in value) {
-        const problem = valueProblem((value as Record<string, Json>)[key], key, depth + 1)
-        if (problem) return problem
-      }
-      return undefined
-    default:
-      return `${name} has no JSON form`
+      return Array.isArray(value)
+        ? itemProblem(value, name, depth + 1)
+        : memberProblem(value as Record<string, unknown>, depth + 1)
+    case 'undefined':
+    case 'function':
+    case 'symbol':
+    case 'bigint':
+      return `${shown(name)} has no JSON form`
   }
+}
+
+function itemProblem(items: readonly unknown[], name: string, depth: number): string | undefined {
+  for (const item of items) {
+    const problem = valueProblem(item, name, depth)
+    if (problem) return problem
+  }
+  return undefined
+}
+
+function memberProblem(members: Record<string, unknown>, depth: number): string | undefined {
+  for (const key in members) {
+    const problem = key.isWellFormed()
+      ? valueProblem(members[key], key, depth)
+      : 'a member name has a lone surrogate'
+    if (problem) return problem
+  }
+  return undefined
+}
+
+/** A member's name, unless it is one that could do more to a terminal than be read. */
+function shown(name: string): string {
+  return /^[\w-]{1,64}$/.test(name) ? name : 'a member of data'
 }

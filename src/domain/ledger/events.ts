@@ -10,13 +10,14 @@ export type JwtPurpose = 'oidc_jwt' | 'sts'
 
 export type RefusalReason =
   | 'role-not-allowed'
-  | 'role-missing'
+  | 'aws-not-configured'
   | 'audience-not-allowed'
   | 'ttl-out-of-bounds'
   | 'duration-out-of-bounds'
 
 export type CredsFailureCode =
   | 'access-denied'
+  | 'broker-credentials-refused'
   | 'invalid-identity-token'
   | 'key-retrieval-failed'
   | 'expired-token'

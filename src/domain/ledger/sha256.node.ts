@@ -3,7 +3,9 @@ import { hash } from 'node:crypto'
 
 /** SHA-256 of `bytes`. package.json's imports choose this file in Node and sha256.web.ts elsewhere. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return hash('sha256', bytes, 'buffer')
+  // Not a Buffer: its slice() shares memory where a Uint8Array's copies, and the browser has only the latter.
+  const digest = hash('sha256', bytes, 'buffer')
+  return new Uint8Array(digest.buffer, digest.byteOffset, digest.byteLength)
 }
 
 /** SHA-256 of `bytes`, as 64 lower-case hex digits. */

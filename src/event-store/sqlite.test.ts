@@ -1,0 +1,101 @@
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterEach, expect, test } from '@jest/globals'
+import Sqlite from 'better-sqlite3'
+
+import { entriesFrom, eventStoreContract } from '../../test/contract/event-store.contract.js'
+import { SqliteEventStore } from './sqlite.js'
+
+const folders: string[] = []
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'ledger-'))
+  folders.push(path)
+  return path
+}
+afterEach(() => {
+  for (const path of folders.splice(0)) rmSync(path, { recursive: true })
+})
+
+eventStoreContract('sqlite', () => {
+  const path = join(folder(), 'ledger.sqlite')
+  return Promise.resolve({
+    open: () => Promise.resolve(new SqliteEventStore(path)),
+    dispose: () => Promise.resolve(),
+  })
+})
+
+test('the file refuses every way to change, drop, replace or skip an entry', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const store = new SqliteEventStore(path)
+  await store.append(entriesFrom(undefined, 3), 0)
+  await store.close()
+
+  const db = new Sqlite(path)
+  const refused = [
+    "UPDATE ledger SET entry = '{}' WHERE idx = 1",
+    'UPDATE ledger SET idx = 9 WHERE idx = 2',
+    'DELETE FROM ledger WHERE idx = 2',
+    "INSERT OR REPLACE INTO ledger VALUES (1, '{}')",
+    "INSERT INTO ledger VALUES (7, '{}')",
+    "INSERT INTO ledger VALUES (-1, '{}')",
+  ]
+  for (const sql of refused) expect(() => db.exec(sql)).toThrow(/append-only|only the next/)
+  expect(db.prepare('SELECT count(*) AS n FROM ledger').get()).toEqual({ n: 3 })
+  db.close()
+})
+
+test('the file is private to its owner', async () => {
+  const path = join(folder(), 'new', 'ledger.sqlite')
+  const store = new SqliteEventStore(path)
+  expect(await store.size()).toBe(0)
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  await store.close()
+})
+
+test('a file that is no database is refused, not overwritten', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const { writeFileSync, readFileSync } = await import('node:fs')
+  writeFileSync(path, 'not a database, but long enough to look at: '.repeat(40))
+  const store = new SqliteEventStore(path)
+  await expect(store.size()).rejects.toMatchObject({ code: 'refused' })
+  expect(readFileSync(path, 'utf8')).toMatch(/^not a database/)
+  await store.close()
+})
+
+test('a row that was cut out of the middle is named', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const store = new SqliteEventStore(path)
+  await store.append(entriesFrom(undefined, 4), 0)
+  const db = new Sqlite(path)
+  db.exec('DROP TRIGGER ledger_no_delete; DELETE FROM ledger WHERE idx = 1')
+  db.close()
+  await expect(store.read(0, 10)).rejects.toMatchObject({ code: 'refused', message: 'entry 1 is missing' })
+  await store.close()
+})
+
+test('a writer that holds the file makes an append unavailable, and nothing is written', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const store = new SqliteEventStore(path)
+  await store.append(entriesFrom(undefined, 1), 0)
+  const holder = new Sqlite(path)
+  holder.exec('BEGIN IMMEDIATE')
+  const next = entriesFrom(undefined, 2).slice(1)
+  await expect(store.append(next, 1)).rejects.toMatchObject({ code: 'unavailable' })
+  holder.exec('COMMIT')
+  holder.close()
+  await store.append(next, 1)
+  expect(await store.size()).toBe(2)
+  await store.close()
+})
+
+test('what was asked before close is answered', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const store = new SqliteEventStore(path)
+  const appended = store.append(entriesFrom(undefined, 3), 0)
+  await store.close()
+  await appended
+  await expect(store.size()).rejects.toMatchObject({ code: 'unavailable' })
+  chmodSync(path, 0o600)
+})

@@ -1,0 +1,110 @@
+// The thread that owns the ledger file. Asked by sqlite.ts, one question at a time, in order.
+
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { parentPort, workerData } from 'node:worker_threads'
+
+import Sqlite from 'better-sqlite3'
+
+import type { StoreErrorCode } from './event-store.js'
+import type { Answer, Ask } from './sqlite.js'
+
+// The table is append-only whoever writes to it: idx is the primary key and only the next one is taken, so two
+// processes cannot both extend it (INSERT OR REPLACE included), and no row changes or goes.
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS ledger (idx INTEGER PRIMARY KEY CHECK (idx >= 0), entry TEXT NOT NULL) STRICT;
+  CREATE TRIGGER IF NOT EXISTS ledger_only_next BEFORE INSERT ON ledger
+    WHEN NEW.idx <> (SELECT coalesce(max(idx) + 1, 0) FROM ledger)
+    BEGIN SELECT RAISE(ABORT, 'only the next index may be appended'); END;
+  CREATE TRIGGER IF NOT EXISTS ledger_no_update BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+  CREATE TRIGGER IF NOT EXISTS ledger_no_delete BEFORE DELETE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+`
+
+class LedgerFile {
+  private readonly db: Sqlite.Database
+  private readonly sizeRow: Sqlite.Statement<[], { size: number }>
+  private readonly rows: Sqlite.Statement<[number, number], { idx: number; entry: string }>
+  private readonly insertAll: Sqlite.Transaction<(expectedSize: number, texts: string[]) => void>
+
+  constructor(path: string) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    closeSync(openSync(path, 'a', 0o600))
+    this.db = new Sqlite(path, { timeout: 2000 })
+    this.db.pragma('journal_mode = WAL')
+    this.db.pragma('synchronous = FULL')
+    this.db.exec(SCHEMA)
+    this.sizeRow = this.db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM ledger')
+    this.rows = this.db.prepare('SELECT idx, entry FROM ledger WHERE idx >= ? ORDER BY idx LIMIT ?')
+    const insert = this.db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)')
+    this.insertAll = this.db.transaction((expectedSize: number, texts: string[]) => {
+      let index = expectedSize
+      for (const text of texts) insert.run(index++, text)
+    })
+  }
+
+  answer(ask: Ask): number | string[] {
+    switch (ask.op) {
+      case 'append':
+        // Durable when this returns: COMMIT in WAL mode with synchronous=FULL has synced the log.
+        this.insertAll.immediate(ask.expectedSize, ask.texts)
+        return ask.expectedSize + ask.texts.length
+      case 'size':
+        return this.sizeRow.get()?.size ?? 0
+      case 'read':
+        return this.rows.all(ask.from, ask.limit).map(({ idx, entry }, i) => {
+          if (idx !== ask.from + i)
+            throw new Sqlite.SqliteError(`entry ${ask.from + i} is missing`, 'SQLITE_CORRUPT')
+          return entry
+        })
+    }
+  }
+
+  close(): void {
+    this.db.close()
+  }
+}
+
+const path = workerData as string
+let file: LedgerFile | undefined
+
+function answer(ask: Ask): Answer {
+  try {
+    file ??= new LedgerFile(path)
+    return { ok: true, value: file.answer(ask) }
+  } catch (error) {
+    const code = codeOf(error)
+    // After an I/O error SQLite's own view may differ from the disk's: the next question opens the file anew.
+    if (code === 'unknown') reopenNextTime()
+    return { ok: false, code, message: (error as Error).message }
+  }
+}
+
+function reopenNextTime(): void {
+  const broken = file
+  file = undefined
+  try {
+    broken?.close()
+  } catch (error) {
+    if (!(error instanceof Sqlite.SqliteError)) throw error
+  }
+}
+
+function codeOf(error: unknown): StoreErrorCode {
+  const code = (error as { code?: unknown }).code
+  if (typeof code !== 'string') return 'refused'
+  if (code.startsWith('SQLITE_CONSTRAINT')) return 'conflict'
+  if (/^SQLITE_(BUSY|LOCKED|FULL|NOMEM)|^E(NOSPC|DQUOT|MFILE|NFILE)/.test(code)) return 'unavailable'
+  if (/^SQLITE_IOERR/.test(code)) return 'unknown'
+  return 'refused'
+}
+
+parentPort?.on('message', (message: 'close' | { id: number; ask: Ask }) => {
+  if (message === 'close') {
+    file?.close()
+    parentPort?.close()
+    return
+  }
+  parentPort?.postMessage({ id: message.id, answer: answer(message.ask) })
+})

@@ -1,0 +1,311 @@
+// The one writer of the ledger in this process: chains what callers hand in and commits it in groups.
+
+import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
+import type { LedgerEvent } from '../domain/ledger/events.js'
+import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { LedgerError } from './ledger-error.js'
+import { linked } from './open-ledger.js'
+
+export interface AppenderLimits {
+  /** How many callers may wait. The next one is told to come back. */
+  waiting: number
+  /** How long a caller waits before it is told that the outcome is unknown. */
+  callerMs: number
+  /** How long one append to the store may take before its outcome counts as unknown. */
+  storeMs: number
+  /** One group: bounded so that every store can write it at once. */
+  groupEntries: number
+  groupBytes: number
+  /** Between tries to learn the outcome of an append: doubled each time, up to sixteenfold. */
+  retryMs: number
+}
+
+export const DEFAULT_LIMITS: AppenderLimits = {
+  waiting: 4096,
+  callerMs: 10_000,
+  storeMs: 8_000,
+  groupEntries: 500,
+  groupBytes: 512 * 1024,
+  retryMs: 50,
+}
+
+const TROUBLE_MS = 5_000
+
+export type AppenderStatus = { ok: true } | { ok: false; reason: string }
+
+/** What happens after entries became durable and before their callers hear of it. */
+export type Committed = (entries: readonly Sealed[]) => void
+
+interface Waiting {
+  events: readonly LedgerEvent[]
+  settled: boolean
+  resolve: (entries: Sealed[]) => void
+  reject: (error: LedgerError) => void
+}
+
+/**
+ * Group commit: everything that arrives while one append runs goes into the next one, in arrival order.
+ *
+ * A caller hears "appended" only after the store has said so, or after its entries were read back. An append whose
+ * outcome is unknown is repeated, the same bytes at the same place, until the store says either "written" or "somebody
+ * else's entries are there": only then can it no longer be written later. Nothing else is appended meanwhile.
+ */
+export class Appender {
+  private readonly queue: Waiting[] = []
+  private pumping: Promise<void> | undefined
+  private halted: LedgerError | undefined
+  private trouble: { reason: string; at: number } | undefined
+  private closed = false
+
+  constructor(
+    private readonly store: EventStore,
+    private head: Sealed | undefined,
+    private readonly now: () => Date,
+    private readonly committed: Committed = () => undefined,
+    private readonly limits: AppenderLimits = DEFAULT_LIMITS,
+  ) {}
+
+  /** How many entries are known to be durable. */
+  get size(): number {
+    return this.head ? this.head.entry.index + 1 : 0
+  }
+
+  /** The last durable entry. */
+  get last(): Sealed | undefined {
+    return this.head
+  }
+
+  /** The system's time, never behind the ledger's: what ids and entry times are drawn from. */
+  clock(): Date {
+    const now = this.now()
+    return this.head && this.head.entry.time > now.toISOString() ? new Date(this.head.entry.time) : now
+  }
+
+  /** Trouble is forgotten after a while without appends: else a broker taken out of service would never be asked again. */
+  status(): AppenderStatus {
+    if (this.halted) return { ok: false, reason: this.halted.message }
+    const recent = this.trouble && (this.pumping || this.now().getTime() - this.trouble.at < TROUBLE_MS)
+    return this.trouble && recent ? { ok: false, reason: this.trouble.reason } : { ok: true }
+  }
+
+  /** Resolves with the entries of `events`, together and in order, once they are durable. Rejects with LedgerError. */
+  append(events: readonly LedgerEvent[]): Promise<Sealed[]> {
+    if (this.halted) return Promise.reject(this.halted)
+    if (this.closed) return Promise.reject(new LedgerError('unavailable', 'the broker is shutting down'))
+    if (this.queue.length >= this.limits.waiting) {
+      return Promise.reject(new LedgerError('unavailable', 'too many callers wait for the ledger'))
+    }
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { events, settled: false, resolve, reject }
+      this.queue.push(waiting)
+      this.giveUpLater(waiting)
+      this.pumping ??= this.pump()
+    })
+  }
+
+  /** Waits for what is under way. Nothing can be appended any more. */
+  async close(): Promise<void> {
+    this.closed = true
+    await this.pumping
+  }
+
+  private giveUpLater(waiting: Waiting): void {
+    const timer = setTimeout(() => {
+      const message = 'the ledger did not confirm in time: the outcome is unknown, nothing is handed out'
+      reject(waiting, new LedgerError('unavailable', message))
+    }, this.limits.callerMs)
+    const { resolve, reject: fail } = waiting
+    waiting.resolve = (entries) => (clearTimeout(timer), resolve(entries))
+    waiting.reject = (error) => (clearTimeout(timer), fail(error))
+  }
+
+  private async pump(): Promise<void> {
+    // A turn of the event loop, so that callers of the same moment share the first group too.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.queue.length > 0 && !this.halted) await this.commit(this.takeGroup())
+    this.pumping = undefined
+    if (this.halted) for (const waiting of this.queue.splice(0)) reject(waiting, this.halted)
+  }
+
+  private takeGroup(): Waiting[] {
+    let entries = 0
+    let taken = 0
+    for (const waiting of this.queue) {
+      entries += waiting.events.length
+      if (taken > 0 && entries > this.limits.groupEntries) break
+      taken += 1
+    }
+    // Whoever has given up meanwhile was never in an append: its events are dropped, not written.
+    return this.queue.splice(0, taken).filter(({ settled }) => !settled)
+  }
+
+  private async commit(group: Waiting[]): Promise<void> {
+    let chained = this.chainGroup(group)
+    for (let attempt = 0, inDoubt = false; chained.length > 0; attempt += 1) {
+      const entries = chained.flatMap(({ entries }) => entries)
+      try {
+        await this.within(this.store.append(entries, this.size))
+        return this.settle(chained)
+      } catch (error) {
+        const code = codeOf(error)
+        if (code === 'conflict') {
+          if (await this.foundThere(entries)) return this.settle(chained)
+          if (this.halted) return refuse(chained, this.halted)
+          // Somebody else's entries hold the place, so ours can never be written there: they are chained anew.
+          inDoubt = false
+          chained = this.chainGroup(chained.map(({ waiting }) => waiting))
+          continue
+        }
+        this.trouble = { reason: (error as Error).message, at: this.now().getTime() }
+        inDoubt ||= code === 'unknown'
+        // When no try is in doubt, nothing of this was ever written: the callers may know at once.
+        if (!inDoubt || this.closed) return refuse(chained, ledgerError(error))
+        await this.pause(attempt)
+      }
+    }
+  }
+
+  /** Chains the callers' events onto the head. What goes beyond the bytes of one group returns to the queue's front. */
+  private chainGroup(group: Waiting[]): Chained[] {
+    const chained: Chained[] = []
+    const now = this.now()
+    let last = this.head
+    let bytes = 0
+    for (const [at, waiting] of group.entries()) {
+      const entries = chainAll(last, waiting, now)
+      bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
+      if (chained.length > 0 && bytes > this.limits.groupBytes) {
+        this.queue.unshift(...group.slice(at))
+        return chained
+      }
+      if (entries.length > 0) chained.push({ waiting, entries })
+      last = entries.at(-1) ?? last
+    }
+    return chained
+  }
+
+  /** The entries are durable at this line. */
+  private settle(chained: Chained[]): void {
+    this.trouble = undefined
+    this.advance(chained.flatMap(({ entries }) => entries))
+    for (const { waiting, entries } of chained) {
+      if (waiting.settled) continue
+      waiting.settled = true
+      waiting.resolve(entries)
+    }
+  }
+
+  private advance(entries: readonly Sealed[]): void {
+    this.head = entries.at(-1) ?? this.head
+    this.committed(entries)
+  }
+
+  /**
+   * After a conflict: what stands where we wanted to write? True if it is ours, from an earlier try whose answer was
+   * lost. Otherwise it is taken over as the new head; if it does not follow from our head, or nothing is there, the
+   * ledger was changed under us: halt.
+   */
+  private async foundThere(ours: readonly Sealed[]): Promise<boolean> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const there = await this.readFromHead(ours.length)
+        if (there.length === 0)
+          return this.halt(`the ledger has fewer than the ${this.size} entries it had before`)
+        if (sameTexts(there, ours)) return true
+        await this.takeOver(there)
+        return false
+      } catch (error) {
+        if (error instanceof EntryError)
+          return this.halt(`an entry in the ledger is damaged: ${error.message}`)
+        if (codeOf(error) === 'refused') return this.halt((error as Error).message)
+        this.trouble = { reason: (error as Error).message, at: this.now().getTime() }
+        if (this.closed) return this.halt('the broker is shutting down')
+        await this.pause(attempt)
+      }
+    }
+  }
+
+  private async readFromHead(atLeast: number): Promise<Stored[]> {
+    const there: Stored[] = []
+    while (there.length < atLeast) {
+      const page = await this.within(this.store.read(this.size + there.length, this.limits.groupEntries))
+      if (page.length === 0) break
+      there.push(...page)
+    }
+    return there
+  }
+
+  private async takeOver(there: Stored[]): Promise<void> {
+    for (let page = there; page.length > 0;) {
+      this.advance(linked(this.head, page))
+      page = await this.within(this.store.read(this.size, this.limits.groupEntries))
+    }
+  }
+
+  private halt(reason: string): false {
+    this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`)
+    return false
+  }
+
+  private async within<T>(work: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, fail) => {
+      timer = setTimeout(
+        () => fail(new StoreError('unknown', 'the store did not answer in time')),
+        this.limits.storeMs,
+      )
+    })
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  private pause(attempt: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, this.limits.retryMs * 2 ** Math.min(attempt, 4)))
+  }
+}
+
+interface Chained {
+  waiting: Waiting
+  entries: Sealed[]
+}
+
+/** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
+function chainAll(last: Sealed | undefined, waiting: Waiting, now: Date): Sealed[] {
+  const entries: Sealed[] = []
+  try {
+    for (const event of waiting.events) entries.push(chain(entries.at(-1) ?? last, event, now))
+    return entries
+  } catch (error) {
+    if (!(error instanceof EntryError)) throw error
+    reject(waiting, new LedgerError('too-large', error.message))
+    return []
+  }
+}
+
+function refuse(chained: Chained[], error: LedgerError): void {
+  for (const { waiting } of chained) reject(waiting, error)
+}
+
+function sameTexts(there: readonly Stored[], ours: readonly Sealed[]): boolean {
+  return there.length >= ours.length && ours.every(({ text }, i) => there[i]?.text === text)
+}
+
+function reject(waiting: Waiting, error: LedgerError): void {
+  if (waiting.settled) return
+  waiting.settled = true
+  waiting.reject(error)
+}
+
+function codeOf(error: unknown): StoreError['code'] {
+  // An error the store does not name may have struck after the write: it counts as unknown.
+  return error instanceof StoreError ? error.code : 'unknown'
+}
+
+function ledgerError(error: unknown): LedgerError {
+  const { message } = error as Error
+  const code = codeOf(error) === 'refused' ? 'failed' : 'unavailable'
+  return new LedgerError(code, message, { cause: error })
+}

@@ -1,0 +1,18 @@
+/**
+ * unavailable  the events are not in the ledger, or nobody knows yet; the caller may come back.
+ * failed       the store refuses, or the ledger is no longer the one this broker knows; an operator must look.
+ * too-large    the events cannot be an entry. Nothing was written.
+ */
+export type LedgerErrorCode = 'unavailable' | 'failed' | 'too-large'
+
+/** The events were not confirmed: nothing they announce may happen or leave. */
+export class LedgerError extends Error {
+  constructor(
+    readonly code: LedgerErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'LedgerError'
+  }
+}

@@ -1,0 +1,110 @@
+// Is this the ledger we know? Asked once, before the first append.
+
+import { chain, EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
+import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+
+/** How many of the latest entries are checked at start. The whole ledger is verify-ledger's work. */
+const TAIL = 500
+
+export interface LedgerIdentity {
+  origin: string
+  vkey: string
+  software: string
+}
+
+/** The ledger is not the one the configuration speaks of, or it is damaged. The message says what to do. */
+export class LedgerRefused extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'LedgerRefused'
+  }
+}
+
+/**
+ * The ledger's last entry, after checking that entry 0 names our origin and key and that the tail is a chain. An empty
+ * ledger is opened: LedgerOpened is durable when this resolves. Throws LedgerRefused, or the store's StoreError.
+ */
+export async function openLedger(store: EventStore, identity: LedgerIdentity, now: Date): Promise<Sealed> {
+  for (;;) {
+    const size = await store.size()
+    if (size > 0) {
+      await checkFirst(store, identity)
+      return checkTail(store, size)
+    }
+    const first = chain(undefined, { type: 'LedgerOpened', data: { ...identity } }, now)
+    try {
+      await store.append([first], 0)
+    } catch (error) {
+      // Another broker opened it first, or our own entry is there and only its answer was lost: look again.
+      const look = error instanceof StoreError && (error.code === 'conflict' || error.code === 'unknown')
+      if (!look) throw error
+    }
+  }
+}
+
+async function checkFirst(store: EventStore, identity: LedgerIdentity): Promise<void> {
+  const [first] = await entriesOf(store, undefined, 0, 1)
+  const type = first?.entry.type ?? 'missing'
+  const { origin, vkey } = first?.entry.data ?? {}
+  if (type !== 'LedgerOpened') {
+    throw new LedgerRefused(
+      `${store.description}: entry 0 is ${type}, not LedgerOpened: this is no AgentKeys ledger`,
+    )
+  }
+  if (origin !== identity.origin) {
+    throw new LedgerRefused(
+      `${store.description} is the ledger of ${String(origin)}, and this broker's is ${identity.origin}: ` +
+        'set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or point BROKER_LEDGER_URL at a new ledger',
+    )
+  }
+  if (vkey !== identity.vkey) {
+    throw new LedgerRefused(
+      `${store.description} was opened with another ledger key (${String(vkey)}): ` +
+        'put that key back at BROKER_LEDGER_KEY_PATH, or point BROKER_LEDGER_URL at a new ledger',
+    )
+  }
+}
+
+async function checkTail(store: EventStore, size: number): Promise<Sealed> {
+  const from = Math.max(0, size - TAIL)
+  const before = from === 0 ? undefined : (await entriesOf(store, undefined, from - 1, 1))[0]
+  let last = before
+  for (let at = from; at < size;) {
+    const entries = await entriesOf(store, last, at, size - at)
+    if (entries.length === 0)
+      throw new LedgerRefused(`${store.description} ends before its size of ${size} entries`)
+    last = entries.at(-1)
+    at += entries.length
+  }
+  return last as Sealed
+}
+
+async function entriesOf(store: EventStore, last: Sealed | undefined, from: number, limit: number) {
+  const stored = await store.read(from, limit)
+  try {
+    return last || from === 0 ? linked(last, stored) : stored.map(({ text }) => parseEntry(text))
+  } catch (error) {
+    if (!(error instanceof EntryError)) throw error
+    const advice = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
+    throw new LedgerRefused(
+      `${store.description} is damaged at or after entry ${from}: ${error.message}; ${advice}`,
+    )
+  }
+}
+
+/** The stored texts as entries that follow `last`. Throws EntryError for the first that does not. */
+export function linked(last: Sealed | undefined, stored: readonly Stored[]): Sealed[] {
+  const entries: Sealed[] = []
+  for (const { index, text } of stored) {
+    const before: Sealed | undefined = entries.at(-1) ?? last
+    const sealed = parseEntry(text)
+    const follows = before
+      ? sealed.entry.index === before.entry.index + 1 && sealed.entry.prev === before.leafHash
+      : sealed.entry.index === 0
+    if (!follows || sealed.entry.index !== index) {
+      throw new EntryError('malformed', `entry ${index} does not follow from the one before it`)
+    }
+    entries.push(sealed)
+  }
+  return entries
+}
