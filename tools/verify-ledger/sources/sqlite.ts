@@ -143,9 +143,10 @@ export class SqliteSource implements Source {
     }
   }
 
-  /** SQLite says "unable to open database file" of what is missing and of what it may not make beside the file. */
+  /** SQLite says the same of a file that is missing and of one it may not make beside it. */
   private reason(error: Error): string {
-    if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_CANTOPEN') return error.message
+    if (!(error instanceof Database.SqliteError) || !/^SQLITE_(?:CANTOPEN|READONLY)/.test(error.code))
+      return error.message
     if (!existsSync(this.path)) return 'there is no such file'
     return `${error.message}: a file in WAL mode needs a -shm file beside it, so copy it to a folder you may write to`
   }
