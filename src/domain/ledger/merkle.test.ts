@@ -67,7 +67,7 @@ test('the consistency proofs are those of the vectors, and verify', () => {
 })
 
 /** Sizes up to which every bit is flipped; above them, one bit of each hash, another one every time. */
-const EVERY_BIT = 20
+const EVERY_BIT = 16
 
 function bitsToFlip(size: number, turn: number): number[] {
   return size <= EVERY_BIT ? Array.from({ length: 256 }, (_, bit) => bit) : [(turn * 37) % 256]
@@ -134,21 +134,25 @@ function misshapen(proof: readonly Uint8Array[]): Uint8Array[][] {
   return proof.length === 0 ? longer : [...longer, ...swapped, proof.slice(1), proof.slice(0, -1)]
 }
 
-test('a proof that is too long, too short or out of order is refused, at every size', () => {
+test('a proof that is too long, too short or out of order is refused', () => {
+  const held: string[] = []
   for (let size = 1; size <= LARGEST; size += 3) {
     for (let at = 0; at < size; at++) {
       for (const proof of misshapen(inclusionProof(at, size, grown.read))) {
-        expect(verifyInclusion(grown.leafAt(at), at, grown.head(size), proof)).toBe(false)
+        if (verifyInclusion(grown.leafAt(at), at, grown.head(size), proof))
+          held.push(`inclusion ${at} ${size}`)
       }
       for (const proof of misshapen(consistencyProof(at + 1, size, grown.read))) {
-        expect(verifyConsistency(grown.head(at + 1), grown.head(size), proof)).toBe(false)
+        if (verifyConsistency(grown.head(at + 1), grown.head(size), proof))
+          held.push(`consistency ${at + 1} ${size}`)
       }
     }
   }
+  expect(held).toEqual([])
 })
 
 test('an inclusion proof holds for its own index and size only', () => {
-  for (let size = 1; size <= 70; size++) {
+  for (let size = 1; size <= 40; size++) {
     for (let index = 0; index < size; index++) {
       const proof = inclusionProof(index, size, grown.read)
       const accepted = Array.from({ length: size + 2 }, (_, i) => i).filter((other) =>
