@@ -85,7 +85,7 @@ function unnoticedFlips(
       const at = Math.floor(bit / 8)
       hash[at] = (hash[at] as number) ^ (1 << (bit % 8))
       if (holds()) unnoticed += 1
-      hash[at] = (hash[at] as number) ^ (1 << (bit % 8))
+      hash[at] = hash[at] ^ (1 << (bit % 8))
     }
   }
   return unnoticed

@@ -115,6 +115,7 @@ describe('reading', () => {
 
   test('an error names the line', () => {
     expect(() => parsePolicy(`# one\n${W}group G 9 W0\n`)).toThrow('policy line 5: the threshold')
+    expect(() => parsePolicy(`\nlog ${log.vkey}x\n`)).toThrow('policy line 2, vkey: padded base64')
   })
 
   test('what is read prints to a text that reads the same, and prints back to itself', () => {
