@@ -44,21 +44,22 @@ export async function openLedger(store: EventStore, identity: LedgerIdentity, no
 
 async function checkFirst(store: EventStore, identity: LedgerIdentity): Promise<void> {
   const [first] = await entriesOf(store, undefined, 0, 1)
-  const { type, data } = first?.entry ?? { type: 'nothing', data: {} }
+  const type = first?.entry.type ?? 'missing'
+  const { origin, vkey } = first?.entry.data ?? {}
   if (type !== 'LedgerOpened') {
     throw new LedgerRefused(
       `${store.description}: entry 0 is ${type}, not LedgerOpened: this is no AgentKeys ledger`,
     )
   }
-  if (data['origin'] !== identity.origin) {
+  if (origin !== identity.origin) {
     throw new LedgerRefused(
-      `${store.description} is the ledger of ${String(data['origin'])}, and this broker's is ${identity.origin}: ` +
+      `${store.description} is the ledger of ${String(origin)}, and this broker's is ${identity.origin}: ` +
         'set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or point BROKER_LEDGER_URL at a new ledger',
     )
   }
-  if (data['vkey'] !== identity.vkey) {
+  if (vkey !== identity.vkey) {
     throw new LedgerRefused(
-      `${store.description} was opened with another ledger key (${String(data['vkey'])}): ` +
+      `${store.description} was opened with another ledger key (${String(vkey)}): ` +
         'put that key back at BROKER_LEDGER_KEY_PATH, or point BROKER_LEDGER_URL at a new ledger',
     )
   }

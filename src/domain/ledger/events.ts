@@ -10,7 +10,7 @@ export type JwtPurpose = 'oidc_jwt' | 'sts'
 
 export type RefusalReason =
   | 'role-not-allowed'
-  | 'role-missing'
+  | 'aws-not-configured'
   | 'audience-not-allowed'
   | 'ttl-out-of-bounds'
   | 'duration-out-of-bounds'

@@ -1,0 +1,172 @@
+// A mint is one request for a credential, from the bearer to the hand-over. What may be asked for, and what the
+// ledger and the JWT say of it. Time, ids and the policy come in as arguments.
+
+import type { EventOf, JwtPurpose, MintKind, RefusalReason } from './ledger/events.js'
+
+/** The one audience AWS STS takes. Always allowed. */
+export const STS_AUDIENCE = 'sts.amazonaws.com'
+
+/** The tag that carries the wallet into AWS, and the claim of the same name. */
+export const WALLET_TAG = 'agentkeys_user_wallet'
+
+/** JWT lifetimes, seconds: what may be configured, and so what may stand in the ledger. */
+export const JWT_TTL = { min: 60, max: 3600 } as const
+
+/** AWS session durations, seconds: what STS takes. */
+export const CREDS_DURATION = { min: 900, max: 43_200 } as const
+
+/** A class, so that Nest can hand it out by type. */
+export abstract class MintPolicy {
+  abstract readonly issuer: string
+  /** The role a caller gets without asking. Undefined: no AWS here. */
+  abstract readonly dataRoleArn: string | undefined
+  /** What may be asked for beside it, compared as whole strings. */
+  abstract readonly allowedRoleArns: readonly string[]
+  abstract readonly allowedAudiences: readonly string[]
+  /** What a caller gets without asking, and the most it may ask for. */
+  abstract readonly jwtTtlSeconds: number
+  abstract readonly sessionDurationSeconds: number
+  /** Whether JWTs and sessions name the wallet as source identity; the role's trust policy must allow it. */
+  abstract readonly sourceIdentity: boolean
+}
+
+export interface JwtAsk {
+  audience?: string | undefined
+  ttlSeconds?: number | undefined
+  role?: string | undefined
+}
+
+export interface CredsAsk {
+  role?: string | undefined
+  durationSeconds?: number | undefined
+}
+
+export interface JwtGrant {
+  audience: string
+  ttlSeconds: number
+  roleArn: string | undefined
+}
+
+export interface CredsGrant {
+  roleArn: string
+  durationSeconds: number
+}
+
+export interface Refusal {
+  reason: RefusalReason
+  /** For people: what was expected. What was asked for is repeated only where it is a well-formed role ARN. */
+  detail: string
+}
+
+export type Decision<Grant> = { granted: Grant } | { refused: Refusal }
+
+/** May the caller have this JWT? Everything outside the configured lists is refused. */
+export function decideJwt(ask: JwtAsk, policy: MintPolicy): Decision<JwtGrant> {
+  const audience = ask.audience ?? STS_AUDIENCE
+  if (audience !== STS_AUDIENCE && !policy.allowedAudiences.includes(audience)) {
+    return refused('audience-not-allowed', `audience must be ${STS_AUDIENCE} or listed in BROKER_ALLOWED_AUDIENCES`)
+  }
+  const ttlSeconds = ask.ttlSeconds ?? policy.jwtTtlSeconds
+  if (ttlSeconds < JWT_TTL.min || ttlSeconds > policy.jwtTtlSeconds) {
+    return refused('ttl-out-of-bounds', `ttl_seconds must be ${JWT_TTL.min} to ${policy.jwtTtlSeconds}`)
+  }
+  const roleArn = ask.role ?? policy.dataRoleArn
+  if (ask.role !== undefined && !mayAssume(ask.role, policy)) return roleRefused(ask.role)
+  return { granted: { audience, ttlSeconds, roleArn } }
+}
+
+/** May the caller have AWS credentials for this role and this long? */
+export function decideCreds(ask: CredsAsk, policy: MintPolicy): Decision<CredsGrant> {
+  const roleArn = ask.role ?? policy.dataRoleArn
+  if (roleArn === undefined) return refused('aws-not-configured', AWS_NOT_CONFIGURED)
+  if (!mayAssume(roleArn, policy)) return roleRefused(roleArn)
+  const durationSeconds = ask.durationSeconds ?? policy.sessionDurationSeconds
+  if (durationSeconds < CREDS_DURATION.min || durationSeconds > policy.sessionDurationSeconds) {
+    const bounds = `${CREDS_DURATION.min} to ${policy.sessionDurationSeconds}`
+    return refused('duration-out-of-bounds', `duration_seconds must be ${bounds}`)
+  }
+  return { granted: { roleArn, durationSeconds } }
+}
+
+const AWS_NOT_CONFIGURED =
+  'this broker has no AWS role: the operator sets BROKER_DATA_ROLE_ARN (or ACCOUNT_ID) to switch AWS credentials on'
+
+function mayAssume(roleArn: string, policy: MintPolicy): boolean {
+  return roleArn === policy.dataRoleArn || policy.allowedRoleArns.includes(roleArn)
+}
+
+const ROLE_ARN = /^(?:arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512})$/
+
+function roleRefused(roleArn: string): { refused: Refusal } {
+  const asked = ROLE_ARN.test(roleArn) ? roleArn : 'the role asked for, which is no role ARN,'
+  return refused('role-not-allowed', `${asked} is neither the data role nor listed in BROKER_ALLOWED_ROLE_ARNS`)
+}
+
+function refused(reason: RefusalReason, detail: string): { refused: Refusal } {
+  return { refused: { reason, detail } }
+}
+
+/** Who asks: a validated session, and the mint that was made of the request. */
+export interface Caller {
+  mintId: string
+  wallet: string
+  tokenSha256: string
+  backend: string
+  agent: string | undefined
+}
+
+export function sessionValidated({ mintId, wallet, tokenSha256, backend, agent }: Caller): EventOf<'SessionValidated'> {
+  const data = { mintId, wallet, tokenSha256, backend }
+  return { type: 'SessionValidated', data: agent === undefined ? data : { ...data, agent } }
+}
+
+export function mintRefused(caller: Caller, kind: MintKind, { reason, detail }: Refusal): EventOf<'MintRefused'> {
+  const { mintId, wallet, tokenSha256 } = caller
+  return { type: 'MintRefused', data: { mintId, wallet, tokenSha256, kind, reason, detail } }
+}
+
+export type Claims = Record<string, unknown> & { sub: string; aud: string; iat: number; exp: number }
+
+/**
+ * The claims of a JWT for `caller`. Built from values of known form only: nothing of the request reaches it unlisted.
+ * The AWS claims are honoured by STS before the trust policy is looked at, so they bind even where that is too broad.
+ */
+export function jwtClaims(caller: Caller, grant: JwtGrant, policy: MintPolicy, iat: number): Claims {
+  const { mintId, wallet } = caller
+  return {
+    iss: policy.issuer,
+    sub: `agentkeys:agent:${wallet}`,
+    aud: grant.audience,
+    iat,
+    exp: iat + grant.ttlSeconds,
+    jti: mintId,
+    [WALLET_TAG]: wallet,
+    'https://aws.amazon.com/tags': {
+      principal_tags: { [WALLET_TAG]: [wallet] },
+      transitive_tag_keys: [WALLET_TAG],
+    },
+    ...(grant.roleArn === undefined ? {} : { 'https://aws.amazon.com/roles': [grant.roleArn] }),
+    ...(policy.sourceIdentity ? { 'https://aws.amazon.com/source_identity': wallet } : {}),
+  }
+}
+
+export interface UnsignedJwt {
+  kid: string
+  claims: Claims
+  signingInputSha256: string
+}
+
+export function jwtIssued(
+  { mintId, wallet }: Caller,
+  { kid, claims: { sub, aud, iat, exp }, signingInputSha256 }: UnsignedJwt,
+  purpose: JwtPurpose,
+  roleArn: string | undefined,
+): EventOf<'JwtIssued'> {
+  const data = { mintId, wallet, kid, purpose, sub, aud, iat, exp, signingInputSha256 }
+  return { type: 'JwtIssued', data: roleArn === undefined ? data : { ...data, roleArn } }
+}
+
+/** RoleSessionName: the mint's id, so that CloudTrail and the ledger name the same thing. At most 64 characters. */
+export function roleSessionName(mintId: string): string {
+  return `ak-${mintId}`
+}

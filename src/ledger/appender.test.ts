@@ -1,0 +1,208 @@
+import { describe, expect, test } from '@jest/globals'
+
+import { FAULTS, FaultyStore } from '../../test/support/faulty-store.js'
+import { chain, GENESIS, parseEntry, type Sealed } from '../domain/ledger/entry.js'
+import type { LedgerEvent } from '../domain/ledger/events.js'
+import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { MemoryEventStore } from '../event-store/memory.js'
+import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './appender.js'
+
+const NOW = new Date('2026-11-20T12:00:00.000Z')
+const QUICK: AppenderLimits = { ...DEFAULT_LIMITS, callerMs: 2_000, storeMs: 50, retryMs: 1 }
+
+let seconds = 0
+const event = (name: string): LedgerEvent => ({
+  type: 'BrokerStarted',
+  data: { node: name, version: '1', configSha256: 'f' },
+})
+
+function appender(store: EventStore, limits = QUICK, now = () => new Date(NOW.getTime() + (seconds += 1))) {
+  return new Appender(store, undefined, now, undefined, limits)
+}
+
+/** The whole ledger, checked: contiguous, linked, canonical, in order of time. */
+async function ledgerOf(store: EventStore): Promise<string[]> {
+  const entries: Sealed[] = []
+  for (;;) {
+    const page = await store.read(entries.length, 1000)
+    if (page.length === 0) break
+    for (const { index, text } of page) {
+      const sealed = parseEntry(text)
+      expect(sealed.entry.index).toBe(index)
+      expect(index).toBe(entries.length)
+      expect(sealed.entry.prev).toBe(entries.at(-1)?.leafHash ?? GENESIS)
+      expect(sealed.entry.time >= (entries.at(-1)?.entry.time ?? '')).toBe(true)
+      entries.push(sealed)
+    }
+  }
+  return entries.map(({ entry }) => entry.data['node'] as string)
+}
+
+test('events are chained in the order they arrive, one append for all that wait', async () => {
+  const store = new FaultyStore(new MemoryEventStore())
+  const writer = appender(store)
+  const all = Array.from({ length: 300 }, (_, i) => writer.append([event(`a${i}`), event(`b${i}`)]))
+  const entries = await Promise.all(all)
+
+  expect(entries.map(([first, second]) => [first?.entry.index, second?.entry.index])).toEqual(
+    all.map((_, i) => [2 * i, 2 * i + 1]),
+  )
+  expect(store.appends).toBeLessThanOrEqual(3)
+  expect((await ledgerOf(store)).length).toBe(600)
+})
+
+test('a caller never shares a group that is larger than the limit, and none is split', async () => {
+  const store = new FaultyStore(new MemoryEventStore())
+  const writer = appender(store, { ...QUICK, groupEntries: 4, groupBytes: 700 })
+  const three = () => [event('x'), event('y'), event('z')]
+  await Promise.all([writer.append(three()), writer.append(three()), writer.append([event('1')]), writer.append(three())])
+  expect(await ledgerOf(store)).toEqual(['x', 'y', 'z', 'x', 'y', 'z', '1', 'x', 'y', 'z'])
+  expect(store.appends).toBeGreaterThanOrEqual(3)
+})
+
+describe.each(FAULTS)('an append that meets "%s"', (fault) => {
+  test('is confirmed only if it is in the ledger, is there at most once, and later appends work', async () => {
+    const store = new FaultyStore(new MemoryEventStore())
+    const writer = appender(store)
+    await writer.append([event('before')])
+    store.faults.push(fault)
+    const outcome = await writer.append([event('hit')]).then(
+      () => 'confirmed',
+      (error: { code: string }) => error.code,
+    )
+    await writer.append([event('after')])
+
+    const ledger = await ledgerOf(store)
+    expect(ledger.filter((name) => name === 'hit')).toHaveLength(outcome === 'confirmed' ? 1 : 0)
+    expect(outcome).toBe(fault === 'unavailable' ? 'unavailable' : fault === 'refused' ? 'failed' : 'confirmed')
+    expect(ledger.at(-1)).toBe('after')
+  })
+
+  test('may meet it again and again', async () => {
+    const store = new FaultyStore(new MemoryEventStore())
+    const writer = appender(store)
+    // A certain failure after an uncertain one says nothing about the first: it stays uncertain until it is known.
+    store.faults.push('unknown, persisted', fault, fault)
+    await writer.append([event('hit')])
+    await writer.append([event('after')])
+    expect((await ledgerOf(store)).filter((name) => name === 'hit')).toHaveLength(1)
+  })
+})
+
+test('while the outcome is unknown the caller is told so, and what it wanted may still be recorded', async () => {
+  const store = new FaultyStore(new MemoryEventStore())
+  const writer = appender(store, { ...QUICK, callerMs: 40, storeMs: 20 })
+  store.faults.push(...Array.from({ length: 4 }, () => 'no answer, not persisted' as const))
+  await expect(writer.append([event('slow')])).rejects.toMatchObject({ code: 'unavailable' })
+  await writer.close()
+  expect((await ledgerOf(store)).length).toBeLessThanOrEqual(1)
+})
+
+test('whoever gave up while waiting is not written at all', async () => {
+  const store = new FaultyStore(new MemoryEventStore())
+  const writer = appender(store, { ...QUICK, callerMs: 30, storeMs: 200 })
+  store.faults.push('no answer, not persisted')
+  const first = writer.append([event('first')])
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  const second = writer.append([event('second')])
+  await expect(first).rejects.toMatchObject({ code: 'unavailable' })
+  await expect(second).rejects.toMatchObject({ code: 'unavailable' })
+  await writer.close()
+  expect(await ledgerOf(store)).not.toContain('second')
+})
+
+test('the queue is bounded', async () => {
+  const store = new FaultyStore(new MemoryEventStore())
+  const writer = appender(store, { ...QUICK, waiting: 3 })
+  const accepted = [1, 2, 3].map((n) => writer.append([event(`${n}`)]))
+  await expect(writer.append([event('4')])).rejects.toMatchObject({ code: 'unavailable' })
+  await Promise.all(accepted)
+  await writer.append([event('5')])
+  expect(await ledgerOf(store)).toEqual(['1', '2', '3', '5'])
+})
+
+test('after a conflict the entries are chained onto what the other writer wrote', async () => {
+  const store = new MemoryEventStore()
+  const [mine, theirs] = [appender(store), appender(store)]
+  await mine.append([event('m0')])
+  await Promise.all([1, 2, 3].map((n) => theirs.append([event(`t${n}`)])))
+  await mine.append([event('m1')])
+  await Promise.all([mine.append([event('m2')]), theirs.append([event('t4')]), mine.append([event('m3')])])
+
+  const ledger = await ledgerOf(store)
+  expect([...ledger].sort()).toEqual(['m0', 'm1', 'm2', 'm3', 't1', 't2', 't3', 't4'])
+  expect(ledger.filter((name) => name.startsWith('m'))).toEqual(['m0', 'm1', 'm2', 'm3'])
+})
+
+test('reading back may fail for a while: nothing is confirmed or written twice meanwhile', async () => {
+  const store = new FaultyStore(new MemoryEventStore())
+  const writer = appender(store)
+  store.faults.push('unknown, persisted')
+  store.readsFail = 3
+  await writer.append([event('hit')])
+  expect(await ledgerOf(store)).toEqual(['hit'])
+})
+
+class Shrunk extends MemoryEventStore {
+  override append(): Promise<void> {
+    return Promise.reject(new StoreError('conflict', 'the stream is at another size'))
+  }
+}
+
+test('a ledger that lost entries halts the writer, and it says what to do', async () => {
+  const writer = appender(new Shrunk())
+  await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
+  expect(writer.status()).toEqual({
+    ok: false,
+    reason: 'the ledger has fewer than the 0 entries it had before; run verify-ledger, then restore the ledger',
+  })
+  await expect(writer.append([event('y')])).rejects.toMatchObject({ code: 'failed' })
+})
+
+class Foreign extends Shrunk {
+  override read(from: number): Promise<Stored[]> {
+    const odd = chain(undefined, event('odd'), NOW).text.replace('"index":0', `"index":${from + 7}`)
+    return Promise.resolve([{ index: from, text: odd }])
+  }
+}
+
+test('an entry that does not follow halts the writer', async () => {
+  const writer = appender(new Foreign())
+  await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
+  expect(writer.status()).toMatchObject({ ok: false, reason: expect.stringContaining('does not follow') })
+})
+
+test('time never runs backwards in the ledger, nor in the clock that ids are drawn from', async () => {
+  const store = new MemoryEventStore()
+  let now = new Date('2026-11-20T12:00:10.000Z')
+  const writer = appender(store, QUICK, () => now)
+  await writer.append([event('a')])
+  now = new Date('2026-11-20T11:00:00.000Z')
+  const [entry] = await writer.append([event('b')])
+  expect(entry?.entry.time).toBe('2026-11-20T12:00:10.000Z')
+  expect(writer.clock().toISOString()).toBe('2026-11-20T12:00:10.000Z')
+  expect(await ledgerOf(store)).toEqual(['a', 'b'])
+})
+
+test('an event too large for an entry is refused alone; its neighbours are written', async () => {
+  const store = new MemoryEventStore()
+  const writer = appender(store)
+  const outcomes = await Promise.allSettled([
+    writer.append([event('a')]),
+    writer.append([event('x'.repeat(70_000))]),
+    writer.append([event('b')]),
+  ])
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(outcomes[1]).toMatchObject({ reason: { code: 'too-large' } })
+  expect(await ledgerOf(store)).toEqual(['a', 'b'])
+})
+
+test('after close nothing is taken any more, and what was taken is settled', async () => {
+  const store = new MemoryEventStore()
+  const writer = appender(store)
+  const last = writer.append([event('last')])
+  await writer.close()
+  await last
+  await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'unavailable' })
+  expect(await ledgerOf(store)).toEqual(['last'])
+})

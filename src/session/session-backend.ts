@@ -1,0 +1,52 @@
+// Who is calling: a bearer comes in, and a session, or a closed set of refusals, comes out.
+
+import { type Wallet } from '../domain/wallet.js'
+
+export interface Session {
+  wallet: Wallet
+  /** What the backend calls the agent, where it names one. */
+  agent?: string
+  /** Which backend vouched for it, as the ledger records it: `embedded`, or the origin of its URL. */
+  backend: string
+}
+
+/**
+ * unauthorized          the bearer stands for no session now. `message` may be shown to the caller.
+ * backend-unreachable   nobody could tell. `message` says why, without addresses, bearers or text from the outside.
+ */
+export type SessionErrorCode = 'unauthorized' | 'backend-unreachable'
+
+export class SessionError extends Error {
+  constructor(
+    readonly code: SessionErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'SessionError'
+  }
+}
+
+/**
+ * test/contract/session-backend.contract.ts holds every implementation to this.
+ *
+ * validate  resolves for a bearer that stands for a session at a moment after the call. It never answers from
+ *           memory, so a revocation is seen by the very next call; it has no effect, so it may be asked again.
+ *           Everything else rejects with SessionError, in bounded time. Doubt is 'backend-unreachable', never a session.
+ *           A bearer that fails assertWellFormed is refused before anything is asked.
+ * healthy   whether validate is likely to get an answer now. Never rejects.
+ * close     frees what the backend holds. Nothing may be called after it but healthy, which is then false.
+ */
+export abstract class SessionBackend {
+  abstract validate(bearer: string): Promise<Session>
+  abstract healthy(): Promise<boolean>
+  abstract close(): Promise<void>
+}
+
+/** What the caller reads when the backend gives no better reason. */
+export const NOT_VALID = 'session not valid'
+
+/** Visible ASCII is all that a header may carry unambiguously, and 4,096 characters hold any token worth sending. */
+export function assertWellFormed(bearer: string): void {
+  if (!/^[\x21-\x7e]{1,4096}$/.test(bearer)) throw new SessionError('unauthorized', NOT_VALID)
+}

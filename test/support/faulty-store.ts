@@ -1,0 +1,74 @@
+import type { Sealed } from '../../src/domain/ledger/entry.js'
+import { EventStore, StoreError, type Stored } from '../../src/event-store/event-store.js'
+
+/**
+ * What can go wrong with one append: every row of {not persisted, persisted} × {reported failed, reported unknown,
+ * never answered}, and what cannot be: a failure reported as certain although the entries are there.
+ */
+export const FAULTS = [
+  'unavailable',
+  'refused',
+  'unknown, not persisted',
+  'unknown, persisted',
+  'no answer, not persisted',
+  'no answer, persisted',
+  'crash of the client, not persisted',
+  'crash of the client, persisted',
+] as const
+export type Fault = (typeof FAULTS)[number]
+
+/** A real store with a network in front of it that does what it is told: the next appends meet `faults` in turn. */
+export class FaultyStore extends EventStore {
+  readonly description: string
+  readonly faults: (Fault | undefined)[] = []
+  appends = 0
+  readsFail = 0
+
+  constructor(private readonly store: EventStore) {
+    super()
+    this.description = `faulty ${store.description}`
+  }
+
+  async append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+    this.appends += 1
+    const fault = this.faults.shift()
+    if (fault?.endsWith(', persisted')) await this.store.append(entries, expectedSize)
+    switch (fault) {
+      case undefined:
+        return this.store.append(entries, expectedSize)
+      case 'unavailable':
+        throw new StoreError('unavailable', 'the disk is full')
+      case 'refused':
+        throw new StoreError('refused', 'the file is read-only')
+      case 'unknown, not persisted':
+      case 'unknown, persisted':
+        throw new StoreError('unknown', 'the connection was lost')
+      case 'no answer, not persisted':
+      case 'no answer, persisted':
+        return new Promise(() => undefined)
+      case 'crash of the client, not persisted':
+      case 'crash of the client, persisted':
+        throw new TypeError('undefined is not iterable')
+    }
+  }
+
+  size(): Promise<number> {
+    return this.store.size()
+  }
+
+  read(from: number, limit: number): Promise<Stored[]> {
+    if (this.readsFail > 0) {
+      this.readsFail -= 1
+      return Promise.reject(new StoreError('unavailable', 'the connection was lost'))
+    }
+    return this.store.read(from, limit)
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]> {
+    return this.store.follow(from, signal)
+  }
+
+  close(): Promise<void> {
+    return this.store.close()
+  }
+}
