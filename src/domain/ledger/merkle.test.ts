@@ -163,6 +163,43 @@ test('an inclusion proof holds for its own index and size only', () => {
   }
 })
 
+// The root does not say the size: a log may state any. Of another shape, the proof must fail even if the hashes fit.
+test('a proof is refused at every size and place that ask for more or fewer hashes, whatever the head states', () => {
+  const SMALL = 14
+  const held: string[] = []
+  for (const { index, size } of places(SMALL)) {
+    const proofs = [
+      inclusionProof(index, size, grown.read),
+      consistencyProof(index + 1, size, grown.read),
+    ] as const
+    for (const stated of places(SMALL)) {
+      const head = { size: stated.size, root: grown.rootAt(size) }
+      const older = { size: stated.index + 1, root: grown.rootAt(index + 1) }
+      const lengths = [
+        inclusionProof(stated.index, stated.size, grown.read).length,
+        consistencyProof(stated.index + 1, stated.size, grown.read).length,
+      ]
+      if (
+        lengths[0] !== proofs[0].length &&
+        verifyInclusion(grown.leafAt(index), stated.index, head, proofs[0])
+      ) {
+        held.push(`leaf ${index} of ${size} as ${stated.index} of ${stated.size}`)
+      }
+      if (lengths[1] !== proofs[1].length && verifyConsistency(older, head, proofs[1])) {
+        held.push(`${index + 1} to ${size} as ${stated.index + 1} to ${stated.size}`)
+      }
+    }
+  }
+  expect(held).toEqual([])
+})
+
+/** Every place in every tree up to that size. */
+function places(largest: number): { index: number; size: number }[] {
+  return Array.from({ length: largest }, (_, n) =>
+    Array.from({ length: n + 1 }, (_, index) => ({ index, size: n + 1 })),
+  ).flat()
+}
+
 test('from size 0 and between equal sizes only the empty proof holds, and the roots must be right', () => {
   const [empty, seven, other] = [grown.head(0), grown.head(7), { size: 7, root: grown.rootAt(6) }]
   expect(verifyConsistency(empty, seven, [])).toBe(true)
