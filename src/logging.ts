@@ -2,7 +2,16 @@ import { type LoggerService } from '@nestjs/common'
 import { destination, type Level, type Logger, pino } from 'pino'
 
 /** Members that never reach a log line, whoever logs them. Nothing here should ever be asked to log them at all. */
-const REDACTED = ['authorization', 'bearer', 'token', 'jwt', 'secretAccessKey', 'sessionToken', 'secret', 'password']
+const REDACTED = [
+  'authorization',
+  'bearer',
+  'token',
+  'jwt',
+  'secretAccessKey',
+  'sessionToken',
+  'secret',
+  'password',
+]
 
 /** Structured lines on stderr, one JSON object each, as the original's logs went to stderr. */
 export function openLog(level: Level | 'silent'): Logger {

@@ -64,7 +64,10 @@ export type Decision<Grant> = { granted: Grant } | { refused: Refusal }
 export function decideJwt(ask: JwtAsk, policy: MintPolicy): Decision<JwtGrant> {
   const audience = ask.audience ?? STS_AUDIENCE
   if (audience !== STS_AUDIENCE && !policy.allowedAudiences.includes(audience)) {
-    return refused('audience-not-allowed', `audience must be ${STS_AUDIENCE} or listed in BROKER_ALLOWED_AUDIENCES`)
+    return refused(
+      'audience-not-allowed',
+      `audience must be ${STS_AUDIENCE} or listed in BROKER_ALLOWED_AUDIENCES`,
+    )
   }
   const ttlSeconds = ask.ttlSeconds ?? policy.jwtTtlSeconds
   if (ttlSeconds < JWT_TTL.min || ttlSeconds > policy.jwtTtlSeconds) {
@@ -99,7 +102,10 @@ const ROLE_ARN = /^(?:arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512})$/
 
 function roleRefused(roleArn: string): { refused: Refusal } {
   const asked = ROLE_ARN.test(roleArn) ? roleArn : 'the role asked for, which is no role ARN,'
-  return refused('role-not-allowed', `${asked} is neither the data role nor listed in BROKER_ALLOWED_ROLE_ARNS`)
+  return refused(
+    'role-not-allowed',
+    `${asked} is neither the data role nor listed in BROKER_ALLOWED_ROLE_ARNS`,
+  )
 }
 
 function refused(reason: RefusalReason, detail: string): { refused: Refusal } {
@@ -115,12 +121,22 @@ export interface Caller {
   agent: string | undefined
 }
 
-export function sessionValidated({ mintId, wallet, tokenSha256, backend, agent }: Caller): EventOf<'SessionValidated'> {
+export function sessionValidated({
+  mintId,
+  wallet,
+  tokenSha256,
+  backend,
+  agent,
+}: Caller): EventOf<'SessionValidated'> {
   const data = { mintId, wallet, tokenSha256, backend }
   return { type: 'SessionValidated', data: agent === undefined ? data : { ...data, agent } }
 }
 
-export function mintRefused(caller: Caller, kind: MintKind, { reason, detail }: Refusal): EventOf<'MintRefused'> {
+export function mintRefused(
+  caller: Caller,
+  kind: MintKind,
+  { reason, detail }: Refusal,
+): EventOf<'MintRefused'> {
   const { mintId, wallet, tokenSha256 } = caller
   return { type: 'MintRefused', data: { mintId, wallet, tokenSha256, kind, reason, detail } }
 }
@@ -164,9 +180,4 @@ export function jwtIssued(
 ): EventOf<'JwtIssued'> {
   const data = { mintId, wallet, kid, purpose, sub, aud, iat, exp, signingInputSha256 }
   return { type: 'JwtIssued', data: roleArn === undefined ? data : { ...data, roleArn } }
-}
-
-/** RoleSessionName: the mint's id, so that CloudTrail and the ledger name the same thing. At most 64 characters. */
-export function roleSessionName(mintId: string): string {
-  return `ak-${mintId}`
 }

@@ -55,7 +55,12 @@ test('a caller never shares a group that is larger than the limit, and none is s
   const store = new FaultyStore(new MemoryEventStore())
   const writer = appender(store, { ...QUICK, groupEntries: 4, groupBytes: 700 })
   const three = () => [event('x'), event('y'), event('z')]
-  await Promise.all([writer.append(three()), writer.append(three()), writer.append([event('1')]), writer.append(three())])
+  await Promise.all([
+    writer.append(three()),
+    writer.append(three()),
+    writer.append([event('1')]),
+    writer.append(three()),
+  ])
   expect(await ledgerOf(store)).toEqual(['x', 'y', 'z', 'x', 'y', 'z', '1', 'x', 'y', 'z'])
   expect(store.appends).toBeGreaterThanOrEqual(3)
 })
@@ -74,7 +79,9 @@ describe.each(FAULTS)('an append that meets "%s"', (fault) => {
 
     const ledger = await ledgerOf(store)
     expect(ledger.filter((name) => name === 'hit')).toHaveLength(outcome === 'confirmed' ? 1 : 0)
-    expect(outcome).toBe(fault === 'unavailable' ? 'unavailable' : fault === 'refused' ? 'failed' : 'confirmed')
+    expect(outcome).toBe(
+      fault === 'unavailable' ? 'unavailable' : fault === 'refused' ? 'failed' : 'confirmed',
+    )
     expect(ledger.at(-1)).toBe('after')
   })
 
@@ -154,7 +161,8 @@ test('a ledger that lost entries halts the writer, and it says what to do', asyn
   await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
   expect(writer.status()).toEqual({
     ok: false,
-    reason: 'the ledger has fewer than the 0 entries it had before; run verify-ledger, then restore the ledger',
+    reason:
+      'the ledger has fewer than the 0 entries it had before; run verify-ledger, then restore the ledger',
   })
   await expect(writer.append([event('y')])).rejects.toMatchObject({ code: 'failed' })
 })

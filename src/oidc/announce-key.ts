@@ -11,7 +11,9 @@ export interface KnownKeys {
 /** The key file holds a key that the ledger says must not be used. */
 export class KeyRevoked extends Error {
   constructor(kid: string) {
-    super(`the signing key ${kid} was revoked: move BROKER_OIDC_KEYPAIR_PATH's file away, and a new key is made`)
+    super(
+      `the signing key ${kid} was revoked: move BROKER_OIDC_KEYPAIR_PATH's file away, and a new key is made`,
+    )
     this.name = 'KeyRevoked'
   }
 }

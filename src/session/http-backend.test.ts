@@ -3,11 +3,13 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 
 import { afterEach, describe, expect, test } from '@jest/globals'
 
+import { sessionBackendContract } from '../../test/contract/session-backend.contract.js'
 import {
   type Answer,
   type SessionBackendServer,
   startSessionBackendServer,
 } from '../../test/support/session-backend-server.js'
+import { type Wallet } from '../domain/wallet.js'
 import { HttpSessionBackend } from './http-backend.js'
 
 const WALLET = '0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed'
@@ -41,6 +43,29 @@ async function answering(answer: Answer, timeoutMs = LONG_MS) {
 
 const unreachable = (message: string) => ({ name: 'SessionError', code: 'backend-unreachable', message })
 const unauthorized = (message: string) => ({ name: 'SessionError', code: 'unauthorized', message })
+
+sessionBackendContract('the HTTP backend', async () => {
+  const remote = await startSessionBackendServer()
+  remote.answers.set(BEARER, { kind: 'session', wallet: WALLET })
+  const backend = new HttpSessionBackend({ url: remote.url, timeoutMs: LONG_MS })
+  let serving = true
+  const breakDown = async () => {
+    if (serving) await remote.close()
+    serving = false
+  }
+  return {
+    backend,
+    bearer: BEARER,
+    wallet: WALLET as Wallet,
+    name: remote.url,
+    revoke: () => void remote.answers.delete(BEARER),
+    breakDown,
+    dispose: async () => {
+      await backend.close()
+      await breakDown()
+    },
+  }
+})
 
 describe('a 2xx answer', () => {
   test('with a wallet is a session of that backend', async () => {
@@ -222,14 +247,16 @@ describe('a network that fails', () => {
     )
   })
 
-  test('a backend that accepts and never finishes the handshake is given up at the timeout', async () => {
+  test('a backend that accepts and never finishes the handshake is given up before the connect timeout', async () => {
     const deaf = createServer()
     const held: Socket[] = []
     deaf.on('connection', (socket) => held.push(socket.on('error', () => socket.destroy())))
     deaf.listen(0, '127.0.0.1')
     await once(deaf, 'listening')
     const made = backend(`https://127.0.0.1:${(deaf.address() as AddressInfo).port}`, SHORT_MS)
+    const asked = performance.now()
     await expect(made.validate(BEARER)).rejects.toMatchObject(unreachable(`no answer within ${SHORT_MS} ms`))
+    expect(performance.now() - asked).toBeLessThan(5000)
     for (const socket of held) socket.destroy()
     deaf.close()
   })

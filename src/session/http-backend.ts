@@ -88,20 +88,32 @@ export class HttpSessionBackend extends SessionBackend {
     return { wallet, ...(named ? { agent } : {}), backend: this.origin }
   }
 
-  /** One deadline over everything: waiting for a connection, the second try, and a body that comes a byte at a time. */
+  /**
+   * One deadline over everything: a connect that hangs, the second try, a body that comes a byte at a time. It is a race
+   * because the client looks at an abort only after a pending connect has ended.
+   */
   private async get(path: string, headers: Record<string, string>): Promise<Reply> {
-    const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(), this.options.timeoutMs)
+    const abort = new AbortController()
+    let timer: NodeJS.Timeout | undefined
+    const expiry = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new SessionError('backend-unreachable', `no answer within ${this.options.timeoutMs} ms`))
+        abort.abort()
+      }, this.options.timeoutMs)
+    })
     try {
-      const response = await this.send(path, headers, deadline.signal)
-      return { status: response.statusCode, text: await bodyOf(response) }
-    } catch (cause) {
-      const reason = deadline.signal.aborted
-        ? `no answer within ${this.options.timeoutMs} ms`
-        : describe(cause)
-      throw new SessionError('backend-unreachable', reason)
+      return await Promise.race([this.exchange(path, headers, abort.signal), expiry])
     } finally {
       clearTimeout(timer)
+    }
+  }
+
+  private async exchange(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Reply> {
+    try {
+      const response = await this.send(path, headers, signal)
+      return { status: response.statusCode, text: await bodyOf(response) }
+    } catch (cause) {
+      throw new SessionError('backend-unreachable', describe(cause))
     }
   }
 

@@ -33,7 +33,10 @@ export function openDataDir(path: string, nodeId: string | undefined, newId: () 
   } catch (error) {
     if (error instanceof DataDirError) throw error
     const { code, message } = error as NodeJS.ErrnoException
-    throw new DataDirError(path, `cannot be used (${code ?? message}): make it writable for this user, with space left`)
+    throw new DataDirError(
+      path,
+      `cannot be used (${code ?? message}): make it writable for this user, with space left`,
+    )
   }
 }
 
@@ -49,7 +52,10 @@ function takeLock(path: string): Sqlite.Database {
   } catch (error) {
     lock.close()
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
-    throw new DataDirError(path, 'another broker is running on it: stop that one, or give this one a folder of its own')
+    throw new DataDirError(
+      path,
+      'another broker is running on it: stop that one, or give this one a folder of its own',
+    )
   }
 }
 
@@ -61,7 +67,9 @@ function keptNodeId(path: string, newId: () => string): string {
     kept = readFileSync(path, 'utf8').trimEnd()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    const host = hostname().replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 40)
+    const host = hostname()
+      .replace(/[^A-Za-z0-9._-]/g, '-')
+      .slice(0, 40)
     const made = `${host}-${newId().slice(-8)}`
     writeFileAtomically(path, `${made}\n`, 0o600)
     return made

@@ -17,6 +17,7 @@ export type RefusalReason =
 
 export type CredsFailureCode =
   | 'access-denied'
+  | 'broker-credentials-refused'
   | 'invalid-identity-token'
   | 'key-retrieval-failed'
   | 'expired-token'

@@ -1,0 +1,56 @@
+import { type DynamicModule, Module } from '@nestjs/common'
+import { CqrsModule } from '@nestjs/cqrs'
+
+import { Sts } from './aws/sts.js'
+import type { Parts } from './broker.js'
+import { Callers } from './commands/caller.js'
+import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
+import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
+import { RefusalCounter } from './commands/refusal-counter.js'
+import { MintPolicy } from './domain/mint.js'
+import { AuditController } from './http/audit.controller.js'
+import { HealthController } from './http/health.controller.js'
+import { Metrics, MetricsController } from './http/metrics.js'
+import { MintController } from './http/mint.controller.js'
+import { Readiness } from './http/readiness.js'
+import { WellKnownController } from './http/well-known.controller.js'
+import { Ledger } from './ledger/ledger.js'
+import { TokenSigner } from './oidc/token-signer.js'
+import { AuditQuery } from './projections/audit-query.js'
+import { Projector } from './projections/projector.js'
+import { KeysView } from './projections/signing-keys.js'
+import { SessionBackend } from './session/session-backend.js'
+
+/** The table of contents: everything that serves a request, made of the parts that broker.ts opened. */
+@Module({})
+export class AppModule {
+  static of(parts: Parts): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [CqrsModule.forRoot()],
+      controllers: [
+        MintController,
+        WellKnownController,
+        AuditController,
+        HealthController,
+        MetricsController,
+      ],
+      providers: [
+        { provide: MintPolicy, useValue: parts.policy },
+        { provide: SessionBackend, useValue: parts.sessions },
+        { provide: Ledger, useValue: parts.ledger },
+        { provide: TokenSigner, useValue: parts.signer },
+        { provide: Sts, useValue: parts.sts },
+        { provide: Projector, useValue: parts.projector },
+        { provide: KeysView, useValue: parts.keys },
+        { provide: AuditQuery, useValue: parts.audit },
+        { provide: RefusalCounter, useValue: parts.refusals },
+        Callers,
+        MintOidcJwtHandler,
+        MintAwsCredsHandler,
+        Metrics,
+        Readiness,
+      ],
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import { hash } from 'node:crypto'
+
+import { Injectable } from '@nestjs/common'
+import { v7 as uuidv7 } from 'uuid'
+
+import { BrokerError } from '../domain/errors.js'
+import type { MintKind } from '../domain/ledger/events.js'
+import { type Caller, type Decision, mintRefused } from '../domain/mint.js'
+import { Ledger } from '../ledger/ledger.js'
+import { SessionBackend, SessionError } from '../session/session-backend.js'
+import { RefusalCounter } from './refusal-counter.js'
+
+/** Who is calling, and may they: the part every mint begins with. */
+@Injectable()
+export class Callers {
+  constructor(
+    private readonly sessions: SessionBackend,
+    private readonly ledger: Ledger,
+    private readonly refusals: RefusalCounter,
+  ) {}
+
+  /** Rejects with SessionError; such requests are counted, not recorded one by one: a flood must not fill the ledger. */
+  async identify(bearer: string): Promise<Caller> {
+    try {
+      const { wallet, backend, agent } = await this.sessions.validate(bearer)
+      // The id's time is the ledger's: it never runs behind an entry, so ids grow as the ledger does.
+      const mintId = uuidv7({ msecs: this.ledger.clock().getTime() })
+      return { mintId, wallet, tokenSha256: hash('sha256', bearer), backend, agent }
+    } catch (error) {
+      if (error instanceof SessionError) this.refusals.count(error.code)
+      throw error
+    }
+  }
+
+  /** The grant, or a refusal that is durable before the caller hears of it. */
+  async granted<Grant>(caller: Caller, kind: MintKind, decision: Decision<Grant>): Promise<Grant> {
+    if ('granted' in decision) return decision.granted
+    const { refused } = decision
+    await this.ledger.append([mintRefused(caller, kind, refused)])
+    throw new BrokerError(
+      refused.reason === 'aws-not-configured' ? 'aws_not_configured' : 'forbidden',
+      refused.detail,
+    )
+  }
+}

@@ -1,0 +1,134 @@
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
+
+import { type AwsCredentials, Sts, StsError } from '../aws/sts.js'
+import { roleSessionName, sourceIdentity, walletTags } from '../domain/aws-session.js'
+import type { Sealed } from '../domain/ledger/entry.js'
+import type { LedgerEvent } from '../domain/ledger/events.js'
+import {
+  type Caller,
+  type CredsAsk,
+  type CredsGrant,
+  decideCreds,
+  jwtClaims,
+  jwtIssued,
+  MintPolicy,
+  sessionValidated,
+  STS_AUDIENCE,
+  WALLET_TAG,
+} from '../domain/mint.js'
+import { Ledger } from '../ledger/ledger.js'
+import { TokenSigner } from '../oidc/token-signer.js'
+import { Callers } from './caller.js'
+import { unixSeconds } from './mint-oidc-jwt.js'
+
+export interface MintedCreds {
+  credentials: AwsCredentials
+  mintId: string
+  wallet: string
+  roleArn: string
+  entry: Sealed
+}
+
+export class MintAwsCreds extends Command<MintedCreds> {
+  constructor(
+    readonly bearer: string,
+    readonly ask: CredsAsk,
+  ) {
+    super()
+  }
+}
+
+/** What STS is asked for, and the event that announces it. `act` must not be called before that event is durable. */
+interface Exchange {
+  announced: LedgerEvent
+  act: () => Promise<AwsCredentials>
+}
+
+/** Record, act, record: what STS will be asked is durable before it is asked, what it gave before the caller sees it. */
+@CommandHandler(MintAwsCreds)
+export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
+  constructor(
+    private readonly callers: Callers,
+    private readonly policy: MintPolicy,
+    private readonly ledger: Ledger,
+    private readonly signer: TokenSigner,
+    private readonly sts: Sts,
+  ) {}
+
+  async execute({ bearer, ask }: MintAwsCreds): Promise<MintedCreds> {
+    const caller = await this.callers.identify(bearer)
+    const grant = await this.callers.granted(caller, 'aws_creds', decideCreds(ask, this.policy))
+    const exchange =
+      this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
+
+    await this.ledger.append([sessionValidated(caller), exchange.announced])
+    // The announcement is durable at this line: STS may be asked.
+    const credentials = await this.actOrRecordFailure(caller, grant, exchange)
+    const [entry] = await this.ledger.append([credsMinted(caller, grant, credentials)])
+    // CredsMinted is durable at this line: the caller may have them.
+    return {
+      credentials,
+      mintId: caller.mintId,
+      wallet: caller.wallet,
+      roleArn: grant.roleArn,
+      entry: entry as Sealed,
+    }
+  }
+
+  private webIdentity(caller: Caller, grant: CredsGrant): Exchange {
+    const { roleArn, durationSeconds } = grant
+    const ttlSeconds = this.policy.jwtTtlSeconds
+    const jwtGrant = { audience: STS_AUDIENCE, ttlSeconds, roleArn }
+    const token = this.signer.prepare(jwtClaims(caller, jwtGrant, this.policy, unixSeconds()))
+    const ask = { roleArn, durationSeconds, roleSessionName: roleSessionName(caller.mintId) }
+    return {
+      announced: jwtIssued(caller, token, 'sts', roleArn),
+      act: () => this.sts.withWebIdentity({ ...ask, jwt: this.signer.sign(token) }),
+    }
+  }
+
+  private assumeRole({ mintId, wallet }: Caller, { roleArn, durationSeconds }: CredsGrant): Exchange {
+    const ask = { roleArn, durationSeconds, roleSessionName: roleSessionName(mintId) }
+    const tags = { tags: { [WALLET_TAG]: wallet }, transitiveTagKeys: [WALLET_TAG] }
+    const identity = this.policy.sourceIdentity ? { sourceIdentity: wallet } : {}
+    return {
+      announced: { type: 'CredsRequested', data: { mintId, wallet, ...ask } },
+      act: () => this.sts.assumeRole({ ...ask, ...tags, ...identity }),
+    }
+  }
+
+  private async actOrRecordFailure(
+    caller: Caller,
+    { roleArn }: CredsGrant,
+    exchange: Exchange,
+  ): Promise<AwsCredentials> {
+    try {
+      return await exchange.act()
+    } catch (error) {
+      const code = error instanceof StsError ? error.code : 'unexpected'
+      const detail =
+        error instanceof StsError ? error.message : 'the exchange failed inside the broker; see its log'
+      const { mintId, wallet } = caller
+      await this.ledger.append([{ type: 'CredsMintFailed', data: { mintId, wallet, roleArn, code, detail } }])
+      throw error
+    }
+  }
+}
+
+function credsMinted(
+  { mintId, wallet }: Caller,
+  { roleArn, durationSeconds }: CredsGrant,
+  { accessKeyId, assumedRoleArn, expiresAt }: AwsCredentials,
+): LedgerEvent {
+  const name = roleSessionName(mintId)
+  const data = {
+    mintId,
+    wallet,
+    roleArn,
+    roleSessionName: name,
+    accessKeyId,
+    assumedRoleArn,
+    durationSeconds,
+  }
+  return { type: 'CredsMinted', data: { ...data, expiresAt: expiresAt.toISOString() } }
+}

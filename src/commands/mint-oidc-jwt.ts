@@ -1,0 +1,54 @@
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
+
+import type { Sealed } from '../domain/ledger/entry.js'
+import { decideJwt, type JwtAsk, jwtClaims, jwtIssued, MintPolicy, sessionValidated } from '../domain/mint.js'
+import { Ledger } from '../ledger/ledger.js'
+import { TokenSigner } from '../oidc/token-signer.js'
+import { Callers } from './caller.js'
+
+export interface MintedJwt {
+  jwt: string
+  jti: string
+  wallet: string
+  /** Unix seconds. */
+  expiration: number
+  entry: Sealed
+}
+
+export class MintOidcJwt extends Command<MintedJwt> {
+  constructor(
+    readonly bearer: string,
+    readonly ask: JwtAsk,
+  ) {
+    super()
+  }
+}
+
+/** Who is calling, may they, record it, sign it: no JWT exists that the ledger does not hold. */
+@CommandHandler(MintOidcJwt)
+export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
+  constructor(
+    private readonly callers: Callers,
+    private readonly policy: MintPolicy,
+    private readonly ledger: Ledger,
+    private readonly signer: TokenSigner,
+  ) {}
+
+  async execute({ bearer, ask }: MintOidcJwt): Promise<MintedJwt> {
+    const caller = await this.callers.identify(bearer)
+    const grant = await this.callers.granted(caller, 'oidc_jwt', decideJwt(ask, this.policy))
+
+    const token = this.signer.prepare(jwtClaims(caller, grant, this.policy, unixSeconds()))
+    const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
+    const entries = await this.ledger.append([sessionValidated(caller), issued])
+
+    // JwtIssued is durable at this line, and only now does the token come to exist.
+    const jwt = this.signer.sign(token)
+    const { mintId: jti, wallet } = caller
+    return { jwt, jti, wallet, expiration: token.claims.exp, entry: entries.at(-1) as Sealed }
+  }
+}
+
+export function unixSeconds(): number {
+  return Math.floor(Date.now() / 1000)
+}

@@ -1,0 +1,231 @@
+// Environment and flags → one frozen Config, or everything that is wrong with them. The only place that reads settings.
+// docs/configuration.md is the operator's view of it.
+
+import { join } from 'node:path'
+
+import { type Address, isLoopback, parseAddress } from './config/address.js'
+import { type AwsConfig, readAws, readRoles } from './config/aws.js'
+import {
+  Environment,
+  listOf,
+  matching,
+  oneOf,
+  type Parse,
+  path,
+  Unfit,
+  type Variables,
+  wholeNumber,
+} from './config/environment.js'
+import { type LedgerConfig, readLedger } from './config/ledger.js'
+import { type LogLevel, readLogLevel } from './config/log-level.js'
+import { crossesInClear, parseIssuer, parseServiceUrl } from './config/urls.js'
+import { unknownVariables } from './config/variables.js'
+import { CREDS_DURATION, JWT_TTL, type MintPolicy } from './domain/mint.js'
+import type { Flags } from './flags.js'
+
+export type SessionBackendConfig =
+  | { readonly kind: 'embedded'; readonly bind: Address }
+  | { readonly kind: 'http'; readonly url: string; readonly timeoutSeconds: number }
+
+/** Deeply frozen, every path absolute. Holds secrets: show describeConfig's copy instead. A class, so that Nest can hand it out. */
+export abstract class Config {
+  abstract readonly bind: string
+  abstract readonly port: number
+  abstract readonly issuer: string
+  abstract readonly policy: MintPolicy
+  abstract readonly backend: SessionBackendConfig
+  abstract readonly aws: AwsConfig
+  abstract readonly ledger: LedgerConfig
+  abstract readonly dataDir: string
+  /** Undefined: the one kept in the data dir. */
+  abstract readonly nodeId: string | undefined
+  abstract readonly auditDbPath: string
+  abstract readonly oidcKeypairPath: string
+  abstract readonly auditorTokenFile: string
+  abstract readonly operatorTokenFile: string
+  abstract readonly shutdownGraceSeconds: number
+  abstract readonly logLevel: LogLevel
+  abstract readonly skipStartupCheck: boolean
+}
+
+export type ConfigReading =
+  | { config: Config; warnings: readonly string[] }
+  | { problems: readonly string[]; warnings: readonly string[] }
+
+/** Touches no file. Each problem and each warning is one line, fit to be shown: no secret is in any of them. */
+export function readConfig(variables: Variables, flags: Flags): ConfigReading {
+  const env = new Environment(variables)
+  const { warnings, problems } = env
+  warnings.push(...unknownVariables(Object.keys(variables)))
+  warnOfOpenBind(env, flags.bind)
+
+  const issuer = readIssuer(env, flags.port)
+  const dataDir = env.read('BROKER_DATA_DIR', path, defaultDataDir(variables))
+  const policy = readPolicy(env, issuer)
+  const config: Config = {
+    ...flags,
+    issuer,
+    policy,
+    backend: readBackend(env, flags),
+    aws: readAws(env, policy),
+    ledger: readLedger(env, issuer, dataDir),
+    dataDir,
+    ...readFiles(env, dataDir),
+    nodeId: env.read('BROKER_NODE_ID', NODE_ID, undefined),
+    shutdownGraceSeconds: env.read('BROKER_SHUTDOWN_GRACE_SECONDS', wholeNumber(0, 300, 'seconds'), 30),
+    logLevel: readLogLevel(env),
+  }
+  checkFilesDiffer(env, config)
+  warnOfChaining(env, config)
+  return problems.length > 0 ? { problems, warnings } : { config: deepFreeze(config), warnings }
+}
+
+const NODE_ID = matching(/^[A-Za-z0-9._-]{1,64}$/, '1 to 64 letters, digits, dots, dashes and underscores')
+
+function readIssuer(env: Environment, port: number): string {
+  const issuer = env.read('BROKER_OIDC_ISSUER', parseCheckedIssuer(env), undefined)
+  if (issuer !== undefined) return issuer
+  const fallback = `http://127.0.0.1:${port}`
+  if (!env.has('BROKER_OIDC_ISSUER')) {
+    if (port === 0)
+      env.problems.push('BROKER_OIDC_ISSUER is not set, and with --port 0 it has no default: set it')
+    env.warnings.push(
+      `BROKER_OIDC_ISSUER is not set: no cloud can reach ${fallback}, so tokens work on this machine only`,
+    )
+  }
+  return fallback
+}
+
+function parseCheckedIssuer(env: Environment): Parse<string> {
+  return (text) => {
+    const issuer = parseIssuer(text)
+    const { protocol, port } = new URL(issuer)
+    if (protocol === 'http:') {
+      env.warnings.push(
+        `BROKER_OIDC_ISSUER=${issuer}: no cloud can reach it, so tokens work on this machine only`,
+      )
+    } else if (port !== '') {
+      env.warnings.push(
+        `BROKER_OIDC_ISSUER=${issuer}: AWS advises against a port in an issuer; put it on 443`,
+      )
+    }
+    return issuer
+  }
+}
+
+function readPolicy(env: Environment, issuer: string): MintPolicy {
+  // No wildcard: * is visible ASCII, but someone who writes it means more than the one audience of that name.
+  const audiences = listOf(
+    /^[\x21-\x29\x2b-\x7e]{1,255}$/,
+    'audiences, 1 to 255 visible ASCII characters each, without *',
+  )
+  const ttl = wholeNumber(JWT_TTL.min, JWT_TTL.max, 'seconds')
+  const duration = wholeNumber(CREDS_DURATION.min, CREDS_DURATION.max, 'seconds')
+  return {
+    issuer,
+    ...readRoles(env),
+    allowedAudiences: env.read('BROKER_ALLOWED_AUDIENCES', audiences, []),
+    jwtTtlSeconds: env.read('BROKER_OIDC_JWT_TTL_SECONDS', ttl, 300),
+    sessionDurationSeconds: env.read('BROKER_SESSION_DURATION_SECONDS', duration, 3600),
+    sourceIdentity: env.read('BROKER_STS_SOURCE_IDENTITY', oneOf('on', 'off'), 'on') === 'on',
+  }
+}
+
+const DEFAULT_SESSION_BIND: Address = { host: '127.0.0.1', port: 8090 }
+
+function readBackend(env: Environment, flags: Flags): SessionBackendConfig {
+  const timeoutSeconds = env.read('BROKER_BACKEND_TIMEOUT_SECONDS', wholeNumber(1, 300, 'seconds'), 10)
+  if (env.has('BROKER_BACKEND_URL')) {
+    const url = env.read('BROKER_BACKEND_URL', parseServiceUrl, 'http://127.0.0.1:8090')
+    if (crossesInClear(url)) {
+      env.warnings.push(`BROKER_BACKEND_URL=${url}: session bearers cross the network in clear; use https`)
+    }
+    if (env.has('BROKER_SESSION_BIND')) {
+      env.warnings.push(
+        'BROKER_SESSION_BIND has no effect: with BROKER_BACKEND_URL there is no embedded session backend',
+      )
+    }
+    return { kind: 'http', url, timeoutSeconds }
+  }
+  const parse = (text: string) => parseSessionBind(text, flags)
+  const bind = env.read('BROKER_SESSION_BIND', parse, DEFAULT_SESSION_BIND)
+  if (bind === DEFAULT_SESSION_BIND && flags.port === bind.port) {
+    env.problems.push(
+      `--port ${flags.port} is the embedded session backend's port: set BROKER_SESSION_BIND to another`,
+    )
+  }
+  return { kind: 'embedded', bind }
+}
+
+function parseSessionBind(text: string, flags: Flags): Address {
+  const address = parseAddress(text)
+  // POST /session/create with a bare auth_token gives a session to whoever can reach it.
+  if (!isLoopback(address.host)) {
+    throw new Unfit(
+      'a loopback address, since whoever reaches it gets a session',
+      'use 127.0.0.1:8090, or a session backend of your own with BROKER_BACKEND_URL',
+    )
+  }
+  if (address.port !== 0 && address.port === flags.port) {
+    throw new Unfit(
+      "a port other than the broker's own",
+      'a proxy in front of the broker must not publish it',
+    )
+  }
+  return address
+}
+
+function readFiles(env: Environment, dataDir: string) {
+  return {
+    auditDbPath: env.read('BROKER_AUDIT_DB_PATH', path, join(dataDir, 'audit.sqlite')),
+    oidcKeypairPath: env.read('BROKER_OIDC_KEYPAIR_PATH', path, join(dataDir, 'oidc-keypair.json')),
+    auditorTokenFile: env.read('BROKER_AUDITOR_TOKEN_FILE', path, join(dataDir, 'auditor-token')),
+    operatorTokenFile: env.read('BROKER_OPERATOR_TOKEN_FILE', path, join(dataDir, 'operator-token')),
+  }
+}
+
+function defaultDataDir({ HOME }: Variables): string {
+  return path(join(HOME || '.', '.agentkeys', 'broker'))
+}
+
+/** One file in two roles would be overwritten by the one or opened as something it is not by the other. */
+function checkFilesDiffer(env: Environment, config: Config): void {
+  const { store, keyPath } = config.ledger
+  const files: [string, string][] = [
+    ['BROKER_OIDC_KEYPAIR_PATH', config.oidcKeypairPath],
+    ['BROKER_LEDGER_KEY_PATH', keyPath],
+    ['BROKER_AUDIT_DB_PATH', config.auditDbPath],
+    ['BROKER_AUDITOR_TOKEN_FILE', config.auditorTokenFile],
+    ['BROKER_OPERATOR_TOKEN_FILE', config.operatorTokenFile],
+  ]
+  if (store.kind === 'sqlite') files.push(['BROKER_LEDGER_URL', store.path])
+  const owner = new Map<string, string>()
+  for (const [name, file] of files) {
+    const other = owner.get(file)
+    if (other !== undefined) env.problems.push(`${name} and ${other} name the same file: give each its own`)
+    owner.set(file, name)
+  }
+}
+
+function warnOfOpenBind(env: Environment, bind: string): void {
+  if (isLoopback(bind)) return
+  env.warnings.push(
+    `--bind ${bind} is no loopback address: bearers and credentials cross the network in clear unless a proxy ends TLS`,
+  )
+}
+
+/** Keys of an IAM user are not chained, so they may have more. */
+function warnOfChaining(env: Environment, { aws, policy: { sessionDurationSeconds } }: Config): void {
+  if (aws.kind !== 'assume-role' || aws.credentials.kind === 'static' || sessionDurationSeconds <= 3600)
+    return
+  env.warnings.push(
+    `BROKER_SESSION_DURATION_SECONDS=${sessionDurationSeconds}: AWS refuses more than 3600 when a role (an instance profile, say) assumes the data role`,
+  )
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null) deepFreeze(member as object)
+  }
+  return Object.freeze(value)
+}

@@ -1,0 +1,134 @@
+// Which AWS roles there are, and how the broker gets at them.
+
+import { type Environment, listOf, matching, oneOf, type Parse, Unfit } from './environment.js'
+import type { Variable } from './variables.js'
+import { crossesInClear, parseServiceUrl } from './urls.js'
+
+/** What the broker shows STS in assume-role mode. */
+export type AwsCredentialSource =
+  | { readonly kind: 'static'; readonly accessKeyId: string; readonly secretAccessKey: string }
+  | { readonly kind: 'default-chain' }
+
+interface Sts {
+  readonly region: string
+  /** Instead of the region's own. */
+  readonly stsEndpoint?: string
+}
+
+/** off: no role is configured, so there is nothing to ask STS for. */
+export type AwsConfig =
+  | { readonly kind: 'off' }
+  | ({ readonly kind: 'web-identity' } & Sts)
+  | ({ readonly kind: 'assume-role'; readonly credentials: AwsCredentialSource } & Sts)
+
+export interface Roles {
+  dataRoleArn: string | undefined
+  allowedRoleArns: readonly string[]
+}
+
+const ROLE_ARN = /^(?:arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512})$/
+const ROLE_ARN_FORM = 'arn:aws:iam::<12 digits>:role/<name>'
+
+export function readRoles(env: Environment): Roles {
+  return {
+    dataRoleArn: readDataRole(env),
+    allowedRoleArns: env.read(
+      'BROKER_ALLOWED_ROLE_ARNS',
+      listOf(ROLE_ARN, `role ARNs, ${ROLE_ARN_FORM}`),
+      [],
+    ),
+  }
+}
+
+function readDataRole(env: Environment): string | undefined {
+  const arn = env.firstSet(['BROKER_DATA_ROLE_ARN', 'BROKER_AGENT_ROLE_ARN'])
+  if (arn !== undefined) {
+    return env.read(arn, matching(ROLE_ARN, `a role ARN, ${ROLE_ARN_FORM}`), undefined)
+  }
+  const account = env.read('ACCOUNT_ID', matching(/^\d{12}$/, 'an AWS account id of 12 digits'), undefined)
+  return account && `arn:aws:iam::${account}:role/agentkeys-data-role`
+}
+
+export function readAws(env: Environment, { dataRoleArn, allowedRoleArns }: Roles): AwsConfig {
+  const mode = env.read('BROKER_STS_MODE', oneOf('web-identity', 'assume-role'), 'web-identity')
+  const credentials = readCredentials(env)
+  const sts = { region: readRegion(env), ...readEndpoint(env) }
+
+  if (dataRoleArn === undefined && allowedRoleArns.length === 0) {
+    warnOfNoRole(env)
+    return { kind: 'off' }
+  }
+  switch (mode) {
+    case 'assume-role':
+      return { kind: mode, credentials, ...sts }
+    case 'web-identity':
+      if (credentials.kind === 'static') {
+        env.warnings.push(
+          'DAEMON_ACCESS_KEY_ID and DAEMON_SECRET_ACCESS_KEY are set but not used: BROKER_STS_MODE is web-identity',
+        )
+      }
+      return { kind: mode, ...sts }
+  }
+}
+
+function warnOfNoRole(env: Environment): void {
+  // A role that is there but malformed is a problem already.
+  if (env.firstFilled(ROLES) !== undefined) return
+  if (!env.has('BROKER_STS_MODE') && env.firstFilled([...KEY_IDS, ...KEY_SECRETS]) === undefined) return
+  env.warnings.push(
+    'BROKER_STS_MODE or static AWS keys are set, but there is no role, so AWS credentials stay off: set BROKER_DATA_ROLE_ARN or ACCOUNT_ID',
+  )
+}
+
+const ROLES = [
+  'BROKER_DATA_ROLE_ARN',
+  'BROKER_AGENT_ROLE_ARN',
+  'ACCOUNT_ID',
+  'BROKER_ALLOWED_ROLE_ARNS',
+] as const
+const KEY_IDS = ['DAEMON_ACCESS_KEY_ID', 'BROKER_DAEMON_ACCESS_KEY_ID'] as const
+const KEY_SECRETS = ['DAEMON_SECRET_ACCESS_KEY', 'BROKER_DAEMON_SECRET_ACCESS_KEY'] as const
+
+function readCredentials(env: Environment): AwsCredentialSource {
+  const idName = env.firstFilled(KEY_IDS)
+  const secretName = env.firstFilled(KEY_SECRETS)
+  if (idName === undefined && secretName === undefined) return { kind: 'default-chain' }
+  if (idName === undefined || secretName === undefined) {
+    const [missing, present] = idName === undefined ? [KEY_IDS[0], secretName] : [KEY_SECRETS[0], idName]
+    env.problems.push(`${missing} is not set while ${present} is: set both or neither`)
+    return { kind: 'default-chain' }
+  }
+  const accessKeyId = env.read(idName, parseKeyId, '')
+  const secret = matching(/^[\x21-\x7e]{16,128}$/, 'a secret access key: 16 to 128 characters without spaces')
+  return { kind: 'static', accessKeyId, secretAccessKey: env.read(secretName, secret, '') }
+}
+
+const parseKeyId: Parse<string> = (text) => {
+  if (!/^[A-Z0-9]{16,128}$/.test(text))
+    throw new Unfit('an access key id: 16 or more upper-case letters and digits')
+  // A temporary key is worth nothing without its session token, which has no variable here and would soon expire.
+  if (text.startsWith('ASIA')) throw new Unfit('the key of an IAM user (AKIA…), not a temporary one (ASIA…)')
+  return text
+}
+
+function readRegion(env: Environment): string {
+  const name: Variable | undefined = env.firstFilled(['BROKER_AWS_REGION', 'REGION'])
+  if (name === undefined) return DEFAULT_REGION
+  // It becomes part of the host name that tokens are sent to.
+  const region = matching(/^[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}$/, 'an AWS region, such as eu-central-1')
+  return env.read(name, region, DEFAULT_REGION)
+}
+
+const DEFAULT_REGION = 'us-east-1'
+
+function readEndpoint(env: Environment): { stsEndpoint?: string } {
+  const name = env.firstFilled(['AWS_ENDPOINT_URL_STS'])
+  const stsEndpoint = name && env.read(name, parseServiceUrl, undefined)
+  if (stsEndpoint === undefined) return {}
+  if (crossesInClear(stsEndpoint)) {
+    env.warnings.push(
+      `AWS_ENDPOINT_URL_STS=${stsEndpoint}: tokens and AWS credentials cross the network in clear; use https`,
+    )
+  }
+  return { stsEndpoint }
+}

@@ -1,0 +1,79 @@
+// The configuration as it may be shown: built member by member, so that a new secret is not shown by being forgotten here.
+
+import { createHash } from 'node:crypto'
+
+import type { Config } from '../config.js'
+import { canonicalize, type Json } from '../domain/ledger/canonical.js'
+import { formatAddress } from './address.js'
+import type { AwsConfig } from './aws.js'
+import type { LedgerStoreConfig } from './ledger.js'
+
+/** What decides who gets what, and where it is recorded. Nothing that only says where on this machine things are. */
+export function effectiveConfig({ issuer, policy, backend, aws, ledger }: Config): Record<string, Json> {
+  return {
+    issuer,
+    policy: {
+      ...(policy.dataRoleArn === undefined ? {} : { dataRoleArn: policy.dataRoleArn }),
+      allowedRoleArns: policy.allowedRoleArns,
+      allowedAudiences: policy.allowedAudiences,
+      jwtTtlSeconds: policy.jwtTtlSeconds,
+      sessionDurationSeconds: policy.sessionDurationSeconds,
+      sourceIdentity: policy.sourceIdentity,
+    },
+    backend: backend.kind === 'http' ? { kind: backend.kind, url: backend.url } : { kind: backend.kind },
+    aws: shownAws(aws),
+    ledger: { store: shownStore(ledger.store), origin: ledger.origin, entries: ledger.entries },
+  }
+}
+
+/** For BrokerStarted: lower-case hex. */
+export function configSha256(config: Config): string {
+  return createHash('sha256')
+    .update(canonicalize(effectiveConfig(config)))
+    .digest('hex')
+}
+
+/** For --print-config: the effective configuration, and what is this machine's own. */
+export function describeConfig(config: Config): Record<string, Json> {
+  const { backend, ledger } = config
+  return {
+    ...effectiveConfig(config),
+    node: {
+      ...(config.nodeId === undefined ? {} : { nodeId: config.nodeId }),
+      listen: formatAddress({ host: config.bind, port: config.port }),
+      ...(backend.kind === 'embedded'
+        ? { sessionBind: formatAddress(backend.bind) }
+        : { backendTimeoutSeconds: backend.timeoutSeconds }),
+      dataDir: config.dataDir,
+      ...(ledger.store.kind === 'sqlite' ? { ledgerPath: ledger.store.path } : {}),
+      ledgerKeyPath: ledger.keyPath,
+      oidcKeypairPath: config.oidcKeypairPath,
+      auditDbPath: config.auditDbPath,
+      auditorTokenFile: config.auditorTokenFile,
+      operatorTokenFile: config.operatorTokenFile,
+      shutdownGraceSeconds: config.shutdownGraceSeconds,
+      logLevel: config.logLevel,
+      skipStartupCheck: config.skipStartupCheck,
+    },
+  }
+}
+
+function shownAws(aws: AwsConfig): Json {
+  if (aws.kind === 'off') return { kind: aws.kind }
+  return {
+    kind: aws.kind,
+    region: aws.region,
+    ...(aws.stsEndpoint === undefined ? {} : { stsEndpoint: aws.stsEndpoint }),
+    ...(aws.kind === 'assume-role' ? { credentials: aws.credentials.kind } : {}),
+  }
+}
+
+function shownStore(store: LedgerStoreConfig): Json {
+  if (store.kind === 'sqlite') return { kind: store.kind }
+  return { kind: store.kind, url: nodesOf(store.url), stream: store.stream }
+}
+
+/** Scheme and hosts. The parser lets no @ and no / into user and password, so all before the first @ is theirs. */
+function nodesOf(url: string): string {
+  return url.replace(/[/]?\?.*/s, '').replace(/^([^:]+:\/\/)[^@]*@/, '$1')
+}

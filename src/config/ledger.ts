@@ -1,0 +1,111 @@
+// Which ledger, where it is kept, and who may read its entries.
+
+import { join } from 'node:path'
+
+import { type Environment, matching, oneOf, type Parse, path, Unfit } from './environment.js'
+
+export type LedgerStoreConfig =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  /** `url` may hold a password. */
+  | { readonly kind: 'esdb'; readonly url: string; readonly stream: string }
+
+export interface LedgerConfig {
+  readonly store: LedgerStoreConfig
+  readonly origin: string
+  readonly keyPath: string
+  /** Who may read entry bundles: hashes, checkpoint and proofs are public either way. */
+  readonly entries: 'auditor' | 'public'
+}
+
+export function readLedger(env: Environment, issuer: string, dataDir: string): LedgerConfig {
+  return {
+    store: readStore(env, dataDir),
+    origin: readOrigin(env, issuer),
+    keyPath: env.read('BROKER_LEDGER_KEY_PATH', path, join(dataDir, 'ledger-key.json')),
+    entries: env.read('BROKER_LEDGER_ENTRIES', oneOf('auditor', 'public'), 'auditor'),
+  }
+}
+
+function readStore(env: Environment, dataDir: string): LedgerStoreConfig {
+  const form = 'a letter or digit, then up to 99 letters, digits, dots, dashes and underscores'
+  const stream = env.read(
+    'BROKER_LEDGER_STREAM',
+    matching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, form),
+    'agentkeys-ledger',
+  )
+  const parse: Parse<LedgerStoreConfig> = (text) => {
+    if (text.startsWith('sqlite:'))
+      return { kind: 'sqlite', path: parseSqlitePath(text.slice('sqlite:'.length)) }
+    return { kind: 'esdb', url: parseEsdbUrl(text), stream }
+  }
+  const store = env.read('BROKER_LEDGER_URL', parse, { kind: 'sqlite', path: join(dataDir, 'ledger.sqlite') })
+  if (store.kind === 'sqlite' && env.has('BROKER_LEDGER_STREAM')) {
+    env.warnings.push('BROKER_LEDGER_STREAM has no effect: only an esdb:// ledger has a stream name')
+  }
+  return store
+}
+
+function parseSqlitePath(text: string): string {
+  // sqlite://ledger.sqlite would be the file /ledger.sqlite, and ":memory:" a ledger that forgets.
+  if (text.startsWith('//') || text.startsWith(':')) {
+    throw new Unfit(
+      'sqlite:PATH with a file path, such as sqlite:/var/lib/agentkeys/ledger.sqlite',
+      'correct it',
+    )
+  }
+  return path(text)
+}
+
+const NAME = '(?:[^\\s:@/?#%]|%[0-9A-Fa-f]{2})+'
+const HOST = '[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?'
+const OPTION = '[A-Za-z][A-Za-z_-]*=[^\\s&?=]+'
+const ESDB = new RegExp(
+  `^(?:esdb(?:\\+discover)?://(?:${NAME}:${NAME}@)?${HOST}(?:,${HOST})*/?(?:\\?${OPTION}(?:&${OPTION})*)?)$`,
+)
+
+/**
+ * The form only, and more strictly than the client, which cuts a password at its second colon without a word. What the
+ * options mean is the client's to say.
+ */
+function parseEsdbUrl(text: string): string {
+  if (!ESDB.test(text) || !decodes(text)) {
+    throw new Unfit(
+      'sqlite:PATH or esdb://[user:password@]host[:port][,…][?option=value&…], user and password percent-encoded',
+      'correct it',
+    )
+  }
+  return text
+}
+
+function decodes(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch (error) {
+    if (error instanceof URIError) return false
+    throw error
+  }
+}
+
+function readOrigin(env: Environment, issuer: string): string {
+  const fallback = `${issuer.replace(/^https?:\/\//, '')}/ledger`
+  const origin = env.read('BROKER_LEDGER_ORIGIN', parseOrigin, fallback)
+  if (!isKeyName(origin)) {
+    env.problems.push(
+      `BROKER_LEDGER_ORIGIN is not set, and its default "${origin}", made of the issuer, is not ${ORIGIN_FORM}; set it`,
+    )
+  }
+  return origin
+}
+
+const ORIGIN_FORM = 'a name of at most 255 bytes without spaces, plus signs and control characters'
+
+function parseOrigin(text: string): string {
+  if (!isKeyName(text)) throw new Unfit(ORIGIN_FORM)
+  return text
+}
+
+/** C2SP signed-note's rule for key names, which an origin is too, and nothing invisible; lengths as in tlog-cosignature. */
+function isKeyName(name: string): boolean {
+  return /^[^\s+\p{C}]+$/u.test(name) && Buffer.byteLength(name) <= 255
+}

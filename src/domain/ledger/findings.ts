@@ -1,0 +1,114 @@
+// What an auditor is told: which entry, what is wrong with it, and what to do next. docs/verifying.md lists the kinds.
+
+import type { EntryProblem } from './entry.js'
+
+export type FindingKind = EntryProblem | ChainProblem | HeadProblem | MeaningProblem
+
+/** An entry does not follow from the one before. */
+export type ChainProblem = 'wrong-index' | 'broken-link' | 'time-backwards'
+
+/** The ledger is not the one the reader remembers. */
+export type HeadProblem = 'cut-off' | 'other-head'
+
+/** The entries are chained, but what they say cannot have happened, or was not allowed to. */
+export type MeaningProblem =
+  | 'not-opened'
+  | 'opened-again'
+  | 'unknown-type'
+  | 'wrong-shape'
+  | 'mint-id-repeated'
+  | 'mint-id-out-of-order'
+  | 'no-session'
+  | 'no-request'
+  | 'mint-out-of-turn'
+  | 'wrong-wallet'
+  | 'wrong-role'
+  | 'wrong-subject'
+  | 'ttl-out-of-bounds'
+  | 'key-unpublished'
+  | 'key-not-active'
+  | 'key-out-of-turn'
+  | 'too-many-keys'
+  | 'span-backwards'
+
+export interface Finding {
+  /** The entry's own index; for an entry that cannot be read or has the wrong index, the index that was due. */
+  index: number
+  kind: FindingKind
+  /** What is wrong, never the value itself: what an unknown writer put into a ledger may be a secret. */
+  detail: string
+  advice: string
+}
+
+const MAX_DETAIL = 300
+
+export function finding(index: number, kind: FindingKind, detail: string): Finding {
+  return { index, kind, detail: detail.slice(0, MAX_DETAIL), advice: ADVICE[kind] }
+}
+
+/** The first findings, and how many there are of each kind. Bounded, however bad the ledger. */
+export class Findings {
+  readonly kept: Finding[] = []
+  readonly byKind: Partial<Record<FindingKind, number>> = {}
+  count = 0
+
+  /** `limit` findings are kept, and of each kind the first few, so that a flood of one kind hides no other. */
+  constructor(private readonly limit = 1_000) {}
+
+  add(finding: Finding): void {
+    const ofKind = (this.byKind[finding.kind] ?? 0) + 1
+    this.byKind[finding.kind] = ofKind
+    this.count += 1
+    if (this.kept.length < this.limit || ofKind <= KEPT_OF_EACH_KIND) this.kept.push(finding)
+  }
+}
+
+const KEPT_OF_EACH_KIND = 10
+
+const REWRITTEN =
+  'Treat the ledger as altered here: keep the file as evidence and compare this entry and the one before with an older copy, an export or a receipt.'
+const ASK_THE_BROKER =
+  'The chain vouches that a broker with write access put this here: look up the mint in CloudTrail and in the broker log, and ask the operator which program wrote it.'
+const KEYS =
+  'Take every JWT of this kid for suspect: compare the key with the JWKS served at the time, and revoke it if nobody can explain the entry.'
+
+const ADVICE = {
+  malformed: REWRITTEN,
+  'not-canonical': REWRITTEN,
+  'too-large': REWRITTEN,
+  'wrong-index':
+    'Entries were removed, inserted or moved here: fetch the indexes around this one from an older copy, an export or a mirror and compare.',
+  'broken-link': REWRITTEN,
+  'time-backwards':
+    'Compare the time with the entries around it and with CloudTrail; a broker never writes an earlier time than the last.',
+  'cut-off':
+    'The end of the ledger is gone. Stop the broker before it chains on, and restore the missing entries from a backup, an export or a mirror.',
+  'other-head':
+    'The history behind the remembered head was rewritten. Keep both versions; receipts and witnessed checkpoints tell which one is true.',
+  'not-opened': 'This is no ledger from its beginning: ask the operator for the entries from index 0 on.',
+  'opened-again':
+    'Two ledgers were joined, or one was started over: ask the operator for both, each from its own index 0.',
+  'unknown-type':
+    'Use a verify-ledger as new as the broker that wrote this. If it is, the entry was not written by a broker.',
+  'wrong-shape': ASK_THE_BROKER,
+  'mint-id-repeated': 'One of the two mints may hide the other: look up both in CloudTrail by their time and wallet.',
+  'mint-id-out-of-order':
+    'This mint is older than ids no longer remembered, so it may repeat one: search an export for its mintId.',
+  'no-session':
+    'A credential without a validated session: look up what it was used for, and take it for stolen until explained.',
+  'no-request':
+    'Credentials that were not announced before they were made: look up the access key in CloudTrail and ask the operator.',
+  'mint-out-of-turn': ASK_THE_BROKER,
+  'wrong-wallet':
+    'A session of one wallet was used for another: look up both in CloudTrail and revoke the role session.',
+  'wrong-role':
+    'The role is not the one that was announced: look up the role session in CloudTrail and check the trust policy.',
+  'wrong-subject': 'AWS saw another identity than the ledger names: look up the JWT by its jti in CloudTrail.',
+  'ttl-out-of-bounds':
+    'The credential lived longer or shorter than any broker allows: check which program wrote the entry.',
+  'key-unpublished': KEYS,
+  'key-not-active': KEYS,
+  'key-out-of-turn': KEYS,
+  'too-many-keys': 'No broker publishes so many keys: ask the operator which program wrote them.',
+  'span-backwards': 'The counts cover no span of time: compare them with the broker log of that minute.',
+} satisfies Record<FindingKind, string>

@@ -1,0 +1,27 @@
+import { expect, test } from '@jest/globals'
+
+import { Recent } from './recent.js'
+
+test('keeps at least the last `limit` keys and at most twice as many', () => {
+  const recent = new Recent<number>(3)
+  for (const [value, key] of [...'abcdefg'].entries()) recent.set(key, value)
+  expect([...'abcdefg'].filter((key) => recent.has(key))).toEqual([...'defg'])
+  expect(recent.get('e')).toBe(4)
+  expect(recent.get('a')).toBeUndefined()
+})
+
+test('remembers the greatest key it forgot, in whatever order they came', () => {
+  const recent = new Recent<true>(2)
+  for (const key of ['z', 'a', 'b', 'c']) recent.set(key, true)
+  expect(recent.forgotten).toBe('')
+  for (const key of ['d', 'e', 'f']) recent.set(key, true)
+  expect(recent.forgotten).toBe('z')
+})
+
+test('a key that was deleted is not missed', () => {
+  const recent = new Recent<true>(2)
+  for (const key of ['a', 'b', 'c']) recent.set(key, true)
+  recent.delete('a')
+  recent.delete('c')
+  expect(['a', 'b', 'c'].map((key) => recent.has(key))).toEqual([false, true, false])
+})

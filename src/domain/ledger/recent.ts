@@ -1,0 +1,37 @@
+/**
+ * The latest keys and what is known of them, in bounded memory: the last `limit` at least, twice that at most.
+ *
+ * Two generations rather than one map with its oldest key removed: taking keys off the front of a Map leaves holes
+ * that every look at the front must skip.
+ */
+export class Recent<V> {
+  /** The greatest key that was forgotten; '' while nothing was. */
+  forgotten = ''
+  private young = new Map<string, V>()
+  private old = new Map<string, V>()
+
+  constructor(private readonly limit: number) {}
+
+  get(key: string): V | undefined {
+    return this.young.get(key) ?? this.old.get(key)
+  }
+
+  has(key: string): boolean {
+    return this.young.has(key) || this.old.has(key)
+  }
+
+  set(key: string, value: V): void {
+    if (this.young.size >= this.limit) this.age()
+    this.young.set(key, value)
+  }
+
+  delete(key: string): void {
+    if (!this.young.delete(key)) this.old.delete(key)
+  }
+
+  private age(): void {
+    for (const key of this.old.keys()) if (key > this.forgotten) this.forgotten = key
+    this.old = this.young
+    this.young = new Map()
+  }
+}

@@ -1,0 +1,221 @@
+// The members of each event, exactly, and the form of each. docs/ledger-format.md, "The events".
+
+import type { Json } from './canonical.js'
+import type {
+  CredsFailureCode,
+  EventData,
+  EventType,
+  JwtPurpose,
+  MintKind,
+  PublicJwk,
+  RefusalReason,
+} from './events.js'
+import { parseVkey } from './note.js'
+import { FormatError } from './wire.js'
+
+/** Whether `type` is one of ours. A member of Object.prototype is not. */
+export function isEventType(type: string): type is EventType {
+  return Object.hasOwn(MEMBERS, type)
+}
+
+/** Why `data` is not the data of `type`; undefined when it is. */
+export function shapeProblem(type: EventType, data: { readonly [member: string]: Json }): string | undefined {
+  return membersProblem(MEMBERS[type], data)
+}
+
+interface Form {
+  /** What it should be, as in "wallet must be …". */
+  what: string
+  holds: (value: Json) => boolean
+  optional: boolean
+}
+
+interface Required extends Form {
+  optional: false
+}
+
+interface Optional extends Form {
+  optional: true
+}
+
+/** Every member of T and no other, required where T requires it: the compiler holds the table to events.ts. */
+type Shape<T> = { [M in keyof T]-?: undefined extends T[M] ? Optional : Required }
+
+interface Member {
+  name: string
+  form: Form
+}
+
+function membersProblem(members: readonly Member[], data: { readonly [member: string]: Json }): string | undefined {
+  let present = 0
+  for (const { name, form } of members) {
+    const value = data[name]
+    if (value === undefined) {
+      if (form.optional) continue
+      return `${name} is missing: it must be ${form.what}`
+    }
+    if (!form.holds(value)) return `${name} must be ${form.what}`
+    present += 1
+  }
+  for (const _ in data) present -= 1
+  return present === 0 ? undefined : `the members must be ${members.map((member) => member.name).join(', ')} and no more`
+}
+
+const form = (what: string, holds: (value: Json) => boolean): Required => ({ what, holds, optional: false })
+
+const optional = ({ what, holds }: Form): Optional => ({ what, holds, optional: true })
+
+const pattern = (what: string, pattern: RegExp): Required =>
+  form(what, (value) => typeof value === 'string' && pattern.test(value))
+
+const anyOf = <T extends string>(set: Record<T, true>): Required =>
+  form(
+    `one of ${Object.keys(set).join(', ')}`,
+    (value) => typeof value === 'string' && Object.hasOwn(set, value),
+  )
+
+// Entries hold no numbers but safe integers, so the bounds are all there is to check.
+const integer = (what: string, least: number, most: number): Required =>
+  form(what, (value) => typeof value === 'number' && value >= least && value <= most)
+
+const text = form('a string', (value) => typeof value === 'string')
+const name = form('a string that is not empty', (value) => typeof value === 'string' && value !== '')
+const wallet = pattern('0x and 40 lower-case hex digits', /^0x[0-9a-f]{40}$/)
+const sha256 = pattern('64 lower-case hex digits', /^[0-9a-f]{64}$/)
+const mintId = pattern(
+  'a UUIDv7 in lower case',
+  /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+)
+const roleArn = pattern('the ARN of an IAM role', /^arn:aws[a-z-]*:iam::\d{12}:role\/[\x21-\x7e]+$/)
+const sessionName = pattern('a role session name', /^[\w+=,.@-]{2,64}$/)
+const accessKeyId = pattern('an access key id', /^\w{16,128}$/)
+const unixSeconds = integer('unix seconds', 0, Number.MAX_SAFE_INTEGER)
+/** What AWS STS accepts for any role. */
+const durationSeconds = integer('900 to 43200 seconds', 900, 43_200)
+const vkey = form('the vkey of an Ed25519 key', (value) => {
+  try {
+    return typeof value === 'string' && parseVkey(value).type === 'ed25519'
+  } catch (error) {
+    if (error instanceof FormatError) return false
+    throw error
+  }
+})
+const coordinate = pattern('32 bytes in base64url', /^[A-Za-z0-9_-]{43}$/)
+const es256 = anyOf({ ES256: true })
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z$/
+const time = form('RFC 3339 in UTC', (value) => {
+  if (typeof value !== 'string' || !TIME.test(value)) return false
+  // Date rolls 30 February over into March; what was read must print as it was written.
+  const read = new Date(value)
+  return !Number.isNaN(read.getTime()) && read.toISOString().slice(0, 19) === value.slice(0, 19)
+})
+
+const isObject = (value: Json): value is { readonly [member: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const jwkMembers = listed<PublicJwk>({
+  kty: anyOf({ EC: true }),
+  crv: anyOf({ 'P-256': true }),
+  x: coordinate,
+  y: coordinate,
+  kid: name,
+  alg: es256,
+  use: anyOf({ sig: true }),
+})
+const jwk = form(
+  'the public half of an ES256 key, and nothing else',
+  (value) => isObject(value) && membersProblem(jwkMembers, value) === undefined,
+)
+
+const counts = form(
+  'a positive count for each reason',
+  (value) => isObject(value) && Object.values(value).every((n) => typeof n === 'number' && n > 0),
+)
+
+const mintKind = anyOf<MintKind>({ oidc_jwt: true, aws_creds: true })
+const purpose = anyOf<JwtPurpose>({ oidc_jwt: true, sts: true })
+const refusalReason = anyOf<RefusalReason>({
+  'role-not-allowed': true,
+  'aws-not-configured': true,
+  'audience-not-allowed': true,
+  'ttl-out-of-bounds': true,
+  'duration-out-of-bounds': true,
+})
+const failureCode = anyOf<CredsFailureCode>({
+  'access-denied': true,
+  'invalid-identity-token': true,
+  'key-retrieval-failed': true,
+  'expired-token': true,
+  'idp-rejected-claim': true,
+  'idp-communication-error': true,
+  'packed-policy-too-large': true,
+  'malformed-policy': true,
+  'region-disabled': true,
+  throttled: true,
+  'validation-error': true,
+  timeout: true,
+  unreachable: true,
+  'empty-response': true,
+  'credentials-unusable': true,
+  unexpected: true,
+})
+
+const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
+  LedgerOpened: listed<EventData['LedgerOpened']>({ origin: name, vkey, software: name }),
+  BrokerStarted: listed<EventData['BrokerStarted']>({ node: name, version: name, configSha256: sha256 }),
+  SigningKeyPublished: listed<EventData['SigningKeyPublished']>({ kid: name, alg: es256, jwk }),
+  SigningKeyActivated: listed<EventData['SigningKeyActivated']>({ kid: name, alg: es256 }),
+  SigningKeyRetired: listed<EventData['SigningKeyRetired']>({ kid: name, alg: es256 }),
+  SigningKeyRevoked: listed<EventData['SigningKeyRevoked']>({ kid: name, alg: es256, reason: name }),
+  SessionValidated: listed<EventData['SessionValidated']>({
+    mintId,
+    wallet,
+    tokenSha256: sha256,
+    backend: name,
+    agent: optional(name),
+  }),
+  MintRefused: listed<EventData['MintRefused']>({
+    mintId,
+    wallet,
+    tokenSha256: sha256,
+    kind: mintKind,
+    reason: refusalReason,
+    detail: optional(text),
+  }),
+  JwtIssued: listed<EventData['JwtIssued']>({
+    mintId,
+    wallet,
+    kid: name,
+    purpose,
+    sub: name,
+    aud: name,
+    iat: unixSeconds,
+    exp: unixSeconds,
+    signingInputSha256: sha256,
+    roleArn: optional(roleArn),
+  }),
+  CredsRequested: listed<EventData['CredsRequested']>({
+    mintId,
+    wallet,
+    roleArn,
+    roleSessionName: sessionName,
+    durationSeconds,
+  }),
+  CredsMinted: listed<EventData['CredsMinted']>({
+    mintId,
+    wallet,
+    roleArn,
+    roleSessionName: sessionName,
+    accessKeyId,
+    assumedRoleArn: name,
+    expiresAt: time,
+    durationSeconds,
+  }),
+  CredsMintFailed: listed<EventData['CredsMintFailed']>({ mintId, wallet, roleArn, code: failureCode, detail: text }),
+  RefusalsCounted: listed<EventData['RefusalsCounted']>({ since: time, until: time, counts }),
+}
+
+function listed<T>(shape: Shape<T>): readonly Member[] {
+  return Object.entries<Form>(shape).map(([name, form]) => ({ name, form }))
+}

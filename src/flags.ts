@@ -1,0 +1,101 @@
+// The command line of agentkeys-broker. What to do with it is main's work, and so is exiting.
+
+import { parseArgs } from 'node:util'
+
+import { isHost } from './config/address.js'
+import { printable } from './config/variables.js'
+
+export interface Flags {
+  /** 0: any free one. */
+  readonly port: number
+  readonly bind: string
+  readonly skipStartupCheck: boolean
+}
+
+export type CommandLine =
+  | { kind: 'run'; flags: Flags }
+  | { kind: 'print-config'; flags: Flags }
+  | { kind: 'help' }
+  | { kind: 'version' }
+  /** For stderr; exit code 2. */
+  | { kind: 'wrong-usage'; message: string }
+
+export const USAGE = `Usage: agentkeys-broker [options]
+
+Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
+
+  --port N               port to listen on (default 8091; 0 for any free one)
+  --bind HOST            address to listen on (default 127.0.0.1)
+  --skip-startup-check   do not ask STS who we are before listening
+  --print-config         print the effective configuration, without secrets, as JSON and exit
+  --help                 print this
+  --version              print the version
+
+The rest is set by environment variables, all in docs/configuration.md. The ones most used:
+
+  BROKER_OIDC_ISSUER     https URL under which clouds reach this broker (default http://127.0.0.1:PORT)
+  BROKER_BACKEND_URL     session backend to ask (default: the embedded one, on BROKER_SESSION_BIND)
+  BROKER_DATA_ROLE_ARN   AWS role that callers get; ACCOUNT_ID alone means its agentkeys-data-role
+  BROKER_AWS_REGION      region of the STS to call (default us-east-1)
+  BROKER_STS_MODE        web-identity (default) or assume-role
+  BROKER_DATA_DIR        where keys and databases live (default $HOME/.agentkeys/broker)
+  BROKER_LEDGER_URL      sqlite:PATH (default, in the data dir) or esdb://HOST:PORT
+  BROKER_LOG             trace, debug, info (default), warn, error or off
+
+Exit codes: 0 stopped as asked, 1 refused to start, 2 wrong usage, 3 could not reach or read something.`
+
+const SHORT_USAGE =
+  'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--print-config] [--help] [--version]'
+
+export function parseFlags(args: readonly string[]): CommandLine {
+  try {
+    const values = parseValues(args)
+    if (values.help) return { kind: 'help' }
+    if (values.version) return { kind: 'version' }
+    const flags = {
+      port: parsePort(values.port),
+      bind: parseBind(values.bind),
+      skipStartupCheck: values['skip-startup-check'],
+    }
+    return { kind: values['print-config'] ? 'print-config' : 'run', flags }
+  } catch (error) {
+    const reason = whyWrong(error)
+    if (reason === undefined) throw error
+    return { kind: 'wrong-usage', message: `agentkeys-broker: ${reason}\n${SHORT_USAGE}` }
+  }
+}
+
+function parseValues(args: readonly string[]) {
+  const options = {
+    port: { type: 'string', default: '8091' },
+    bind: { type: 'string', default: '127.0.0.1' },
+    'skip-startup-check': { type: 'boolean', default: false },
+    'print-config': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+    version: { type: 'boolean', default: false },
+  } as const
+  return parseArgs({ args: [...args], options, allowPositionals: false }).values
+}
+
+class WrongFlag extends Error {}
+
+function parsePort(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  throw new WrongFlag(`--port "${printable(text)}": expected a number, 0 to 65535`)
+}
+
+function parseBind(text: string): string {
+  if (isHost(text)) return text
+  throw new WrongFlag(
+    `--bind "${printable(text)}": expected an IP address (IPv6 without brackets), localhost or a host name, without port`,
+  )
+}
+
+/** Undefined for an error that is not about the arguments. Stray arguments are not repeated: one may be a pasted secret. */
+function whyWrong(error: unknown): string | undefined {
+  if (error instanceof WrongFlag) return error.message
+  if (!(error instanceof TypeError) || !('code' in error)) return undefined
+  if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'takes flags only, no other arguments'
+  const aboutArguments = typeof error.code === 'string' && error.code.startsWith('ERR_PARSE_ARGS_')
+  return aboutArguments ? printable(error.message.replace(/(?:\.\s|\n)[^]*/, '')) : undefined
+}

@@ -1,0 +1,91 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+
+import { StsError } from '../aws/sts.js'
+import { BrokerError, type ErrorKind } from '../domain/errors.js'
+import { LedgerError, type LedgerErrorCode } from '../ledger/ledger-error.js'
+import { SessionError, type SessionErrorCode } from '../session/session-backend.js'
+import { allowedMethods } from './unknown-route.js'
+
+/** Every kind's status, and the prefix its message has always had. */
+const KINDS = {
+  bad_request: { status: 400, prefix: 'bad request' },
+  unauthorized: { status: 401, prefix: 'unauthorized' },
+  forbidden: { status: 403, prefix: 'forbidden' },
+  too_many_requests: { status: 429, prefix: 'too many requests' },
+  backend_unreachable: { status: 502, prefix: 'backend unreachable' },
+  sts_error: { status: 502, prefix: 'sts error' },
+  aws_not_configured: { status: 503, prefix: 'aws not configured' },
+  ledger_unavailable: { status: 503, prefix: 'ledger unavailable' },
+  audit_error: { status: 500, prefix: 'audit error' },
+  internal: { status: 500, prefix: 'internal' },
+} satisfies Record<ErrorKind, { status: number; prefix: string }>
+
+const SESSION_KIND = {
+  unauthorized: 'unauthorized',
+  'backend-unreachable': 'backend_unreachable',
+} satisfies Record<SessionErrorCode, ErrorKind>
+
+const LEDGER_KIND = {
+  unavailable: 'ledger_unavailable',
+  failed: 'audit_error',
+  'too-large': 'bad_request',
+} satisfies Record<LedgerErrorCode, ErrorKind>
+
+export interface Problem {
+  kind: ErrorKind
+  detail: string
+  status?: number
+  retryAfterSeconds?: number | undefined
+}
+
+/** The only place where an error becomes an HTTP answer. What is not listed is `internal`, and its text stays here. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof BrokerError) {
+    return { kind: error.kind, detail: error.message, retryAfterSeconds: error.retryAfterSeconds }
+  }
+  if (error instanceof SessionError) return { kind: SESSION_KIND[error.code], detail: error.message }
+  if (error instanceof StsError) return { kind: 'sts_error', detail: error.message }
+  if (error instanceof LedgerError) {
+    const kind = LEDGER_KIND[error.code]
+    return { kind, detail: error.message, ...(kind === 'ledger_unavailable' ? { retryAfterSeconds: 1 } : {}) }
+  }
+  return refusedByFastify(error) ?? { kind: 'internal', detail: 'the broker failed; its log says why' }
+}
+
+/** What Fastify refuses before a handler runs: a body too large, a malformed request. */
+function refusedByFastify(error: unknown): Problem | undefined {
+  const status =
+    error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown })?.statusCode
+  if (typeof status !== 'number' || status < 400 || status > 499) return undefined
+  const detail = status === 413 ? 'the body must be at most 16 KiB' : 'the request is malformed'
+  return { kind: 'bad_request', detail, status }
+}
+
+@Catch()
+export class ErrorFilter implements ExceptionFilter {
+  constructor(private readonly log: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp()
+    const [request, reply] = [http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>()]
+    if (error instanceof HttpException && error.getStatus() === 404) return unknownRoute(request, reply)
+    const { kind, detail, status, retryAfterSeconds } = problemOf(error)
+    if (kind === 'internal') this.log.error({ err: error, requestId: request.id }, 'request failed')
+    if (retryAfterSeconds !== undefined) void reply.header('Retry-After', String(retryAfterSeconds))
+    reply.outcome = kind
+    void reply
+      .status(status ?? KINDS[kind].status)
+      .header('Cache-Control', 'no-store')
+      .type('application/json; charset=utf-8')
+      .send(JSON.stringify({ error: kind, message: `${KINDS[kind].prefix}: ${detail}` }))
+  }
+}
+
+/** As the original: an unknown path is an empty 404, a known one with another method an empty 405. */
+function unknownRoute(request: FastifyRequest, reply: FastifyReply): void {
+  const allowed = allowedMethods(request)
+  if (allowed.length > 0) void reply.status(405).header('Allow', allowed.join(', ')).send()
+  else void reply.status(404).send()
+}

@@ -1,0 +1,71 @@
+import { Controller, Get, Injectable, Res } from '@nestjs/common'
+import { ApiOperation, ApiTags } from '@nestjs/swagger'
+import type { FastifyReply } from 'fastify'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+import { Projector } from '../projections/projector.js'
+import { Ledger } from '../ledger/ledger.js'
+
+interface RequestLabels {
+  method: string
+  route: string
+  outcome: string
+}
+
+/** What Prometheus reads. Labels come from closed sets: never a wallet, never anything a caller chose. */
+@Injectable()
+export class Metrics {
+  readonly registry = new Registry()
+  private readonly requests: Counter<keyof RequestLabels>
+  private readonly seconds: Histogram<'route'>
+
+  constructor(ledger: Ledger, projector: Projector) {
+    const registers = [this.registry]
+    collectDefaultMetrics({ register: this.registry, prefix: 'agentkeys_' })
+    this.requests = new Counter({
+      name: 'agentkeys_requests_total',
+      help: 'Requests by route and outcome (ok, or the error kind).',
+      labelNames: ['method', 'route', 'outcome'],
+      registers,
+    })
+    this.seconds = new Histogram({
+      name: 'agentkeys_request_seconds',
+      help: 'Time to answer, in seconds.',
+      labelNames: ['route'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    })
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect: function () {
+          this.set(value())
+        },
+      })
+    gauge('agentkeys_ledger_entries', 'Entries known to be durable.', () => ledger.size)
+    gauge('agentkeys_ledger_ok', '1 while the ledger takes entries.', () => Number(ledger.status().ok))
+    gauge('agentkeys_projection_lag_entries', 'Entries the read models have not seen yet.', () =>
+      Math.max(0, ledger.size - projector.position),
+    )
+  }
+
+  observe(labels: RequestLabels, seconds: number): void {
+    this.requests.inc(labels)
+    this.seconds.observe({ route: labels.route }, seconds)
+  }
+}
+
+@ApiTags('operations')
+@Controller('metrics')
+export class MetricsController {
+  constructor(private readonly metrics: Metrics) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Prometheus metrics' })
+  async text(@Res() reply: FastifyReply): Promise<void> {
+    const text = await this.metrics.registry.metrics()
+    await reply.type(this.metrics.registry.contentType).send(text)
+  }
+}

@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common'
+
+import { Sts } from '../aws/sts.js'
+import { Ledger } from '../ledger/ledger.js'
+import { KeysView } from '../projections/signing-keys.js'
+import { Projector } from '../projections/projector.js'
+import { TokenSigner } from '../oidc/token-signer.js'
+import { SessionBackend } from '../session/session-backend.js'
+
+export interface ReadinessReport {
+  ready: boolean
+  backend_ok: boolean
+  sts_ok: boolean
+  ledger_ok: boolean
+  signer_ok: boolean
+  projections_ok: boolean
+  /** One line for each part that is not ok. */
+  problems?: string[]
+}
+
+type Part = Exclude<keyof ReadinessReport, 'ready' | 'problems'>
+
+/** Outside parties are asked at most this often, however often we are. */
+const FRESH_MS = 1_000
+
+/** Whether a mint would succeed now, part by part. */
+@Injectable()
+export class Readiness {
+  private latest: { at: number; report: Promise<ReadinessReport> } | undefined
+
+  constructor(
+    private readonly sessions: SessionBackend,
+    private readonly sts: Sts,
+    private readonly ledger: Ledger,
+    private readonly signer: TokenSigner,
+    private readonly keys: KeysView,
+    private readonly projector: Projector,
+  ) {}
+
+  check(): Promise<ReadinessReport> {
+    const now = Date.now()
+    if (!this.latest || now - this.latest.at > FRESH_MS) this.latest = { at: now, report: this.ask() }
+    return this.latest.report
+  }
+
+  private async ask(): Promise<ReadinessReport> {
+    const [backend, sts] = await Promise.all([
+      this.sessions.healthy().then((ok) => (ok ? undefined : 'the session backend does not answer')),
+      this.sts.checkIdentity().then(
+        () => undefined,
+        (error: unknown) => `STS: ${(error as Error).message}`,
+      ),
+    ])
+    const ledger = this.ledger.status()
+    const projections = this.projector.status()
+    const problems: Record<Part, string | undefined> = {
+      backend_ok: backend,
+      sts_ok: sts,
+      ledger_ok: ledger.ok ? undefined : `ledger: ${ledger.reason}`,
+      signer_ok:
+        this.keys.activeKid() === this.signer.kid ? undefined : 'the signing key is not the active one',
+      projections_ok: projections.ok ? undefined : `read models: ${projections.reason}`,
+    }
+    const found = Object.values(problems).filter((problem) => problem !== undefined)
+    const parts = Object.fromEntries(
+      Object.entries(problems).map(([part, problem]) => [part, problem === undefined]),
+    )
+    const report = { ready: found.length === 0, ...(parts as Record<Part, boolean>) }
+    return found.length === 0 ? report : { ...report, problems: found }
+  }
+}

@@ -1,0 +1,58 @@
+import { NestFactory } from '@nestjs/core'
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
+
+import { NestLog } from '../logging.js'
+import { BODY_LIMIT, readBodies } from './body.js'
+import { ErrorFilter } from './error.filter.js'
+import { Metrics } from './metrics.js'
+import { logRequests } from './request-log.js'
+
+/** A slow sender may not hold a connection longer than this. */
+const REQUEST_TIMEOUT_MS = 30_000
+
+/** The Nest application, ready to listen: routes, bodies, errors, log lines, metrics, the API's description. */
+export async function createServer(
+  module: Parameters<typeof NestFactory.create>[0],
+  log: Logger,
+  version: string,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    genReqId: () => uuidv7(),
+    // What a proxy says of the caller's address is not believed; nothing here depends on it.
+    trustProxy: false,
+    forceCloseConnections: 'idle',
+  })
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    abortOnError: false,
+    bodyParser: false,
+    logger: new NestLog(log),
+  })
+  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance
+  readBodies(server)
+  logRequests(server, log, app.get(Metrics))
+  app.useGlobalFilters(new ErrorFilter(log))
+  describe(app, server, version)
+  await app.init()
+  return app
+}
+
+function describe(app: NestFastifyApplication, server: FastifyInstance, version: string): void {
+  const about = new DocumentBuilder()
+    .setTitle('AgentKeys Broker')
+    .setDescription('Short-lived credentials for AI agents, each in a verifiable ledger before it exists.')
+    .setVersion(version)
+    .setOpenAPIVersion('3.1.0')
+    .addBearerAuth({ type: 'http', scheme: 'bearer' })
+    .build()
+  let text: string | undefined
+  server.get('/openapi.json', (_request, reply) => {
+    text ??= JSON.stringify(SwaggerModule.createDocument(app, about))
+    return reply.type('application/json').send(text)
+  })
+}

@@ -1,0 +1,505 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { Logger } from '@nestjs/common'
+
+import { EmbeddedSessions, type IssuedSession } from '../session/embedded-sessions.js'
+import { HttpSessionBackend } from '../session/http-backend.js'
+import { type SessionListener, startSessionListener } from './session-listener.js'
+
+let folder: string
+let now: Date
+let sessions: EmbeddedSessions
+let listener: SessionListener
+
+beforeEach(async () => {
+  Logger.overrideLogger(false)
+  folder = mkdtempSync(join(tmpdir(), 'sessions-'))
+  now = new Date('2030-01-01T00:00:00.000Z')
+  sessions = new EmbeddedSessions(join(folder, 'sessions.sqlite'), () => now)
+  listener = await startSessionListener(sessions, { host: '127.0.0.1', port: 0 })
+})
+afterEach(async () => {
+  await listener.close()
+  await sessions.close()
+  rmSync(folder, { recursive: true })
+})
+
+interface Call {
+  method?: string
+  headers?: Record<string, string>
+  /** Text is sent as it is, anything else as JSON. */
+  body?: unknown
+}
+
+async function send(path: string, { method, headers = {}, body }: Call = {}) {
+  const url = new URL(path, listener.url)
+  const sent = request(url, { method: method ?? (body === undefined ? 'GET' : 'POST'), agent: false })
+  if (body !== undefined) sent.setHeader('content-type', 'application/json')
+  for (const [name, value] of Object.entries(headers)) sent.setHeader(name, value)
+  const answered = once(sent, 'response') as Promise<[IncomingMessage]>
+  sent.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body))
+  const [response] = await answered
+  const content = await text(response)
+  const json = /json/.test(response.headers['content-type'] ?? '')
+  return { status: response.statusCode, body: json ? (JSON.parse(content) as unknown) : content }
+}
+
+const bearer = ({ session }: { session: string }) => ({ authorization: `Bearer ${session}` })
+const problem = (status: number, code: string, message: unknown = expect.any(String)) => ({
+  status,
+  body: { error: code, code, message },
+})
+async function created(authToken: string): Promise<IssuedSession> {
+  return (await send('/session/create', { body: { auth_token: authToken } })).body as IssuedSession
+}
+
+describe('POST /session/create', () => {
+  test('gives a session that validates to its wallet', async () => {
+    const { status, body } = await send('/session/create', { body: { auth_token: 'alice' } })
+    expect({ status, body }).toEqual({
+      status: 200,
+      body: {
+        session: expect.stringMatching(/^[0-9a-f]{64}$/),
+        wallet: expect.stringMatching(/^0x[0-9a-f]{40}$/),
+      },
+    })
+    const { session, wallet } = body as IssuedSession
+    expect(await send('/session/validate', { headers: bearer({ session }) })).toEqual({
+      status: 200,
+      body: { wallet },
+    })
+  })
+
+  test('with the same auth token gives the same wallet and a new session', async () => {
+    const [first, second] = [await created('alice'), await created('alice')]
+    expect(second.wallet).toBe(first.wallet)
+    expect(second.session).not.toBe(first.session)
+  })
+
+  test.each([[''], ['invalid']])('with the auth token %j is unauthorized', async (auth_token) => {
+    expect(await send('/session/create', { body: { auth_token } })).toEqual(
+      problem(401, 'UNAUTHORIZED', 'auth token not valid'),
+    )
+  })
+
+  test.each([
+    ['nothing in it', {}, 'auth_token must be'],
+    ['a number for a token', { auth_token: 1 }, 'auth_token must be'],
+    ['null for a token', { auth_token: null }, 'auth_token must be'],
+    ['a list for a token', { auth_token: ['alice'] }, 'auth_token must be'],
+    ['a token of 4,097 characters', { auth_token: 'a'.repeat(4097) }, 'auth_token must be shorter'],
+    ['a field nobody knows', { auth_token: 'alice', admin: true }, 'property admin should not exist'],
+    [
+      'a field called constructor',
+      '{"auth_token":"alice","constructor":1}',
+      'the body must be a JSON object',
+    ],
+    ['a field called prototype', { auth_token: 'alice', prototype: 1 }, 'the body must be a JSON object'],
+    [
+      '5,000 levels',
+      `{"auth_token":${'['.repeat(5000)}${']'.repeat(5000)}}`,
+      'the body must be a JSON object',
+    ],
+    ['__proto__', '{"auth_token":"alice","__proto__":{"admin":true}}', 'the body must be a JSON object'],
+    [
+      '__proto__ in escapes',
+      '{"auth_token":"alice","\\u005f_proto__":{"a":1}}',
+      'the body must be a JSON object',
+    ],
+    ['a list', [{ auth_token: 'alice' }], ''],
+    ['a string', '"alice"', ''],
+    ['null', 'null', ''],
+    ['no end', '{"auth_token":"alice"', 'the body must be a JSON object'],
+    ['no content', '', ''],
+  ])('with a body with %s is a bad request', async (_what, body, message) => {
+    expect(await send('/session/create', { body })).toEqual(
+      problem(400, 'BAD_REQUEST', expect.stringContaining(message)),
+    )
+  })
+
+  test('answers a field name of any length with a short message', async () => {
+    const { body } = await send('/session/create', {
+      body: { auth_token: 'alice', [`${'x'.repeat(9000)}\n`]: 1 },
+    })
+    expect((body as { message: string }).message).toHaveLength(200)
+  })
+
+  test('takes a body of 16 KiB and no more', async () => {
+    const padded = (size: number) => JSON.stringify({ auth_token: 'alice' }).padEnd(size, ' ')
+    expect(await send('/session/create', { body: padded(16 * 1024) })).toMatchObject({ status: 200 })
+    expect(await send('/session/create', { body: padded(16 * 1024 + 1) })).toEqual(
+      problem(413, 'PAYLOAD_TOO_LARGE', 'the body must be 16 KiB at most'),
+    )
+  })
+})
+
+describe('GET /session/validate', () => {
+  test.each([
+    ['no header', {}],
+    ['another scheme', { authorization: 'Basic YTpi' }],
+    ['the scheme in lower case', { authorization: 'bearer abc' }],
+    ['the scheme alone', { authorization: 'Bearer' }],
+  ])('with %s says that the header is missing', async (_what, headers) => {
+    expect(await send('/session/validate', { headers })).toEqual(
+      problem(401, 'UNAUTHORIZED', 'missing Authorization header'),
+    )
+  })
+
+  test('says whether a session is unknown, revoked or expired', async () => {
+    const [one, two] = [await created('alice'), await created('alice')]
+    const validate = (of: { session: string }) => send('/session/validate', { headers: bearer(of) })
+    expect(await validate({ session: '0'.repeat(64) })).toEqual(
+      problem(401, 'UNAUTHORIZED', 'session not found'),
+    )
+    await send('/session/revoke', { headers: bearer(one), body: { target_session: one.session } })
+    expect(await validate(one)).toEqual(problem(401, 'UNAUTHORIZED', 'session revoked'))
+    now = new Date(now.getTime() + 31 * 86_400_000)
+    expect(await validate(two)).toEqual(problem(401, 'UNAUTHORIZED', 'session expired'))
+    expect(await validate({ session: 'a b' })).toEqual(problem(401, 'UNAUTHORIZED', 'session not valid'))
+  })
+
+  test('is a 500 without details when the store fails', async () => {
+    const one = await created('alice')
+    await sessions.close()
+    expect(await send('/session/validate', { headers: bearer(one) })).toEqual(
+      problem(500, 'INTERNAL_ERROR', 'internal error'),
+    )
+  })
+})
+
+describe('POST /session/child', () => {
+  const scope = { services: ['mail'], read_only: true }
+
+  test('gives a session of a wallet of its own', async () => {
+    const parent = await created('alice')
+    const { status, body } = await send('/session/child', { headers: bearer(parent), body: { scope } })
+    expect(status).toBe(200)
+    const child = body as IssuedSession
+    expect(child.wallet).not.toBe(parent.wallet)
+    expect(await send('/session/validate', { headers: bearer(child) })).toEqual({
+      status: 200,
+      body: { wallet: child.wallet },
+    })
+  })
+
+  test('that would widen its own scope is denied', async () => {
+    const parent = await created('alice')
+    const child = (await send('/session/child', { headers: bearer(parent), body: { scope } }))
+      .body as IssuedSession
+    const wider = { scope: { services: ['mail', 'git'], read_only: true } }
+    expect(await send('/session/child', { headers: bearer(child), body: wider })).toEqual(
+      problem(403, 'DENIED', 'scope.services: not all are in the scope of the parent'),
+    )
+  })
+
+  test('without a session is unauthorized', async () => {
+    expect(await send('/session/child', { body: { scope } })).toMatchObject(problem(401, 'UNAUTHORIZED'))
+  })
+
+  test.each([
+    ['no scope', {}, 'scope should not be null or undefined'],
+    ['null for a scope', { scope: null }, 'scope'],
+    ['a list for a scope', { scope: [scope] }, 'scope'],
+    ['a string for a scope', { scope: 'mail' }, 'scope'],
+    ['no services', { scope: { read_only: true } }, 'scope: '],
+    [
+      'a service that is a number',
+      { scope: { services: [1], read_only: true } },
+      'scope: each value in services',
+    ],
+    [
+      'a service with a slash',
+      { scope: { services: ['a/b'], read_only: true } },
+      'scope: each value in services',
+    ],
+    [
+      'a service that ends a line',
+      { scope: { services: ['a\n'], read_only: true } },
+      'scope: each value in services',
+    ],
+    [
+      'too many services',
+      { scope: { services: Array(65).fill('a'), read_only: true } },
+      'scope: services must contain',
+    ],
+    [
+      'text for read_only',
+      { scope: { services: [], read_only: 'true' } },
+      'scope: read_only must be a boolean',
+    ],
+    [
+      'a field more in the scope',
+      { scope: { ...scope, admin: 1 } },
+      'scope: property admin should not exist',
+    ],
+    ['constructor in the scope', { scope: { ...scope, constructor: 1 } }, 'the body must be a JSON object'],
+    ['a field more', { scope, ttl: 1 }, 'property ttl should not exist'],
+  ])('with %s is a bad request that names it', async (_what, body, message) => {
+    expect(await send('/session/child', { headers: bearer(await created('alice')), body })).toEqual(
+      problem(400, 'BAD_REQUEST', expect.stringContaining(message)),
+    )
+  })
+})
+
+describe('POST /session/revoke', () => {
+  test('ends one session by its token', async () => {
+    const [one, two] = [await created('alice'), await created('alice')]
+    expect(
+      await send('/session/revoke', { headers: bearer(one), body: { target_session: two.session } }),
+    ).toEqual({
+      status: 200,
+      body: { ok: true },
+    })
+    expect(await send('/session/validate', { headers: bearer(two) })).toMatchObject({ status: 401 })
+    expect(await send('/session/validate', { headers: bearer(one) })).toMatchObject({ status: 200 })
+  })
+
+  test('ends all of a wallet, in any spelling of it, and counts them', async () => {
+    const [one] = [await created('alice'), await created('alice')]
+    const target_wallet = `0x${one.wallet.slice(2).toUpperCase()}`
+    expect(await send('/session/revoke', { headers: bearer(one), body: { target_wallet } })).toEqual({
+      status: 200,
+      body: { ok: true, sessions_revoked: 2 },
+    })
+  })
+
+  test('of what belongs to another wallet is denied, and of nothing is not found', async () => {
+    const [alice, bob] = [await created('alice'), await created('bob')]
+    const revoke = (body: object) => send('/session/revoke', { headers: bearer(bob), body })
+    const denied = problem(403, 'DENIED', 'the session belongs to another wallet')
+    expect(await revoke({ target_session: alice.session })).toEqual(denied)
+    expect(await revoke({ target_wallet: alice.wallet })).toEqual(denied)
+    const missing = problem(404, 'NOT_FOUND', 'no such session')
+    expect(await revoke({ target_session: '0'.repeat(64) })).toEqual(missing)
+    expect(await revoke({ target_wallet: `0x${'0'.repeat(40)}` })).toEqual(missing)
+    expect(await send('/session/validate', { headers: bearer(alice) })).toMatchObject({ status: 200 })
+  })
+
+  const wallet = `0x${'0'.repeat(40)}`
+  test.each([
+    ['neither target', {}, 'exactly one of'],
+    ['both targets', { target_session: 'a', target_wallet: wallet }, 'exactly one of'],
+    [
+      'null for one of them',
+      { target_session: 'a', target_wallet: null },
+      'target_wallet must be 0x and 40 hex digits',
+    ],
+    ['a wallet that is none', { target_wallet: `${wallet}\n` }, 'target_wallet must be 0x and 40 hex digits'],
+    ['a wallet in a list', { target_wallet: [wallet] }, 'target_wallet must be 0x and 40 hex digits'],
+    ['a session that is an object', { target_session: {} }, 'target_session must be'],
+  ])('with %s is a bad request', async (_what, body, message) => {
+    expect(await send('/session/revoke', { headers: bearer(await created('alice')), body })).toEqual(
+      problem(400, 'BAD_REQUEST', expect.stringContaining(message)),
+    )
+  })
+
+  test('without a session is unauthorized', async () => {
+    expect(await send('/session/revoke', { body: { target_session: 'a' } })).toMatchObject(
+      problem(401, 'UNAUTHORIZED'),
+    )
+  })
+})
+
+describe('every other request', () => {
+  test.each([['/healthz'], ['/health']])('%s is the text ok', async (path) => {
+    expect(await send(path)).toEqual({ status: 200, body: 'ok' })
+  })
+
+  test.each([
+    ['GET', '/session/create'],
+    ['GET', '/'],
+    ['GET', '/session/validate/'],
+    ['GET', '/session%2fvalidate'],
+    ['GET', '//session/validate'],
+    ['DELETE', '/session/revoke'],
+  ])('%s %s is no route, and its path is not repeated', async (method, path) => {
+    expect(await send(listener.url + path, { method })).toEqual(problem(404, 'NOT_FOUND', 'no such route'))
+  })
+
+  test.each([
+    ['text/plain'],
+    ['application/x-www-form-urlencoded'],
+    ['multipart/form-data; boundary=x'],
+    ['application/jsonp'],
+    [''],
+  ])('a POST of the content type %j is refused', async (type) => {
+    const call = { headers: { 'content-type': type }, body: { auth_token: 'alice' } }
+    expect(await send('/session/create', call)).toEqual(
+      problem(415, 'UNSUPPORTED_MEDIA_TYPE', 'the content type must be application/json'),
+    )
+  })
+
+  test('a POST without a body and a content type is refused', async () => {
+    expect(await send('/session/create', { method: 'POST' })).toMatchObject(
+      problem(415, 'UNSUPPORTED_MEDIA_TYPE'),
+    )
+  })
+
+  test('a charset after the content type is fine', async () => {
+    const headers = { 'content-type': 'application/json; charset=utf-8' }
+    expect(await send('/session/create', { headers, body: { auth_token: 'alice' } })).toMatchObject({
+      status: 200,
+    })
+  })
+})
+
+describe('a web page on this machine', () => {
+  const notLoopback = problem(403, 'DENIED', 'the Host header must be a loopback address or localhost')
+
+  test.each([
+    ['attacker.example'],
+    ['attacker.example:8090'],
+    ['127.0.0.1.attacker.example'],
+    ['localhost.attacker.example'],
+    ['app.localhost'],
+    ['127.0.0.1@attacker.example'],
+    ['127.1'],
+    ['2130706433'],
+    ['0.0.0.0'],
+    ['192.168.1.10:8090'],
+    ['[::ffff:192.168.1.10]'],
+    ['[::]'],
+    ['127.0.0.1:8090:1'],
+  ])('that rebinds its name gets nothing: Host %s', async (host) => {
+    for (const call of [{ body: { auth_token: 'alice' } }, { body: undefined }])
+      expect(await send('/session/create', { ...call, headers: { host } })).toEqual(notLoopback)
+    for (const path of ['/session/validate', '/healthz', '/nowhere'])
+      expect(await send(path, { headers: { host } })).toEqual(notLoopback)
+  })
+
+  test.each([['localhost'], ['LOCALHOST:1234'], ['127.0.0.1'], ['127.8.9.10:80'], ['[::1]'], ['[::1]:8090']])(
+    'is not who says Host %s',
+    async (host) => {
+      expect(
+        await send('/session/create', { headers: { host }, body: { auth_token: 'alice' } }),
+      ).toMatchObject({
+        status: 200,
+      })
+    },
+  )
+
+  test.each([
+    ['https://attacker.example'],
+    ['null'],
+    ['http://localhost:3000'],
+    ['http://127.0.0.1:8090'],
+    [''],
+  ])('is turned away by its Origin %j, whatever it is', async (origin) => {
+    const denied = problem(403, 'DENIED', 'requests from web pages are not served')
+    expect(await send('/session/create', { headers: { origin }, body: { auth_token: 'alice' } })).toEqual(
+      denied,
+    )
+    expect(await send('/healthz', { headers: { origin } })).toEqual(denied)
+  })
+
+  test('gets no answer to a preflight', async () => {
+    const headers = { origin: 'https://attacker.example', 'access-control-request-method': 'POST' }
+    expect(await send('/session/create', { method: 'OPTIONS', headers })).toMatchObject({ status: 403 })
+  })
+
+  test.each([
+    [
+      'two Host headers',
+      'GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: attacker.example\r\n',
+      /^HTTP\/1.1 40[03] /,
+    ],
+    [
+      'two good Host headers',
+      'GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n',
+      /^HTTP\/1.1 40[03] /,
+    ],
+    ['no Host header', 'GET /healthz HTTP/1.1\r\n', /^HTTP\/1.1 400 /],
+    ['no Host header, as HTTP/1.0 allows', 'GET /healthz HTTP/1.0\r\n', /^HTTP\/1.1 403 /],
+    ['one good Host header', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n', /^HTTP\/1.1 200 /],
+  ])('cannot hide behind %s', async (_what, head, status) => {
+    const { hostname, port } = new URL(listener.url)
+    const socket = connect(Number(port), hostname)
+    socket.end(`${head}Connection: close\r\n\r\n`)
+    expect(await text(socket)).toMatch(status)
+  })
+})
+
+describe('the address', () => {
+  test.each([
+    ['0.0.0.0'],
+    ['::'],
+    ['192.168.1.10'],
+    ['broker.example.com'],
+    [''],
+    ['localhost.example.com'],
+    ['127.1'],
+    ['::ffff:127.0.0.1'],
+  ])('%j is refused at start, and the way out is named', async (host) => {
+    await expect(startSessionListener(sessions, { host, port: 0 })).rejects.toThrow(
+      `${JSON.stringify(host)} is not a loopback address: bind it to 127.0.0.1 or [::1], or set BROKER_BACKEND_URL`,
+    )
+  })
+
+  test.each([['localhost'], ['127.0.0.2']])('%s is served', async (host) => {
+    const other = await startSessionListener(sessions, { host, port: 0 })
+    expect(other.url).toMatch(/^http:\/\/127\.0\.0\.[12]:\d+$/)
+    expect(await (await fetch(`${other.url}/healthz`)).text()).toBe('ok')
+    await other.close()
+  })
+
+  test('a port that is taken rejects, and does not end the process', async () => {
+    const port = Number(new URL(listener.url).port)
+    await expect(startSessionListener(sessions, { host: '127.0.0.1', port })).rejects.toThrow('EADDRINUSE')
+  })
+
+  test('a listener that was closed can be started again on its port', async () => {
+    const port = Number(new URL(listener.url).port)
+    await listener.close()
+    listener = await startSessionListener(sessions, { host: '127.0.0.1', port })
+    expect(await send('/healthz')).toEqual({ status: 200, body: 'ok' })
+  })
+})
+
+test('the HTTP backend of another broker can be pointed here', async () => {
+  const backend = new HttpSessionBackend({ url: listener.url, timeoutMs: 20_000 })
+  const { session, wallet } = await created('alice')
+  expect(await backend.validate(session)).toEqual({ wallet, backend: listener.url })
+  expect(await backend.healthy()).toBe(true)
+  await send('/session/revoke', { headers: bearer({ session }), body: { target_session: session } })
+  await expect(backend.validate(session)).rejects.toMatchObject({
+    code: 'unauthorized',
+    message: 'session revoked',
+  })
+  await sessions.close()
+  await expect(backend.validate(session)).rejects.toMatchObject({ message: 'backend returned 500' })
+  await backend.close()
+})
+
+test('no token reaches a log, whatever goes wrong', async () => {
+  const lines: string[] = []
+  const collect = (...said: unknown[]) => void lines.push(said.map(String).join(' '))
+  Logger.overrideLogger({
+    log: collect,
+    error: collect,
+    warn: collect,
+    debug: collect,
+    verbose: collect,
+    fatal: collect,
+  })
+  const secret = 'canary-auth-token'
+  const { session } = await created(secret)
+  const headers = bearer({ session })
+  await send('/session/create', { body: `{"auth_token":"${secret}"` })
+  await send(`/session/validate?token=${session}`, { headers })
+  await send('/session/revoke', { headers, body: { target_session: [session] } })
+  await send(`/${session}`, { headers: { ...headers, host: 'attacker.example' } })
+  await sessions.close()
+  await send('/session/validate', { headers })
+  await send('/session/create', { body: { auth_token: secret } })
+
+  const log = lines.join('\n')
+  expect(log).toContain('session store failed (closed)')
+  for (const text of [secret, session]) expect(log).not.toContain(text)
+})

@@ -1,0 +1,59 @@
+import { BadRequestException, Body, Controller, Get, Header, Headers, HttpCode, Post } from '@nestjs/common'
+
+import { parseWallet } from '../domain/wallet.js'
+import { EmbeddedSessions, type IssuedSession, type RevokeTarget } from '../session/embedded-sessions.js'
+import { SessionError } from '../session/session-backend.js'
+import { ChildSessionBody, CreateSessionBody, RevokeSessionBody } from './session.dto.js'
+
+/** The embedded session backend's routes, on an address of their own: session-listener.ts. */
+@Controller()
+export class SessionController {
+  constructor(private readonly sessions: EmbeddedSessions) {}
+
+  @Post('session/create')
+  @HttpCode(200)
+  create(@Body() body: CreateSessionBody): IssuedSession {
+    return this.sessions.create(body.auth_token)
+  }
+
+  @Get('session/validate')
+  async validate(@Headers('authorization') authorization?: string): Promise<{ wallet: string }> {
+    const { wallet } = await this.sessions.validate(bearerOf(authorization))
+    return { wallet }
+  }
+
+  @Post('session/child')
+  @HttpCode(200)
+  child(@Body() body: ChildSessionBody, @Headers('authorization') authorization?: string): IssuedSession {
+    const { services, read_only: readOnly } = body.scope
+    return this.sessions.child(bearerOf(authorization), { services, readOnly })
+  }
+
+  @Post('session/revoke')
+  @HttpCode(200)
+  revoke(@Body() body: RevokeSessionBody, @Headers('authorization') authorization?: string) {
+    const target = revokeTarget(body)
+    const revoked = this.sessions.revoke(bearerOf(authorization), target)
+    return 'session' in target ? { ok: true } : { ok: true, sessions_revoked: revoked }
+  }
+
+  @Get(['healthz', 'health'])
+  @Header('content-type', 'text/plain; charset=utf-8')
+  health(): string {
+    return 'ok'
+  }
+}
+
+/** `Bearer`, one space, and the token as it stands: any other scheme or spelling is the same as no header. */
+function bearerOf(authorization: string | undefined): string {
+  if (!authorization?.startsWith('Bearer '))
+    throw new SessionError('unauthorized', 'missing Authorization header')
+  return authorization.slice('Bearer '.length)
+}
+
+function revokeTarget({ target_session: session, target_wallet }: RevokeSessionBody): RevokeTarget {
+  const wallet = parseWallet(target_wallet)
+  if (session !== undefined && target_wallet === undefined) return { session }
+  if (wallet && session === undefined) return { wallet }
+  throw new BadRequestException('exactly one of target_session and target_wallet must be given')
+}

@@ -1,0 +1,61 @@
+// The ledger's own Ed25519 key, which signs checkpoints. Not the issuer's key: witnesses take no ES256.
+
+import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto'
+
+import { formatSkey, formatVkey, noteKey, parseSkey, type Signer } from '../domain/ledger/note.js'
+import { writeFileAtomically } from '../storage/atomic-file.js'
+import { parsePrivateJson, PrivateFileError, readPrivateFile } from '../storage/private-file.js'
+
+export interface LedgerKey {
+  /** What auditors need: goes into LedgerOpened and under /ledger/vkey. */
+  vkey: string
+  signer: Signer
+}
+
+/**
+ * Loads ledger-key.json, `{"vkey", "skey"}` with the key in Go's form, or makes one when there is no file. A ledger
+ * keeps its key for life, so nothing ever replaces a file that is there. Throws PrivateFileError.
+ */
+export function loadOrCreateLedgerKey(path: string, origin: string): LedgerKey {
+  const text = readPrivateFile(path)
+  if (text !== undefined) return ledgerKey(origin, parseKey(path, text, origin))
+
+  const seed = randomBytes(32)
+  const key = ledgerKey(origin, seed)
+  const file = { vkey: key.vkey, skey: formatSkey(origin, seed) }
+  writeFileAtomically(path, `${JSON.stringify(file, null, 2)}\n`, 0o600)
+  return key
+}
+
+function parseKey(path: string, text: string, origin: string): Uint8Array {
+  const { skey } = parsePrivateJson(path, text)
+  if (typeof skey !== 'string') throw new PrivateFileError(path, 'it has no skey: restore it from its backup')
+  let parsed: ReturnType<typeof parseSkey>
+  try {
+    parsed = parseSkey(skey)
+  } catch {
+    // The parser's message may quote the key.
+    throw new PrivateFileError(path, 'its skey is malformed: restore it from its backup')
+  }
+  if (parsed.key.name !== origin) {
+    const remedy = 'set BROKER_LEDGER_ORIGIN back, or let BROKER_LEDGER_KEY_PATH name another file'
+    throw new PrivateFileError(
+      path,
+      `it is the key of ${parsed.key.name}, and this ledger is ${origin}: ${remedy}`,
+    )
+  }
+  return parsed.seed
+}
+
+/** RFC 8410: what stands before a raw Ed25519 seed in PKCS#8. */
+const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
+const SPKI_PREFIX_BYTES = 12
+
+/** Signs with Node's own Ed25519, ten times as fast as the portable one. */
+function ledgerKey(origin: string, seed: Uint8Array): LedgerKey {
+  const der = Buffer.concat([PKCS8_ED25519, seed])
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  const key = noteKey(origin, 'ed25519', new Uint8Array(spki.subarray(SPKI_PREFIX_BYTES)))
+  return { vkey: formatVkey(key), signer: { key, sign: (message) => sign(null, message, privateKey) } }
+}

@@ -1,0 +1,51 @@
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+
+/** A file that holds a secret cannot be used. `message` says why and what to do, without the file's content. */
+export class PrivateFileError extends Error {
+  constructor(
+    readonly path: string,
+    problem: string,
+  ) {
+    super(`${path}: ${problem}`)
+    this.name = 'PrivateFileError'
+  }
+}
+
+/** The text of a file that nobody but its owner may read; undefined if there is none. Throws PrivateFileError. */
+export function readPrivateFile(path: string): string | undefined {
+  let file: number
+  try {
+    file = openSync(path, 'r')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw new PrivateFileError(path, `cannot be read (${code})`)
+  }
+  try {
+    const mode = fstatSync(file).mode & 0o777
+    if (mode & 0o077) {
+      const octal = mode.toString(8).padStart(4, '0')
+      throw new PrivateFileError(
+        path,
+        `its mode is ${octal}, others can read it: chmod 600 it, and consider a new secret`,
+      )
+    }
+    return readFileSync(file, 'utf8')
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** The members of a private JSON file. JSON.parse's own message is dropped: it quotes the text, and that is secret. */
+export function parsePrivateJson(path: string, text: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new PrivateFileError(path, 'it is not JSON: restore it from its backup')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new PrivateFileError(path, 'it must hold a JSON object: restore it from its backup')
+  }
+  return value as Record<string, unknown>
+}

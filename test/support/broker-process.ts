@@ -1,0 +1,135 @@
+// A broker as an operator runs it: the built program in a process of its own, on a folder and ports of its own.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+
+export interface BrokerOptions {
+  env?: Record<string, string>
+  flags?: string[]
+  dataDir?: string
+  port?: number
+  sessionPort?: number
+}
+
+export interface Reply<Body> {
+  status: number
+  body: Body
+  headers: Headers
+}
+
+export class BrokerProcess {
+  /** Everything it wrote to stderr (its log) and to stdout. */
+  log = ''
+  out = ''
+
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly url: string,
+    readonly sessionUrl: string,
+    readonly dataDir: string,
+    readonly options: BrokerOptions & { port: number; sessionPort: number; dataDir: string },
+  ) {
+    child.stderr?.on('data', (chunk: Buffer) => (this.log += chunk.toString()))
+    child.stdout?.on('data', (chunk: Buffer) => (this.out += chunk.toString()))
+  }
+
+  /** Spawns it and does not wait: for starts that are refused. */
+  static async spawn(options: BrokerOptions = {}): Promise<BrokerProcess> {
+    const port = options.port ?? (await freePort())
+    const sessionPort = options.sessionPort ?? (await freePort())
+    const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'agentkeys-'))
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: dataDir,
+      BROKER_DATA_DIR: dataDir,
+      BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
+      ...options.env,
+    }
+    const child = spawn(process.execPath, [MAIN, '--port', String(port), ...(options.flags ?? [])], { env })
+    const [url, sessionUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`]
+    return new BrokerProcess(child, url, sessionUrl, dataDir, { ...options, port, sessionPort, dataDir })
+  }
+
+  /** Resolves when it listens. Rejects with its log when it ends instead. */
+  static async start(options: BrokerOptions = {}): Promise<BrokerProcess> {
+    const broker = await BrokerProcess.spawn(options)
+    while (!broker.log.includes('broker listening on')) {
+      if (broker.child.exitCode !== null || broker.child.signalCode !== null) {
+        throw new Error(`the broker ended with ${broker.child.exitCode}:\n${broker.log}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    return broker
+  }
+
+  /** The same broker again: same folder, ports and environment. */
+  restart(changes: BrokerOptions = {}): Promise<BrokerProcess> {
+    const env = { ...this.options.env, ...changes.env }
+    return BrokerProcess.start({ ...this.options, ...changes, env })
+  }
+
+  async exited(): Promise<number | NodeJS.Signals> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit')
+    return this.child.exitCode ?? (this.child.signalCode as NodeJS.Signals)
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
+    this.child.kill(signal)
+    return this.exited()
+  }
+
+  /** Stops it and removes its folder. */
+  async dispose(): Promise<void> {
+    await this.stop('SIGKILL')
+    rmSync(this.dataDir, { recursive: true, force: true })
+  }
+
+  get pid(): number {
+    return this.child.pid as number
+  }
+
+  async post<Body>(path: string, bearer: string | undefined, body?: unknown): Promise<Reply<Body>> {
+    const response = await fetch(this.url + path, {
+      method: 'POST',
+      headers: {
+        ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, body: (text === '' ? undefined : JSON.parse(text)) as Body, headers: response.headers }
+  }
+
+  async get<Body>(path: string, bearer?: string): Promise<Reply<Body>> {
+    const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
+    const response = await fetch(this.url + path, { headers })
+    return { status: response.status, body: (await response.json()) as Body, headers: response.headers }
+  }
+
+  /** A new session at the embedded backend. */
+  async session(authToken = 'somebody'): Promise<{ session: string; wallet: string }> {
+    const response = await fetch(`${this.sessionUrl}/session/create`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ auth_token: authToken }),
+    })
+    return (await response.json()) as { session: string; wallet: string }
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+// verify-ledger: for the auditor, who trusts neither the broker nor its operator.
+
+import { readFileSync } from 'node:fs'
+
+import { exportCommand } from './export.js'
+import { SourceError } from './sources/source.js'
+import { UsageError } from './usage-error.js'
+import { verifyCommand } from './verify.js'
+
+const USAGE = `verify-ledger: proves that a credential ledger is whole, in order and means what it may mean
+
+  verify-ledger SOURCE [options]              verify every entry
+  verify-ledger export SOURCE [--out FILE]    write every entry as stored, one a line
+
+SOURCE
+  sqlite:PATH     the embedded ledger's file; a broker may be writing to it
+  FILE.jsonl      an export
+
+Options
+  --expect-size N      the ledger had N entries when you last looked: it must not have fewer now
+  --expect-head HASH   its head at that size, as printed then: what was before must be the same
+  --json               one JSON object on stdout
+  --out FILE           (export) write to FILE, all or nothing, instead of stdout
+  --help, --version
+
+Exit code: 0 verified, 1 there are findings, 2 wrong usage, 3 could not read.
+
+A chain cannot show that its own tail was cut off. Keep the size and head that are printed, and give them next time.
+`
+
+async function run(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args
+  if (args.includes('--help') || args.includes('-h')) return print(USAGE)
+  if (args.includes('--version')) return print(`${version()}\n`)
+  switch (first) {
+    case undefined:
+      throw new UsageError('SOURCE is missing')
+    case 'export':
+      return exportCommand(rest)
+    default:
+      return verifyCommand(args)
+  }
+}
+
+function print(text: string): number {
+  process.stdout.write(text)
+  return 0
+}
+
+function version(): string {
+  const file = new URL('../../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
+
+// The reader of a pipe has gone (`| head`): what was printed is not the whole answer.
+process.stdout.on('error', (error) => {
+  process.stderr.write(`verify-ledger: cannot write to stdout: ${error.message}\n`)
+  process.exit(3)
+})
+
+process.exitCode = await run(process.argv.slice(2)).catch((error: unknown) => {
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`verify-ledger: ${message}\n`)
+  if (error instanceof UsageError) {
+    process.stderr.write('Try verify-ledger --help\n')
+    return 2
+  }
+  // A defect of our own says nothing about the ledger either, but whoever mends it needs to know where it is.
+  if (!(error instanceof SourceError) && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  return 3
+})

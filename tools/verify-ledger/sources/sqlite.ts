@@ -1,0 +1,145 @@
+// The embedded ledger's file. Read-only, in short reads, so that a broker may go on writing and checkpointing.
+
+import Database from 'better-sqlite3'
+
+import { MAX_ENTRY_BYTES } from '../../../src/domain/ledger/entry.js'
+import type { Row } from '../../../src/domain/ledger/verify.js'
+
+import { SourceError, type Batch, type Source } from './source.js'
+
+const BATCH_ROWS = 500
+const BATCH_BYTES = 256_000
+
+export class SqliteSource implements Source {
+  readonly description: string
+  private readonly database: Database.Database
+  private readonly range: Database.Statement<[number, number]>
+  private readonly from: Database.Statement<[number, number]>
+  /** One past the last place there was when the file was opened: a broker may be writing more. */
+  private readonly end: number
+  private place = 0
+
+  constructor(path: string) {
+    this.description = `sqlite:${path}`
+    this.database = this.attempt(() => new Database(path, { readonly: true, fileMustExist: true }))
+    try {
+      this.attempt(() => this.database.pragma('busy_timeout = 5000'))
+      this.checkTable()
+      this.end = this.attempt(() => this.lastPlace()) + 1
+      // A longer text is no entry, and might be too long for a string: only its absence is fetched.
+      const entry = `iif(octet_length(entry) > ${MAX_ENTRY_BYTES}, NULL, entry)`
+      this.range = this.database.prepare<[number, number]>(
+        `SELECT ${entry} FROM ledger WHERE idx >= ? AND idx < ?`,
+      )
+      this.range.pluck()
+      this.from = this.database.prepare<[number, number]>(
+        `SELECT idx, ${entry} FROM ledger WHERE idx >= ? ORDER BY idx LIMIT ?`,
+      )
+      this.from.raw()
+    } catch (error) {
+      this.database.close()
+      throw error
+    }
+  }
+
+  async *batches(): AsyncGenerator<Batch> {
+    let rowsAtOnce = 64
+    while (this.place < this.end) {
+      const batch = this.attempt(() => this.contiguous(Math.min(rowsAtOnce, this.end - this.place)))
+      if (batch.rows.length === 0) return
+      this.place = batch.from + batch.rows.length
+      rowsAtOnce = rowsFor(batch.rows)
+      yield await Promise.resolve(batch)
+    }
+  }
+
+  progress(): number {
+    return this.end === 0 ? 1 : this.place / this.end
+  }
+
+  close(): Promise<void> {
+    this.database.close()
+    return Promise.resolve()
+  }
+
+  /** idx is unique, so that a range with as many rows as places has no gap: idx itself need not be read. */
+  private contiguous(rows: number): Batch {
+    const found = this.range.all(this.place, this.place + rows)
+    if (found.length === rows) return { from: this.place, rows: this.rowsOf(found, this.place) }
+
+    const numbered = this.from.all(this.place, rows) as [number, unknown][]
+    const first = numbered[0]?.[0] ?? this.place
+    const gap = numbered.findIndex(([idx], i) => idx !== first + i)
+    const run = gap === -1 ? numbered : numbered.slice(0, gap)
+    return {
+      from: first,
+      rows: this.rowsOf(
+        run.map(([, entry]) => entry),
+        first,
+      ),
+    }
+  }
+
+  private rowsOf(values: unknown[], from: number): Row[] {
+    return values.map((value, i) =>
+      typeof value === 'string' && !value.includes('\ufffd') ? value : this.lookCloser(from + i),
+    )
+  }
+
+  /** better-sqlite3 puts U+FFFD for bytes that are no UTF-8: only the bytes tell whether it was there. */
+  private lookCloser(place: number): Row {
+    const [type, bytes] = this.database
+      .prepare('SELECT typeof(entry), octet_length(entry) FROM ledger WHERE idx = ?')
+      .raw()
+      .get(place) as [string, number | null]
+    if (type !== 'text') return { problem: 'malformed', detail: `the row holds ${type}, not text` }
+    if (bytes !== null && bytes > MAX_ENTRY_BYTES) return { problem: 'too-large', detail: `${bytes} bytes` }
+    const blob = this.database
+      .prepare('SELECT CAST(entry AS BLOB) FROM ledger WHERE idx = ?')
+      .pluck()
+      .get(place) as Uint8Array
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(blob)
+    } catch {
+      return { problem: 'malformed', detail: 'the row is not UTF-8' }
+    }
+  }
+
+  private checkTable(): void {
+    const columns = this.attempt(() => this.database.pragma('table_info(ledger)')) as {
+      name: string
+      type: string
+      pk: number
+    }[]
+    const idx = columns.find((column) => column.name === 'idx')
+    if (idx?.type === 'INTEGER' && idx.pk === 1 && columns.some((column) => column.name === 'entry')) return
+    throw new SourceError(`${this.description} holds no ledger: it has no table ledger (idx INTEGER PRIMARY KEY, entry TEXT)`)
+  }
+
+  private lastPlace(): number {
+    const [first, last] = this.database.prepare('SELECT min(idx), max(idx) FROM ledger').raw().get() as number[]
+    if (first === undefined || last === undefined || first === null) return -1
+    if (first < 0 || !Number.isSafeInteger(last)) {
+      throw new SourceError(`${this.description} holds no ledger: idx runs from ${first} to ${last}`)
+    }
+    return last
+  }
+
+  private attempt<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      if (error instanceof SourceError) throw error
+      const { message } = error as Error
+      throw new SourceError(`${this.description} cannot be read: ${message}`, { cause: error })
+    }
+  }
+}
+
+/** As many rows of this batch's size as make a batch. */
+function rowsFor(rows: readonly Row[]): number {
+  let length = 0
+  for (const row of rows) if (typeof row === 'string') length += row.length
+  const mean = Math.max(1, length / rows.length)
+  return Math.max(1, Math.min(BATCH_ROWS, Math.floor(BATCH_BYTES / mean)))
+}
