@@ -24,7 +24,7 @@ export function readLogLevel(env: Environment): LogLevel {
 /** A list of `level`, `target` and `target=level`. Its first plain level counts; without one, the first level of a target. */
 const parseFilter: Parse<{ word: Word; exact: boolean }> = (text) => {
   const directives = text.toLowerCase().split(',')
-  const level = (word: string | undefined) => WORDS.find((known) => known === word?.trim())
+  const level = (word: string | undefined): Word | undefined => WORDS.find((known) => known === word?.trim())
   const plain = directives.map(level).find((word) => word !== undefined)
   const targeted = directives.map((directive) => level(/=([^=]*)$/.exec(directive)?.[1]))
   const word = plain ?? targeted.find((word) => word !== undefined)

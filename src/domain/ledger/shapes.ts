@@ -157,6 +157,7 @@ const failureCode = anyOf<CredsFailureCode>({
   'packed-policy-too-large': true,
   'malformed-policy': true,
   'region-disabled': true,
+  'broker-credentials-refused': true,
   throttled: true,
   'validation-error': true,
   timeout: true,
