@@ -12,7 +12,7 @@ export function readLogLevel(env: Environment): LogLevel {
   if (env.has('BROKER_LOG')) return inPino(env.read<Word>('BROKER_LOG', oneOf(...WORDS), 'info'))
   const name = env.firstFilled(['RUST_LOG'])
   if (name === undefined) return 'info'
-  const { word, exact } = env.read(name, parseFilter, { word: 'info', exact: true })
+  const { word, exact } = env.read<Filter>(name, parseFilter, { word: 'info', exact: true })
   if (!exact) {
     env.warnings.push(
       `RUST_LOG holds a filter by target, which has no meaning here: "${word}" is taken from it; set BROKER_LOG to one level`,
@@ -21,8 +21,14 @@ export function readLogLevel(env: Environment): LogLevel {
   return inPino(word)
 }
 
+interface Filter {
+  word: Word
+  /** Nothing else stands in it. */
+  exact: boolean
+}
+
 /** A list of `level`, `target` and `target=level`. Its first plain level counts; without one, the first level of a target. */
-const parseFilter: Parse<{ word: Word; exact: boolean }> = (text) => {
+const parseFilter: Parse<Filter> = (text) => {
   const directives = text.toLowerCase().split(',')
   const level = (word: string | undefined): Word | undefined => WORDS.find((known) => known === word?.trim())
   const plain = directives.map(level).find((word) => word !== undefined)
