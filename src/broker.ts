@@ -12,7 +12,6 @@ import { RefusalCounter } from './commands/refusal-counter.js'
 import type { Config, SessionBackendConfig } from './config.js'
 import { configSha256 } from './config/effective.js'
 import type { LedgerStoreConfig } from './config/ledger.js'
-import { Tree } from './domain/ledger/merkle.js'
 import type { MintPolicy } from './domain/mint.js'
 import type { EventStore } from './event-store/event-store.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
@@ -89,7 +88,8 @@ async function openParts(config: Config, log: Logger, onClose: (step: () => unkn
   const size = head.entry.index + 1
   log.info({ ledger: store.description, origin, size }, 'ledger opened')
 
-  const projector = new Projector(store, config.auditDbPath, log)
+  const keys = new KeysView(now)
+  const projector = new Projector(store, keys, { readModelPath: config.auditDbPath, log })
   onClose(() => projector.stop())
   await projector.start()
   await projector.caughtUpTo(size)
@@ -98,7 +98,7 @@ async function openParts(config: Config, log: Logger, onClose: (step: () => unkn
   const ledger = new Ledger(origin, appender)
   onClose(() => ledger.close())
   await ledger.append([
-    ...announceKey(key, projector.keys),
+    ...announceKey(key, keys),
     { type: 'BrokerStarted', data: { node: nodeId, version: VERSION, configSha256: configSha256(config) } },
   ])
   await projector.caughtUpTo(ledger.size)
@@ -108,7 +108,7 @@ async function openParts(config: Config, log: Logger, onClose: (step: () => unkn
   const audit = new AuditQuery(config.auditDbPath)
   onClose(() => audit.close())
   const signer = new TokenSigner(key)
-  return { config, policy: config.policy, sessions, ledger, signer, sts, projector, keys: projector.keys, audit, refusals }
+  return { config, policy: config.policy, sessions, ledger, signer, sts, projector, keys, audit, refusals }
 }
 
 function openSessions(backend: SessionBackendConfig, dataDir: string): SessionBackend {
