@@ -29,6 +29,7 @@ import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { HttpSessionBackend } from './session/http-backend.js'
 import type { SessionBackend } from './session/session-backend.js'
 import { openDataDir } from './storage/data-dir.js'
+import { type FileToken, loadOrCreateToken } from './storage/token-file.js'
 import { VERSION } from './version.js'
 
 /** What serves requests: app.module.ts hands each part to Nest. */
@@ -43,6 +44,7 @@ export interface Parts {
   keys: KeysView
   audit: AuditQuery
   refusals: RefusalCounter
+  auditorToken: FileToken
 }
 
 const now = () => new Date()
@@ -107,8 +109,11 @@ async function openParts(config: Config, log: Logger, onClose: (step: () => unkn
   onClose(writeRefusals(refusals, ledger, log))
   const audit = new AuditQuery(config.auditDbPath)
   onClose(() => audit.close())
-  const signer = new TokenSigner(key)
-  return { config, policy: config.policy, sessions, ledger, signer, sts, projector, keys, audit, refusals }
+  return {
+    ...{ config, policy: config.policy, sessions, ledger, sts, projector, keys, audit, refusals },
+    signer: new TokenSigner(key),
+    auditorToken: loadOrCreateToken(config.auditorTokenFile),
+  }
 }
 
 function openSessions(backend: SessionBackendConfig, dataDir: string): SessionBackend {
