@@ -70,7 +70,11 @@ export async function openBroker(config: Config, log: Logger): Promise<Broker> {
   }
 }
 
-async function openParts(config: Config, log: Logger, onClose: (step: () => unknown) => void): Promise<Parts> {
+async function openParts(
+  config: Config,
+  log: Logger,
+  onClose: (step: () => unknown) => void,
+): Promise<Parts> {
   const { nodeId, release } = openDataDir(config.dataDir, config.nodeId, uuidv7)
   onClose(release)
   const key = loadOrCreateSigningKey(config.oidcKeypairPath, now())

@@ -42,7 +42,10 @@ async function run(flags: Flags): Promise<void> {
 
     await stopped
     log.info('shutdown signal received; draining in-flight requests')
-    const drained = await within(config.shutdownGraceSeconds * 1000, stopServing().then(() => broker.close()))
+    const drained = await within(
+      config.shutdownGraceSeconds * 1000,
+      stopServing().then(() => broker.close()),
+    )
     log.info(drained ? 'broker shut down cleanly' : 'shutdown grace expired; requests under way were cut off')
     process.exitCode = 0
   } catch (error) {
