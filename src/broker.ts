@@ -12,18 +12,23 @@ import { RefusalCounter } from './commands/refusal-counter.js'
 import type { Config, SessionBackendConfig } from './config.js'
 import { configSha256 } from './config/effective.js'
 import type { LedgerStoreConfig } from './config/ledger.js'
+import type { SignedCheckpoint } from './domain/ledger/checkpoint.js'
+import type { HashReader } from './domain/ledger/merkle.js'
 import type { MintPolicy } from './domain/mint.js'
 import type { EventStore } from './event-store/event-store.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
 import { Appender } from './ledger/appender.js'
-import { loadOrCreateLedgerKey } from './ledger/key.js'
+import { CheckpointTrace } from './ledger/checkpoint-trace.js'
+import { type LedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
 import { Ledger } from './ledger/ledger.js'
+import { LogTree } from './ledger/log-tree.js'
 import { openLedger } from './ledger/open-ledger.js'
 import { announceKey } from './oidc/announce-key.js'
 import { loadOrCreateSigningKey } from './oidc/key-file.js'
 import { TokenSigner } from './oidc/token-signer.js'
 import { AuditQuery } from './projections/audit-query.js'
 import { Projector } from './projections/projector.js'
+import { PublishedTiles } from './projections/published-tiles.js'
 import { KeysView } from './projections/signing-keys.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { HttpSessionBackend } from './session/http-backend.js'
@@ -38,6 +43,8 @@ export interface Parts {
   policy: MintPolicy
   sessions: SessionBackend
   ledger: Ledger
+  store: EventStore
+  tiles: PublishedTiles
   signer: TokenSigner
   sts: Sts
   projector: Projector
@@ -100,8 +107,11 @@ async function openParts(
   await projector.start()
   await projector.caughtUpTo(size)
 
-  const appender = new Appender(store, head, now)
-  const ledger = new Ledger(origin, appender)
+  const tiles = new PublishedTiles(config.auditDbPath)
+  onClose(() => tiles.close())
+  const tree = openTree(config, ledgerKey, tiles.hashes(size), { size, log, onClose })
+  const appender = new Appender(store, head, now, (entries) => tree.append(entries))
+  const ledger = new Ledger(origin, ledgerKey.vkey, appender, tree)
   onClose(() => ledger.close())
   await ledger.append([
     ...announceKey(key, keys),
@@ -114,10 +124,40 @@ async function openParts(
   const audit = new AuditQuery(config.auditDbPath)
   onClose(() => audit.close())
   return {
-    ...{ config, policy: config.policy, sessions, ledger, sts, projector, keys, audit, refusals },
+    ...{
+      config,
+      policy: config.policy,
+      sessions,
+      ledger,
+      store,
+      tiles,
+      sts,
+      projector,
+      keys,
+      audit,
+      refusals,
+    },
     signer: new TokenSigner(key),
     auditorToken: loadOrCreateToken(config.auditorTokenFile),
   }
+}
+
+interface TreeContext {
+  size: number
+  log: Logger
+  onClose: (step: () => unknown) => void
+}
+
+/** The tree over the ledger's first `size` entries, unless an earlier checkpoint says that they were other ones. */
+function openTree({ dataDir }: Config, key: LedgerKey, older: HashReader, context: TreeContext): LogTree {
+  const { size, log, onClose } = context
+  const trace = new CheckpointTrace(join(dataDir, 'last-checkpoint'), (error) =>
+    log.error({ err: error }, 'the last checkpoint could not be kept'),
+  )
+  trace.check(size, key.signer.key, older)
+  onClose(() => trace.close())
+  const onSigned = (checkpoint: SignedCheckpoint) => trace.remember(checkpoint)
+  return new LogTree(size, { origin: key.signer.key.name, signer: key.signer, older, onSigned })
 }
 
 function openSessions(backend: SessionBackendConfig, dataDir: string): SessionBackend {

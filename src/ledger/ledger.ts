@@ -1,13 +1,17 @@
+import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { Appender, AppenderStatus } from './appender.js'
+import type { LogTree } from './log-tree.js'
 import { MintIds } from './mint-ids.js'
 
-/** Where an entry stands, as a caller is told: enough to ask for its proof. */
+/** Where an entry stands, as a caller is told, and the proof of it. */
 export interface LedgerReference {
   origin: string
   index: number
   leaf_hash: string
+  /** A C2SP tlog-proof. */
+  receipt: string
 }
 
 /** The ledger as the rest of the broker knows it: append, and only then act. */
@@ -16,7 +20,9 @@ export class Ledger {
 
   constructor(
     readonly origin: string,
+    readonly vkey: string,
     private readonly appender: Appender,
+    private readonly tree: LogTree,
   ) {
     this.ids = new MintIds(() => appender.clock())
   }
@@ -39,8 +45,20 @@ export class Ledger {
     return this.appender.status()
   }
 
-  reference({ entry, leafHash }: Sealed): LedgerReference {
-    return { origin: this.origin, index: entry.index, leaf_hash: leafHash }
+  /** Of an entry that was just appended. */
+  reference(sealed: Sealed): LedgerReference {
+    const { entry, leafHash } = sealed
+    return {
+      origin: this.origin,
+      index: entry.index,
+      leaf_hash: leafHash,
+      receipt: this.tree.receipt(sealed),
+    }
+  }
+
+  /** The newest signed head of at most `size` entries. */
+  checkpointUpTo(size: number): SignedCheckpoint {
+    return this.tree.checkpointUpTo(size)
   }
 
   close(): Promise<void> {
