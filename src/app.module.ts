@@ -13,6 +13,7 @@ import { HealthController } from './http/health.controller.js'
 import { Metrics, MetricsController } from './http/metrics.js'
 import { MintController } from './http/mint.controller.js'
 import { Readiness } from './http/readiness.js'
+import { Viewers } from './http/viewer.js'
 import { WellKnownController } from './http/well-known.controller.js'
 import { Ledger } from './ledger/ledger.js'
 import { TokenSigner } from './oidc/token-signer.js'
@@ -45,6 +46,7 @@ export class AppModule {
         { provide: KeysView, useValue: parts.keys },
         { provide: AuditQuery, useValue: parts.audit },
         { provide: RefusalCounter, useValue: parts.refusals },
+        { provide: Viewers, useValue: new Viewers(parts.sessions, parts.auditorToken) },
         Callers,
         MintOidcJwtHandler,
         MintAwsCredsHandler,

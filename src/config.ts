@@ -1,7 +1,7 @@
 // Environment and flags → one frozen Config, or everything that is wrong with them. The only place that reads settings.
 // docs/configuration.md is the operator's view of it.
 
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { type Address, isLoopback, parseAddress } from './config/address.js'
 import { type AwsConfig, readAws, readRoles } from './config/aws.js'
@@ -185,7 +185,7 @@ function readFiles(env: Environment, dataDir: string) {
 }
 
 function defaultDataDir({ HOME }: Variables): string {
-  return path(join(HOME || '.', '.agentkeys', 'broker'))
+  return resolve(HOME || '.', '.agentkeys', 'broker')
 }
 
 /** One file in two roles would be overwritten by the one or opened as something it is not by the other. */

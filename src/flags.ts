@@ -94,8 +94,12 @@ function parseBind(text: string): string {
 /** Undefined for an error that is not about the arguments. Stray arguments are not repeated: one may be a pasted secret. */
 function whyWrong(error: unknown): string | undefined {
   if (error instanceof WrongFlag) return error.message
-  if (!(error instanceof TypeError) || !('code' in error)) return undefined
+  if (!isArgumentError(error)) return undefined
   if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'takes flags only, no other arguments'
-  const aboutArguments = typeof error.code === 'string' && error.code.startsWith('ERR_PARSE_ARGS_')
-  return aboutArguments ? printable(error.message.replace(/(?:\.\s|\n)[^]*/, '')) : undefined
+  return printable(error.message.replace(/(?:\.\s|\n)[^]*/, ''))
+}
+
+function isArgumentError(error: unknown): error is { code: string; message: string } {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS_')
 }

@@ -46,6 +46,8 @@ const FIRST_PAUSE_MS = 400
 const MAX_SOCKETS = 256
 
 export class SdkSts extends Sts {
+  readonly mode: StsAccess['mode']
+  readonly region: string
   private readonly access: StsAccess
   private readonly unsigned: STSClient
   private readonly signed: STSClient | undefined
@@ -55,6 +57,8 @@ export class SdkSts extends Sts {
 
   constructor(options: SdkStsOptions) {
     super()
+    this.mode = options.access.mode
+    this.region = options.region
     this.access = options.access
     this.timeouts = options.timeouts ?? TIMEOUTS
     this.now = options.now ?? Date.now

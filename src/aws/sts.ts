@@ -57,6 +57,10 @@ export class StsError extends Error {
  * one mint may have opened more than one session, all of the same name.
  */
 export abstract class Sts {
+  /** Which of the two ways a session is asked for. */
+  abstract readonly mode: 'web-identity' | 'assume-role'
+  /** Where the sessions are meant to be used: part of the reply to the caller. */
+  abstract readonly region: string
   abstract withWebIdentity(ask: WebIdentityAsk): Promise<AwsCredentials>
   abstract assumeRole(ask: AssumeRoleAsk): Promise<AwsCredentials>
   abstract checkIdentity(): Promise<void>

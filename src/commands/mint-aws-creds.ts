@@ -1,6 +1,7 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 
 import { type AwsCredentials, Sts, StsError } from '../aws/sts.js'
+import { roleSessionName, sourceIdentity, walletTags } from '../domain/aws-session.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import {
@@ -11,10 +12,8 @@ import {
   jwtClaims,
   jwtIssued,
   MintPolicy,
-  roleSessionName,
   sessionValidated,
   STS_AUDIENCE,
-  WALLET_TAG,
 } from '../domain/mint.js'
 import { Ledger } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
@@ -89,11 +88,10 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
 
   private assumeRole({ mintId, wallet }: Caller, { roleArn, durationSeconds }: CredsGrant): Exchange {
     const ask = { roleArn, durationSeconds, roleSessionName: roleSessionName(mintId) }
-    const tags = { tags: { [WALLET_TAG]: wallet }, transitiveTagKeys: [WALLET_TAG] }
-    const identity = this.policy.sourceIdentity ? { sourceIdentity: wallet } : {}
+    const identity = this.policy.sourceIdentity ? { sourceIdentity: sourceIdentity(wallet) } : {}
     return {
       announced: { type: 'CredsRequested', data: { mintId, wallet, ...ask } },
-      act: () => this.sts.assumeRole({ ...ask, ...tags, ...identity }),
+      act: () => this.sts.assumeRole({ ...ask, ...walletTags(wallet), ...identity }),
     }
   }
 

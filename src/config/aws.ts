@@ -98,10 +98,13 @@ function readCredentials(env: Environment): AwsCredentialSource {
     env.problems.push(`${missing} is not set while ${present} is: set both or neither`)
     return { kind: 'default-chain' }
   }
-  const accessKeyId = env.read(idName, parseKeyId, '')
-  const secret = matching(/^[\x21-\x7e]{16,128}$/, 'a secret access key: 16 to 128 characters without spaces')
-  return { kind: 'static', accessKeyId, secretAccessKey: env.read(secretName, secret, '') }
+  const accessKeyId = env.read(idName, parseKeyId, undefined)
+  const secretAccessKey = env.read(secretName, SECRET, undefined)
+  if (accessKeyId === undefined || secretAccessKey === undefined) return { kind: 'default-chain' }
+  return { kind: 'static', accessKeyId, secretAccessKey }
 }
+
+const SECRET = matching(/^[\x21-\x7e]{16,128}$/, 'a secret access key: 16 to 128 characters without spaces')
 
 const parseKeyId: Parse<string> = (text) => {
   if (!/^[A-Z0-9]{16,128}$/.test(text))

@@ -9,10 +9,10 @@ const WORDS = ['trace', 'debug', 'info', 'warn', 'error', 'off'] as const
 type Word = (typeof WORDS)[number]
 
 export function readLogLevel(env: Environment): LogLevel {
-  if (env.has('BROKER_LOG')) return inPino(env.read<Word>('BROKER_LOG', oneOf(...WORDS), 'info'))
+  if (env.has('BROKER_LOG')) return inPino(env.read<Word>('BROKER_LOG', oneOf<Word>(...WORDS), 'info'))
   const name = env.firstFilled(['RUST_LOG'])
   if (name === undefined) return 'info'
-  const { word, exact } = env.read(name, parseFilter, { word: 'info', exact: true })
+  const { word, exact } = env.read<Filter>(name, parseFilter, { word: 'info', exact: true })
   if (!exact) {
     env.warnings.push(
       `RUST_LOG holds a filter by target, which has no meaning here: "${word}" is taken from it; set BROKER_LOG to one level`,
@@ -21,10 +21,16 @@ export function readLogLevel(env: Environment): LogLevel {
   return inPino(word)
 }
 
+interface Filter {
+  word: Word
+  /** Nothing else stands in it. */
+  exact: boolean
+}
+
 /** A list of `level`, `target` and `target=level`. Its first plain level counts; without one, the first level of a target. */
-const parseFilter: Parse<{ word: Word; exact: boolean }> = (text) => {
+const parseFilter: Parse<Filter> = (text) => {
   const directives = text.toLowerCase().split(',')
-  const level = (word: string | undefined) => WORDS.find((known) => known === word?.trim())
+  const level = (word: string | undefined): Word | undefined => WORDS.find((known) => known === word?.trim())
   const plain = directives.map(level).find((word) => word !== undefined)
   const targeted = directives.map((directive) => level(/=([^=]*)$/.exec(directive)?.[1]))
   const word = plain ?? targeted.find((word) => word !== undefined)

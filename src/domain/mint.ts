@@ -181,8 +181,3 @@ export function jwtIssued(
   const data = { mintId, wallet, kid, purpose, sub, aud, iat, exp, signingInputSha256 }
   return { type: 'JwtIssued', data: roleArn === undefined ? data : { ...data, roleArn } }
 }
-
-/** RoleSessionName: the mint's id, so that CloudTrail and the ledger name the same thing. At most 64 characters. */
-export function roleSessionName(mintId: string): string {
-  return `ak-${mintId}`
-}

@@ -1,6 +1,6 @@
 import { Body, Controller, Header, HttpCode, Post, Res } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
-import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import { ApiBearerAuth, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger'
 
 import type { FastifyReply } from 'fastify'
 
@@ -48,6 +48,7 @@ export class MintController {
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'A short-lived ES256 JWT that AWS IAM and other relying parties trust' })
+  @ApiBody({ type: MintOidcJwtBody, required: false })
   async oidcJwt(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintOidcJwtBody,
@@ -64,6 +65,7 @@ export class MintController {
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'Temporary AWS credentials for the caller, from AWS STS' })
+  @ApiBody({ type: MintAwsCredsBody, required: false })
   async awsCreds(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintAwsCredsBody,

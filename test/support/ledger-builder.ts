@@ -6,7 +6,13 @@ import { writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
-import type { CredsFailureCode, EventData, EventOf, LedgerEvent, RefusalReason } from '../../src/domain/ledger/events.js'
+import type {
+  CredsFailureCode,
+  EventData,
+  EventOf,
+  LedgerEvent,
+  RefusalReason,
+} from '../../src/domain/ledger/events.js'
 
 export const ORIGIN = 'broker.example.com/ledger'
 /** A key nobody holds: the public half of the seed 00..1f, under ORIGIN. */
@@ -92,7 +98,10 @@ export class LedgerBuilder {
   }
 
   revokeKey(kid = this.kid): this {
-    return this.append({ type: 'SigningKeyRevoked', data: { kid, alg: 'ES256', reason: 'the key file was copied' } })
+    return this.append({
+      type: 'SigningKeyRevoked',
+      data: { kid, alg: 'ES256', reason: 'the key file was copied' },
+    })
   }
 
   session(mint = this.mint(), change: Change<'SessionValidated'> = {}): this {
@@ -110,7 +119,13 @@ export class LedgerBuilder {
   }
 
   credsRequested(mint: Mint, change: Change<'CredsRequested'> = {}): this {
-    const data = { ...mint, roleArn: ROLE_ARN, roleSessionName: sessionName(mint), durationSeconds: 3_600, ...change }
+    const data = {
+      ...mint,
+      roleArn: ROLE_ARN,
+      roleSessionName: sessionName(mint),
+      durationSeconds: 3_600,
+      ...change,
+    }
     return this.append({ type: 'CredsRequested', data })
   }
 
@@ -118,19 +133,38 @@ export class LedgerBuilder {
     return this.append({ type: 'CredsMinted', data: { ...this.credsData(mint), ...change } })
   }
 
-  credsFailed(mint: Mint, code: CredsFailureCode = 'throttled', change: Change<'CredsMintFailed'> = {}): this {
+  credsFailed(
+    mint: Mint,
+    code: CredsFailureCode = 'throttled',
+    change: Change<'CredsMintFailed'> = {},
+  ): this {
     const data = { ...mint, roleArn: ROLE_ARN, code, detail: 'Rate exceeded', ...change }
     return this.append({ type: 'CredsMintFailed', data })
   }
 
-  refused(mint = this.mint(), reason: RefusalReason = 'role-not-allowed', change: Change<'MintRefused'> = {}): this {
-    const data = { ...mint, tokenSha256: this.hash(mint.wallet), kind: 'aws_creds', reason, ...change } as const
+  refused(
+    mint = this.mint(),
+    reason: RefusalReason = 'role-not-allowed',
+    change: Change<'MintRefused'> = {},
+  ): this {
+    const data = {
+      ...mint,
+      tokenSha256: this.hash(mint.wallet),
+      kind: 'aws_creds',
+      reason,
+      ...change,
+    } as const
     return this.append({ type: 'MintRefused', data })
   }
 
   refusalsCounted(change: Change<'RefusalsCounted'> = {}): this {
     const since = new Date(this.now.getTime() - 60_000).toISOString()
-    const data = { since, until: this.now.toISOString(), counts: { 'invalid-bearer': 17, 'no-bearer': 2 }, ...change }
+    const data = {
+      since,
+      until: this.now.toISOString(),
+      counts: { 'invalid-bearer': 17, 'no-bearer': 2 },
+      ...change,
+    }
     return this.append({ type: 'RefusalsCounted', data })
   }
 
@@ -218,7 +252,8 @@ function rotate(ledger: LedgerBuilder): void {
   ledger.publishKey().activateKey().retireKey(former)
 }
 
-export const SCHEMA = 'CREATE TABLE ledger (idx INTEGER PRIMARY KEY CHECK (idx >= 0), entry TEXT NOT NULL) STRICT'
+export const SCHEMA =
+  'CREATE TABLE ledger (idx INTEGER PRIMARY KEY CHECK (idx >= 0), entry TEXT NOT NULL) STRICT'
 
 /** Writes the embedded ledger's file. Not durable: for tests. */
 export function writeSqlite(path: string, batches: Iterable<readonly { text: string }[]>): void {

@@ -136,34 +136,27 @@ describe('keys that will not do', () => {
 
 describe('an issuer that cannot be asked for its keys', () => {
   const html = { status: 200, body: '<html>' }
-  test.each<[string, string, { status: number; body: string; headers?: Record<string, string> } | 'silence']>(
+  test.each<[string, string, { status: number; body: string } | 'silence']>([
+    ['whose discovery is not found', DISCOVERY, { status: 404, body: '{}' }],
+    ['whose discovery is no JSON', DISCOVERY, html],
+    ['whose discovery is a list', DISCOVERY, { status: 200, body: '[]' }],
     [
-      ['whose discovery is not found', DISCOVERY, { status: 404, body: '{}' }],
-      ['whose discovery is no JSON', DISCOVERY, html],
-      ['whose discovery is a list', DISCOVERY, { status: 200, body: '[]' }],
-      [
-        'whose discovery names another issuer',
-        DISCOVERY,
-        { status: 200, body: '{"issuer":"https://a.example"}' },
-      ],
-      ['whose discovery does not answer', DISCOVERY, 'silence'],
-      [
-        'whose discovery redirects',
-        DISCOVERY,
-        { status: 302, body: '', headers: { location: '/.well-known/other' } },
-      ],
-      ['whose JWKS fails', JWKS, { status: 500, body: '' }],
-      ['whose JWKS is no JSON', JWKS, html],
-      ['whose JWKS has no keys', JWKS, { status: 200, body: '{}' }],
-      ['whose JWKS has a string for a key', JWKS, { status: 200, body: '{"keys":["a"]}' }],
-      ['whose JWKS does not answer', JWKS, 'silence'],
-      [
-        'whose JWKS is larger than any JWKS',
-        JWKS,
-        { status: 200, body: `{"keys":[],"pad":"${'x'.repeat(600_000)}"}` },
-      ],
+      'whose discovery names another issuer',
+      DISCOVERY,
+      { status: 200, body: '{"issuer":"https://a.example"}' },
     ],
-  )('%s', async (_, path, answer) => {
+    ['whose discovery does not answer', DISCOVERY, 'silence'],
+    ['whose JWKS fails', JWKS, { status: 500, body: '' }],
+    ['whose JWKS is no JSON', JWKS, html],
+    ['whose JWKS has no keys', JWKS, { status: 200, body: '{}' }],
+    ['whose JWKS has a string for a key', JWKS, { status: 200, body: '{"keys":["a"]}' }],
+    ['whose JWKS does not answer', JWKS, 'silence'],
+    [
+      'whose JWKS is larger than any JWKS',
+      JWKS,
+      { status: 200, body: `{"keys":[],"pad":"${'x'.repeat(600_000)}"}` },
+    ],
+  ])('%s', async (_, path, answer) => {
     const token = await issuer.token()
     issuer.answers.set(path, answer)
     expect(await refusal(exchange(token))).toEqual({ ...invalid, message: KEY_RETRIEVAL_MESSAGE })
@@ -179,6 +172,14 @@ describe('an issuer that cannot be asked for its keys', () => {
       })
     },
   )
+
+  test('whose discovery is elsewhere, even if it is right there', async () => {
+    const token = await issuer.token()
+    const discovery = { issuer: issuer.url, jwks_uri: `${issuer.url}${JWKS}` }
+    issuer.answers.set('/moved', { status: 200, body: JSON.stringify(discovery) })
+    issuer.answers.set(DISCOVERY, { status: 302, body: '', headers: { location: '/moved' } })
+    expect(await refusal(exchange(token))).toEqual({ ...invalid, message: KEY_RETRIEVAL_MESSAGE })
+  })
 
   test('that is not there at all', async () => {
     const token = await issuer.token()

@@ -37,7 +37,7 @@ async function start(
   ...args: string[]
 ): Promise<{ child: ChildProcess; environment: Record<string, string> }> {
   const child = spawn(process.execPath, [MAIN, '--json', '--port', '0', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'ignore'],
   })
   started.push(child)
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command line of the local AWS. See docs/development.md for what to do with it.
+// The command line of the local AWS.
 
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

@@ -286,6 +286,24 @@ describe('the server', () => {
     ])
   })
 
+  test('logs one line for a call, faults and line breaks in its parameters included', async () => {
+    const lines: string[] = []
+    const logging = await startLocalAws({ issuer: issuer.url, log: (line) => lines.push(line) })
+    try {
+      logging.failNext({ kind: 'error', code: 'Throttling' })
+      for (const RoleSessionName of ['one', 'two\nAssumeRole -> ok']) {
+        const body = new URLSearchParams({ Action: 'AssumeRole', RoleSessionName, Version: '2011-06-15' })
+        await (await fetch(logging.url, { method: 'POST', body })).text()
+      }
+      expect(lines).toEqual([
+        'AssumeRole  one -> Throttling',
+        'AssumeRole  two?AssumeRole -> ok -> MissingAuthenticationToken',
+      ])
+    } finally {
+      await logging.close()
+    }
+  })
+
   test('never writes a token or a key into its log', async () => {
     const lines: string[] = []
     const logging = await startLocalAws({ issuer: issuer.url, log: (line) => lines.push(line) })

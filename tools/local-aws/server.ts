@@ -131,10 +131,9 @@ class LocalSts {
       reply(response, requestId, status, xmlError({ code, status, message }, requestId))
       if (error instanceof Error && error.cause instanceof Error)
         this.log?.(`  because: ${reasonOf(error.cause)}`)
+    } finally {
+      this.log?.(logLine(call))
     }
-    this.log?.(
-      `${call.action || 'no action'} ${call.roleArn ?? ''} ${call.roleSessionName ?? ''} -> ${call.outcome}`,
-    )
   }
 
   #record(call: Call, parameters: Parameters): void {
@@ -183,6 +182,12 @@ class LocalSts {
       `Could not find operation ${action || '(none)'} for version ${version}`,
     )
   }
+}
+
+/** One line, whatever the parameters hold. */
+function logLine({ action, roleArn = '', roleSessionName = '', outcome }: Call): string {
+  const asked = `${action || 'no action'} ${roleArn} ${roleSessionName}`
+  return `${asked.slice(0, 300).replace(/\p{C}/gu, '?')} -> ${outcome}`
 }
 
 function success(action: string, content: Content, requestId: string): string {

@@ -3,8 +3,13 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { UsageError } from './usage-error.js'
 
 /** parseArgs with exactly one positional, SOURCE. Throws UsageError. */
-export function parseArguments<const T extends NonNullable<ParseArgsConfig['options']>>(args: readonly string[], options: T) {
-  const { values, positionals } = attempt(() => parseArgs({ args: [...args], options, allowPositionals: true }))
+export function parseArguments<const T extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: T,
+) {
+  const { values, positionals } = attempt(() =>
+    parseArgs({ args: [...args], options, allowPositionals: true }),
+  )
   const [source, extra] = positionals
   if (source === undefined) throw new UsageError('SOURCE is missing')
   if (extra !== undefined) throw new UsageError(`one SOURCE at a time: ${JSON.stringify(extra)} is too many`)

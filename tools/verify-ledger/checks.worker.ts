@@ -23,7 +23,10 @@ export interface Answer {
 
 let answer: Answer
 let row = 0
-const walk = new ChainWalk((finding) => answer.found.push({ row, finding }), workerData as Expected | undefined)
+const walk = new ChainWalk(
+  (finding) => answer.found.push({ row, finding }),
+  workerData as Expected | undefined,
+)
 
 parentPort?.on('message', ({ from, rows }: Question) => {
   answer = { rejected: [], found: [], size: 0, head: null }

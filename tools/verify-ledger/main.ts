@@ -54,7 +54,7 @@ function version(): string {
 }
 
 // The reader of a pipe has gone (`| head`): what was printed is not the whole answer.
-process.stdout.on('error', (error) => {
+process.stdout.on('error', (error: Error) => {
   process.stderr.write(`verify-ledger: cannot write to stdout: ${error.message}\n`)
   process.exit(3)
 })

@@ -28,7 +28,10 @@ export class Progress {
 
   private start(payload: object): SingleBar {
     const format = `${this.what} {bar} {percentage}%  {entries} entries, {rate}/s, {left}`
-    const bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true }, Presets.shades_classic)
+    const bar = new SingleBar(
+      { format, stream: process.stderr, clearOnComplete: true },
+      Presets.shades_classic,
+    )
     bar.start(STEPS, 0, payload)
     return bar
   }

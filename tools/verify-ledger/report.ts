@@ -40,7 +40,8 @@ function mintLines({ byType, unanswered }: Verdict['counts']): string[] {
 }
 
 function verifiedLines({ verdict: { size, head }, expected }: Report): string[] {
-  const remembered = expected?.head !== undefined && `The first ${number(expected.size)} entries are those you remember.`
+  const remembered =
+    expected?.head !== undefined && `The first ${number(expected.size)} entries are those you remember.`
   return [
     'VERIFIED: every entry is in canonical form, follows from the one before, and says what a broker may do.',
     ...(remembered ? [remembered] : []),

@@ -20,7 +20,9 @@ export async function verifyCommand(args: readonly string[]): Promise<number> {
   const progress = new Progress('verifying')
   const started = performance.now()
   try {
-    const verdict = await verifySource(source, expected, (entries) => progress.show(source.progress(), entries))
+    const verdict = await verifySource(source, expected, (entries) =>
+      progress.show(source.progress(), entries),
+    )
     progress.end()
     const seconds = (performance.now() - started) / 1000
     const report = { source: source.description, verdict, seconds, expected }
@@ -37,9 +39,11 @@ function parseExpected(size: string | undefined, head: string | undefined): Expe
     throw new UsageError('--expect-head must be 64 lower-case hex digits')
   }
   if (size === undefined) {
-    if (head !== undefined) throw new UsageError('--expect-head needs --expect-size: a head is the head of a size')
+    if (head !== undefined)
+      throw new UsageError('--expect-head needs --expect-size: a head is the head of a size')
     return undefined
   }
-  if (!/^[1-9]\d{0,14}$/.test(size)) throw new UsageError('--expect-size must be a number of entries, 1 or more')
+  if (!/^[1-9]\d{0,14}$/.test(size))
+    throw new UsageError('--expect-size must be a number of entries, 1 or more')
   return { size: Number(size), ...(head !== undefined && { head }) }
 }

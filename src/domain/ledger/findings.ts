@@ -91,7 +91,8 @@ const ADVICE = {
   'unknown-type':
     'Use a verify-ledger as new as the broker that wrote this. If it is, the entry was not written by a broker.',
   'wrong-shape': ASK_THE_BROKER,
-  'mint-id-repeated': 'One of the two mints may hide the other: look up both in CloudTrail by their time and wallet.',
+  'mint-id-repeated':
+    'One of the two mints may hide the other: look up both in CloudTrail by their time and wallet.',
   'mint-id-out-of-order':
     'This mint is older than ids no longer remembered, so it may repeat one: search an export for its mintId.',
   'no-session':
@@ -103,7 +104,8 @@ const ADVICE = {
     'A session of one wallet was used for another: look up both in CloudTrail and revoke the role session.',
   'wrong-role':
     'The role is not the one that was announced: look up the role session in CloudTrail and check the trust policy.',
-  'wrong-subject': 'AWS saw another identity than the ledger names: look up the JWT by its jti in CloudTrail.',
+  'wrong-subject':
+    'AWS saw another identity than the ledger names: look up the JWT by its jti in CloudTrail.',
   'ttl-out-of-bounds':
     'The credential lived longer or shorter than any broker allows: check which program wrote the entry.',
   'key-unpublished': KEYS,

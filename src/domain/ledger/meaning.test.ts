@@ -2,6 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 
 import { LedgerBuilder, ROLE_ARN, type Mint } from '../../../test/support/ledger-builder.js'
 
+import { type Finding } from './findings.js'
+import { Meaning } from './meaning.js'
 import { verifyLedger } from './verify.js'
 
 /** Entries 0 to 3 open the ledger; what `then` appends begins at 4. */
@@ -25,8 +27,12 @@ describe('a mint', () => {
   })
 
   test('in assume-role mode announces itself without a JWT', () => {
-    expect(findingsAfter((ledger, mint) => ledger.session(mint).credsRequested(mint).credsMinted(mint))).toEqual([])
-    expect(findingsAfter((ledger, mint) => ledger.session(mint).credsRequested(mint).credsFailed(mint))).toEqual([])
+    expect(
+      findingsAfter((ledger, mint) => ledger.session(mint).credsRequested(mint).credsMinted(mint)),
+    ).toEqual([])
+    expect(
+      findingsAfter((ledger, mint) => ledger.session(mint).credsRequested(mint).credsFailed(mint)),
+    ).toEqual([])
   })
 
   test('may be refused, and refusals without a session are counted', () => {
@@ -56,8 +62,12 @@ describe('a mint', () => {
 
   test('with an outcome that nothing announced is found', () => {
     expect(findingsAfter((ledger, mint) => ledger.credsMinted(mint))).toEqual([[4, 'no-request']])
-    expect(findingsAfter((ledger, mint) => ledger.session(mint).credsMinted(mint))).toEqual([[5, 'no-request']])
-    expect(findingsAfter((ledger, mint) => ledger.session(mint).credsFailed(mint))).toEqual([[5, 'no-request']])
+    expect(findingsAfter((ledger, mint) => ledger.session(mint).credsMinted(mint))).toEqual([
+      [5, 'no-request'],
+    ])
+    expect(findingsAfter((ledger, mint) => ledger.session(mint).credsFailed(mint))).toEqual([
+      [5, 'no-request'],
+    ])
   })
 
   test('with an outcome before its announcement is found', () => {
@@ -67,19 +77,27 @@ describe('a mint', () => {
   })
 
   test('with two outcomes is found', () => {
-    expect(findingsAfter((ledger, mint) => ledger.awsMint(mint).credsMinted(mint))).toEqual([[7, 'mint-out-of-turn']])
-    expect(findingsAfter((ledger, mint) => ledger.awsMint(mint).credsFailed(mint))).toEqual([[7, 'mint-out-of-turn']])
+    expect(findingsAfter((ledger, mint) => ledger.awsMint(mint).credsMinted(mint))).toEqual([
+      [7, 'mint-out-of-turn'],
+    ])
+    expect(findingsAfter((ledger, mint) => ledger.awsMint(mint).credsFailed(mint))).toEqual([
+      [7, 'mint-out-of-turn'],
+    ])
   })
 
   test('with two JWTs is found', () => {
-    expect(findingsAfter((ledger, mint) => ledger.oidcMint(mint).jwt(mint))).toEqual([[6, 'mint-out-of-turn']])
+    expect(findingsAfter((ledger, mint) => ledger.oidcMint(mint).jwt(mint))).toEqual([
+      [6, 'mint-out-of-turn'],
+    ])
     expect(findingsAfter((ledger, mint) => ledger.session(mint).stsJwt(mint).stsJwt(mint))).toEqual([
       [6, 'mint-out-of-turn'],
     ])
   })
 
   test('whose JWT was handed out, and which got credentials too, is found', () => {
-    expect(findingsAfter((ledger, mint) => ledger.oidcMint(mint).credsMinted(mint))).toEqual([[6, 'mint-out-of-turn']])
+    expect(findingsAfter((ledger, mint) => ledger.oidcMint(mint).credsMinted(mint))).toEqual([
+      [6, 'mint-out-of-turn'],
+    ])
   })
 
   test('that was refused, and got a JWT all the same, is found', () => {
@@ -88,7 +106,9 @@ describe('a mint', () => {
 
   test('of another wallet than its session is found', () => {
     const jwt = { wallet: otherWallet, sub: `agentkeys:agent:${otherWallet}` }
-    expect(findingsAfter((ledger, mint) => ledger.session(mint).jwt(mint, jwt))).toEqual([[5, 'wrong-wallet']])
+    expect(findingsAfter((ledger, mint) => ledger.session(mint).jwt(mint, jwt))).toEqual([
+      [5, 'wrong-wallet'],
+    ])
     const creds = (ledger: LedgerBuilder, mint: Mint): unknown =>
       ledger.session(mint).stsJwt(mint).credsMinted(mint, { wallet: otherWallet })
     expect(findingsAfter(creds)).toEqual([[6, 'wrong-wallet']])
@@ -113,7 +133,9 @@ describe('a mint', () => {
 
   test('has a subject that names its wallet', () => {
     const sub = `agentkeys:agent:${otherWallet}`
-    expect(findingsAfter((ledger, mint) => ledger.session(mint).jwt(mint, { sub }))).toEqual([[5, 'wrong-subject']])
+    expect(findingsAfter((ledger, mint) => ledger.session(mint).jwt(mint, { sub }))).toEqual([
+      [5, 'wrong-subject'],
+    ])
   })
 
   test.each([
@@ -123,20 +145,46 @@ describe('a mint', () => {
     [3_601, ['ttl-out-of-bounds']],
     [-1, ['ttl-out-of-bounds']],
   ])('with a JWT valid for %d s: %j', (ttl, kinds) => {
-    const found = findingsAfter((ledger, mint) => ledger.session(mint).jwt(mint, { iat: 1_000, exp: 1_000 + ttl }))
+    const found = findingsAfter((ledger, mint) =>
+      ledger.session(mint).jwt(mint, { iat: 1_000, exp: 1_000 + ttl }),
+    )
     expect(found.map(([, kind]) => kind)).toEqual(kinds)
   })
 
   test('has an id of its own', () => {
     const twice = (ledger: LedgerBuilder, mint: Mint): unknown => ledger.oidcMint(mint).session(mint)
     expect(findingsAfter(twice)).toEqual([[6, 'mint-id-repeated']])
-    expect(findingsAfter((ledger, mint) => ledger.session(mint).refused(mint))).toEqual([[5, 'mint-id-repeated']])
+    expect(findingsAfter((ledger, mint) => ledger.session(mint).refused(mint))).toEqual([
+      [5, 'mint-id-repeated'],
+    ])
   })
 
   test('may have an id earlier than others, as long as they are remembered', () => {
     const late = (ledger: LedgerBuilder, mint: Mint): unknown => ledger.oidcMint().oidcMint().oidcMint(mint)
     expect(findingsAfter(late)).toEqual([])
   })
+})
+
+test('a mint whose id is older than all that are remembered cannot be shown to be new, and is found', () => {
+  const found: Finding[] = []
+  const meaning = new Meaning((finding) => found.push(finding))
+  const [opened, refusal] = new LedgerBuilder()
+    .open()
+    .refused()
+    .entries.map(({ entry }) => entry)
+  meaning.take(opened!)
+  const refuse = (index: number, n: number): void => {
+    const mintId = `01930000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
+    meaning.take({ ...refusal!, index, data: { ...refusal!.data, mintId } })
+  }
+  for (let n = 1; n <= 250_001; n += 1) refuse(n, n)
+  refuse(250_002, 1)
+  refuse(250_003, 200_000)
+  refuse(250_004, 300_000)
+  expect(found.map(({ index, kind }) => [index, kind])).toEqual([
+    [250_002, 'mint-id-out-of-order'],
+    [250_003, 'mint-id-repeated'],
+  ])
 })
 
 describe('a signing key', () => {
@@ -151,7 +199,8 @@ describe('a signing key', () => {
   })
 
   test('must be published and active when it signs', () => {
-    const signed = (kid: string) => (ledger: LedgerBuilder, mint: Mint) => ledger.session(mint).jwt(mint, { kid })
+    const signed = (kid: string) => (ledger: LedgerBuilder, mint: Mint) =>
+      ledger.session(mint).jwt(mint, { kid })
     expect(findingsAfter(signed('nobody'))).toEqual([[5, 'key-unpublished']])
     const superseded = (ledger: LedgerBuilder, mint: Mint): unknown => {
       const kid = ledger.kid
@@ -192,7 +241,8 @@ describe('a signing key', () => {
 })
 
 describe('LedgerOpened', () => {
-  const kinds = (ledger: LedgerBuilder): string[] => verifyLedger(ledger.texts).findings.map(({ kind }) => kind)
+  const kinds = (ledger: LedgerBuilder): string[] =>
+    verifyLedger(ledger.texts).findings.map(({ kind }) => kind)
 
   test('is entry 0 and no other', () => {
     expect(kinds(new LedgerBuilder().open())).toEqual([])
@@ -207,7 +257,11 @@ describe('LedgerOpened', () => {
   })
 
   test('is missing from an empty ledger', () => {
-    expect(verifyLedger([])).toMatchObject({ ok: false, size: 0, firstFinding: { index: 0, kind: 'not-opened' } })
+    expect(verifyLedger([])).toMatchObject({
+      ok: false,
+      size: 0,
+      firstFinding: { index: 0, kind: 'not-opened' },
+    })
   })
 })
 
@@ -224,7 +278,9 @@ test('an event of no known type is found, a member of Object.prototype included'
 
 test('every finding says what to do next, and none repeats what the entry holds', () => {
   const secret = 'bearer-0123456789abcdef'
-  const ledger = LedgerBuilder.opened().session(undefined, { wallet: secret }).jwt({ mintId: secret, wallet: secret })
+  const ledger = LedgerBuilder.opened()
+    .session(undefined, { wallet: secret })
+    .jwt({ mintId: secret, wallet: secret })
   const { findings } = verifyLedger(ledger.append({ type: secret, data: {} } as never).texts)
   expect(findings.map(({ kind }) => kind)).toEqual(['wrong-shape', 'wrong-shape', 'unknown-type'])
   expect(findings.filter(({ advice }) => advice.length < 40)).toEqual([])

@@ -71,7 +71,8 @@ export class Meaning {
       case 'SigningKeyRevoked':
         return this.keyEnded(event.data.kid, 'revoked')
       case 'SessionValidated':
-        if (this.begun(event.data.mintId)) this.unfinished.set(event.data.mintId, { wallet: event.data.wallet })
+        if (this.begun(event.data.mintId))
+          this.unfinished.set(event.data.mintId, { wallet: event.data.wallet })
         return
       case 'MintRefused':
         this.begun(event.data.mintId)
@@ -90,13 +91,15 @@ export class Meaning {
 
   private opened({ origin, vkey }: EventOf<'LedgerOpened'>['data']): void {
     if (this.index !== 0) this.found('opened-again', 'only entry 0 may be LedgerOpened')
-    if (!vkey.startsWith(`${origin}+`)) this.found('wrong-shape', 'LedgerOpened: vkey must bear the name of the origin')
+    if (!vkey.startsWith(`${origin}+`))
+      this.found('wrong-shape', 'LedgerOpened: vkey must bear the name of the origin')
   }
 
   private keyPublished({ kid, jwk }: EventOf<'SigningKeyPublished'>['data']): void {
     if (jwk.kid !== kid) this.found('wrong-shape', 'SigningKeyPublished: jwk.kid must be kid')
     if (this.keys.has(kid)) return this.found('key-out-of-turn', 'the kid is published a second time')
-    if (this.keys.size >= MAX_KEYS) return this.found('too-many-keys', `more than ${MAX_KEYS} keys are published`)
+    if (this.keys.size >= MAX_KEYS)
+      return this.found('too-many-keys', `more than ${MAX_KEYS} keys are published`)
     this.keys.set(kid, 'published')
   }
 
@@ -146,16 +149,21 @@ export class Meaning {
   private jwtIssued(data: EventOf<'JwtIssued'>['data']): void {
     const { mintId, wallet, kid, purpose, sub, iat, exp, roleArn } = data
     const mint = this.session(data)
-    if (sub !== `agentkeys:agent:${wallet}`) this.found('wrong-subject', 'sub must be agentkeys:agent:<wallet>')
+    if (sub !== `agentkeys:agent:${wallet}`)
+      this.found('wrong-subject', 'sub must be agentkeys:agent:<wallet>')
     const ttl = exp - iat
     if (ttl < JWT_TTL_SECONDS.least || ttl > JWT_TTL_SECONDS.most) {
-      this.found('ttl-out-of-bounds', `the JWT is valid for ${ttl} s, not ${JWT_TTL_SECONDS.least} to ${JWT_TTL_SECONDS.most}`)
+      this.found(
+        'ttl-out-of-bounds',
+        `the JWT is valid for ${ttl} s, not ${JWT_TTL_SECONDS.least} to ${JWT_TTL_SECONDS.most}`,
+      )
     }
     const state = kid === this.activeKid ? 'active' : this.keyState(kid)
     if (state !== undefined && state !== 'active') this.found('key-not-active', `the key is ${state}`)
 
     if (purpose === 'oidc_jwt') return this.unfinished.delete(mintId)
-    if (roleArn === undefined) this.found('wrong-shape', 'JwtIssued: roleArn is missing: purpose sts must name the role')
+    if (roleArn === undefined)
+      this.found('wrong-shape', 'JwtIssued: roleArn is missing: purpose sts must name the role')
     this.asked(mint, { roleArn: roleArn ?? '' })
   }
 
@@ -183,7 +191,11 @@ export class Meaning {
     const mint = this.unfinished.get(mintId)
     if (mint?.roleArn === undefined) {
       if (!mint && this.mintIds.has(mintId)) this.found('mint-out-of-turn', `mint ${mintId} has ended before`)
-      else this.found('no-request', `no JwtIssued for STS and no CredsRequested of mint ${mintId} is before this entry`)
+      else
+        this.found(
+          'no-request',
+          `no JwtIssued for STS and no CredsRequested of mint ${mintId} is before this entry`,
+        )
       return
     }
     if (mint.wallet !== wallet) this.found('wrong-wallet', 'the session was validated for another wallet')

@@ -163,13 +163,21 @@ class Draft {
 
   /** The same key under two names is one witness, whatever it is called. */
   private key(type: KeyType, vkey: string, where: string): NoteKey {
-    const key = parseVkey(vkey)
+    const key = vkeyAt(vkey, where)
     if (key.type !== type)
       throw new FormatError('bad-key', `${where}: the key is not of the type for its role`)
     const entry = `${type} ${encodeBase64(key.publicKey)}`
     if (this.publicKeys.has(entry)) throw new FormatError('duplicate', `${where}: the key is listed already`)
     this.publicKeys.add(entry)
     return key
+  }
+}
+
+function vkeyAt(vkey: string, where: string): NoteKey {
+  try {
+    return parseVkey(vkey)
+  } catch (error) {
+    throw error instanceof FormatError ? new FormatError(error.code, `${where}, ${error.message}`) : error
   }
 }
 

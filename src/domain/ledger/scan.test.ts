@@ -19,14 +19,28 @@ function judged(text: string): Link | undefined {
 }
 
 const entry = (data: Json, rest: object = {}): string =>
-  canonicalize({ data, index: 7, prev: 'a'.repeat(64), time: '2026-11-20T12:00:00.000Z', type: 'T', v: 1, ...rest })
+  canonicalize({
+    data,
+    index: 7,
+    prev: 'a'.repeat(64),
+    time: '2026-11-20T12:00:00.000Z',
+    type: 'T',
+    v: 1,
+    ...rest,
+  })
 
 test('every entry that a broker writes is scanned, and read as parseEntry reads it', () => {
   for (const { text } of [...ledgerOf(2_000)].flat()) expect(scanLink(text)).toEqual(judged(text))
 })
 
 test('plain values of every kind are scanned', () => {
-  const text = entry({ a: [1, -1, 0, [], {}, 'x', [null, true, false]], b: { c: { d: 'e' } }, ba: '', 'b ': 1, '': 0 })
+  const text = entry({
+    a: [1, -1, 0, [], {}, 'x', [null, true, false]],
+    b: { c: { d: 'e' } },
+    ba: '',
+    'b ': 1,
+    '': 0,
+  })
   expect(scanLink(text)).toEqual(judged(text))
   expect(scanLink(text)).toBeDefined()
 })
@@ -72,7 +86,28 @@ test.each([
 
 test('what it accepts, parseEntry accepts and reads alike: for any text', () => {
   const texts = LedgerBuilder.opened().awsMint().refusalsCounted().texts
-  const pieces = ['"', '\\', '{', '}', '[', ']', ',', ':', '0', '-', '1', 'e', '.', ' ', 'true', 'null', '\u00e9', '\0', '"":', '\\u0061']
+  const pieces = [
+    '"',
+    '\\',
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '0',
+    '-',
+    '1',
+    'e',
+    '.',
+    ' ',
+    'true',
+    'null',
+    '\u00e9',
+    '\0',
+    '"":',
+    '\\u0061',
+  ]
   const edit = fc.record({
     text: fc.constantFrom(...texts),
     at: fc.nat(700),

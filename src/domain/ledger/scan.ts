@@ -105,7 +105,7 @@ function object(at: number, depth: number): number {
   if (depth === MAX_DEPTH) return NO
   if (bytes[at + 1] === CLOSE_OBJECT) return at + 2
   let last = NO
-  for (let key = at + 1; ; ) {
+  for (let key = at + 1; ;) {
     const colon = bytes[key] === QUOTE ? string(key) : NO
     if (colon === NO || bytes[colon] !== COLON || (last !== NO && !follows(last, key))) return NO
     const end = value(colon + 1, depth + 1)
@@ -131,7 +131,7 @@ function follows(last: number, key: number): boolean {
 function list(at: number, depth: number): number {
   if (depth === MAX_DEPTH) return NO
   if (bytes[at + 1] === CLOSE_LIST) return at + 2
-  for (let item = at + 1; ; ) {
+  for (let item = at + 1; ;) {
     const end = value(item, depth + 1)
     if (end === NO) return NO
     if (bytes[end] === CLOSE_LIST) return end + 1

@@ -8,7 +8,12 @@ import { shapeProblem } from './shapes.js'
 
 const ledger = LedgerBuilder.opened()
 const mint = ledger.mint()
-ledger.session(mint, { agent: 'claude' }).stsJwt(mint).credsMinted(mint).credsRequested(mint).credsFailed(mint)
+ledger
+  .session(mint, { agent: 'claude' })
+  .stsJwt(mint)
+  .credsMinted(mint)
+  .credsRequested(mint)
+  .credsFailed(mint)
 ledger.refused(mint, 'role-not-allowed', { detail: 'x' }).refusalsCounted().retireKey().revokeKey()
 const samples = ledger.entries.map(({ entry }) => ({ type: entry.type as EventType, data: entry.data }))
 
@@ -35,30 +40,65 @@ test('each member must be there, unless it is optional, and be of its type', () 
 test('no event has a member more', () => {
   for (const { type, data } of samples) {
     for (const extra of ['note', '__proto__', 'constructor']) {
-      const more = JSON.parse(JSON.stringify(data).replace(/\}$/, `,"${extra}":1}`)) as { [member: string]: Json }
-      expect({ type, extra, fine: shapeProblem(type, more) === undefined }).toEqual({ type, extra, fine: false })
+      const more = JSON.parse(JSON.stringify(data).replace(/\}$/, `,"${extra}":1}`)) as {
+        [member: string]: Json
+      }
+      expect({ type, extra, fine: shapeProblem(type, more) === undefined }).toEqual({
+        type,
+        extra,
+        fine: false,
+      })
     }
   }
 })
 
 test.each<[EventType, string, Json[], Json[]]>([
-  ['SessionValidated', 'wallet', [], [`0x${'A'.repeat(40)}`, `0x${'a'.repeat(39)}`, `0x${'a'.repeat(40)}\n`, ` 0x${'a'.repeat(40)}`]],
-  ['SessionValidated', 'mintId', [], ['0193A000-0000-7000-8000-000000000000', '0193a000-0000-4000-8000-000000000000', '0193a000-0000-7000-c000-000000000000']],
+  [
+    'SessionValidated',
+    'wallet',
+    [],
+    [`0x${'A'.repeat(40)}`, `0x${'a'.repeat(39)}`, `0x${'a'.repeat(40)}\n`, ` 0x${'a'.repeat(40)}`],
+  ],
+  [
+    'SessionValidated',
+    'mintId',
+    [],
+    [
+      '0193A000-0000-7000-8000-000000000000',
+      '0193a000-0000-4000-8000-000000000000',
+      '0193a000-0000-7000-c000-000000000000',
+    ],
+  ],
   ['SessionValidated', 'tokenSha256', [], ['A'.repeat(64), 'a'.repeat(63)]],
   ['SessionValidated', 'agent', ['x'], ['', null]],
   ['MintRefused', 'reason', ['role-not-allowed'], ['because', 'toString', '']],
   ['MintRefused', 'kind', ['oidc_jwt', 'aws_creds'], ['jwt']],
   ['JwtIssued', 'purpose', ['oidc_jwt', 'sts'], ['both']],
   ['JwtIssued', 'iat', [0], [-1, '1', null]],
-  ['JwtIssued', 'roleArn', ['arn:aws-us-gov:iam::123456789012:role/path/name'], ['arn:aws:iam::123:role/x', 'arn:aws:iam::123456789012:user/x']],
+  [
+    'JwtIssued',
+    'roleArn',
+    ['arn:aws-us-gov:iam::123456789012:role/path/name'],
+    ['arn:aws:iam::123:role/x', 'arn:aws:iam::123456789012:user/x'],
+  ],
   ['CredsMinted', 'durationSeconds', [900, 43_200], [899, 43_201, '900']],
-  ['CredsMinted', 'expiresAt', ['2026-11-20T12:00:00Z', '2026-11-20T12:00:00.000Z'], ['2026-02-30T12:00:00Z', '2026-11-20', '2026-11-20T12:00:00+00:00']],
+  [
+    'CredsMinted',
+    'expiresAt',
+    ['2026-11-20T12:00:00Z', '2026-11-20T12:00:00.000Z'],
+    ['2026-02-30T12:00:00Z', '2026-11-20', '2026-11-20T12:00:00+00:00'],
+  ],
   ['CredsMinted', 'accessKeyId', ['ASIAIOSFODNN7EXAMPLE'], ['short', 'ASIA IOSFODNN7EXAMPLE']],
   ['CredsMinted', 'roleSessionName', ['a@b'], ['a b', 'a', 'x'.repeat(65)]],
   ['CredsMintFailed', 'code', ['timeout'], ['oops', 'hasOwnProperty']],
   ['RefusalsCounted', 'counts', [{}, { a: 1 }], [{ a: 0 }, { a: -1 }, { a: '1' }, []]],
   ['SigningKeyPublished', 'alg', [], ['RS256']],
-  ['LedgerOpened', 'vkey', [], ['broker.example.com/ledger+00000000+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4', '']],
+  [
+    'LedgerOpened',
+    'vkey',
+    [],
+    ['broker.example.com/ledger+00000000+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4', ''],
+  ],
 ])('%s: %s may be %j and not %j', (type, member, good, bad) => {
   const { data } = samples.find((sample) => sample.type === type)!
   const accepted = (value: Json): boolean => shapeProblem(type, { ...data, [member]: value }) === undefined

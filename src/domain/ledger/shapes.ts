@@ -46,7 +46,10 @@ interface Member {
   form: Form
 }
 
-function membersProblem(members: readonly Member[], data: { readonly [member: string]: Json }): string | undefined {
+function membersProblem(
+  members: readonly Member[],
+  data: { readonly [member: string]: Json },
+): string | undefined {
   let present = 0
   for (const { name, form } of members) {
     const value = data[name]
@@ -58,7 +61,9 @@ function membersProblem(members: readonly Member[], data: { readonly [member: st
     present += 1
   }
   for (const _ in data) present -= 1
-  return present === 0 ? undefined : `the members must be ${members.map((member) => member.name).join(', ')} and no more`
+  return present === 0
+    ? undefined
+    : `the members must be ${members.map((member) => member.name).join(', ')} and no more`
 }
 
 const form = (what: string, holds: (value: Json) => boolean): Required => ({ what, holds, optional: false })
@@ -152,6 +157,7 @@ const failureCode = anyOf<CredsFailureCode>({
   'packed-policy-too-large': true,
   'malformed-policy': true,
   'region-disabled': true,
+  'broker-credentials-refused': true,
   throttled: true,
   'validation-error': true,
   timeout: true,
@@ -212,7 +218,13 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
     expiresAt: time,
     durationSeconds,
   }),
-  CredsMintFailed: listed<EventData['CredsMintFailed']>({ mintId, wallet, roleArn, code: failureCode, detail: text }),
+  CredsMintFailed: listed<EventData['CredsMintFailed']>({
+    mintId,
+    wallet,
+    roleArn,
+    code: failureCode,
+    detail: text,
+  }),
   RefusalsCounted: listed<EventData['RefusalsCounted']>({ since: time, until: time, counts }),
 }
 

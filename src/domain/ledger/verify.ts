@@ -102,9 +102,12 @@ export class ChainWalk {
 
   /** Call once after the last entry. */
   end(): void {
-    if (this.size === 0) this.report(finding(0, 'not-opened', 'the ledger is empty: it must begin with LedgerOpened'))
+    if (this.size === 0)
+      this.report(finding(0, 'not-opened', 'the ledger is empty: it must begin with LedgerOpened'))
     if (this.expected && this.size < this.expected.size) {
-      this.report(finding(this.size, 'cut-off', `${this.expected.size} entries were expected, ${this.size} are there`))
+      this.report(
+        finding(this.size, 'cut-off', `${this.expected.size} entries were expected, ${this.size} are there`),
+      )
     }
   }
 
@@ -133,11 +136,14 @@ export class ChainWalk {
     this.shift = place - index
     // Where the entry before could not be hashed there is nothing to hold prev against.
     if (this.head !== null && prev !== this.head) {
-      const detail = 'prev is not the leaf hash of the entry before: that entry or this one is not what was written'
+      const detail =
+        'prev is not the leaf hash of the entry before: that entry or this one is not what was written'
       this.report(finding(index, 'broken-link', detail))
     }
     if (time < this.lastTime) {
-      this.report(finding(index, 'time-backwards', `${time} is earlier than ${this.lastTime} of the entry before`))
+      this.report(
+        finding(index, 'time-backwards', `${time} is earlier than ${this.lastTime} of the entry before`),
+      )
     }
     this.lastTime = time
   }

@@ -115,7 +115,7 @@ function linesOf(bytes: Uint8Array): Row[] {
   const text = decoded(body)
   if (text !== undefined) return text.split('\n')
   const rows: Row[] = []
-  for (let start = 0; start <= body.length; ) {
+  for (let start = 0; start <= body.length;) {
     const end = body.indexOf(LF, start)
     rows.push(rowOf(body.subarray(start, end === -1 ? body.length : end)))
     if (end === -1) break

@@ -1,5 +1,7 @@
 // The embedded ledger's file. Read-only, in short reads, so that a broker may go on writing and checkpointing.
 
+import { existsSync } from 'node:fs'
+
 import Database from 'better-sqlite3'
 
 import { MAX_ENTRY_BYTES } from '../../../src/domain/ledger/entry.js'
@@ -19,7 +21,7 @@ export class SqliteSource implements Source {
   private readonly end: number
   private place = 0
 
-  constructor(path: string) {
+  constructor(private readonly path: string) {
     this.description = `sqlite:${path}`
     this.database = this.attempt(() => new Database(path, { readonly: true, fileMustExist: true }))
     try {
@@ -113,11 +115,16 @@ export class SqliteSource implements Source {
     }[]
     const idx = columns.find((column) => column.name === 'idx')
     if (idx?.type === 'INTEGER' && idx.pk === 1 && columns.some((column) => column.name === 'entry')) return
-    throw new SourceError(`${this.description} holds no ledger: it has no table ledger (idx INTEGER PRIMARY KEY, entry TEXT)`)
+    throw new SourceError(
+      `${this.description} holds no ledger: it has no table ledger (idx INTEGER PRIMARY KEY, entry TEXT)`,
+    )
   }
 
   private lastPlace(): number {
-    const [first, last] = this.database.prepare('SELECT min(idx), max(idx) FROM ledger').raw().get() as number[]
+    const [first, last] = this.database
+      .prepare('SELECT min(idx), max(idx) FROM ledger')
+      .raw()
+      .get() as number[]
     if (first === undefined || last === undefined || first === null) return -1
     if (first < 0 || !Number.isSafeInteger(last)) {
       throw new SourceError(`${this.description} holds no ledger: idx runs from ${first} to ${last}`)
@@ -130,9 +137,18 @@ export class SqliteSource implements Source {
       return read()
     } catch (error) {
       if (error instanceof SourceError) throw error
-      const { message } = error as Error
-      throw new SourceError(`${this.description} cannot be read: ${message}`, { cause: error })
+      throw new SourceError(`${this.description} cannot be read: ${this.reason(error as Error)}`, {
+        cause: error,
+      })
     }
+  }
+
+  /** SQLite says the same of a file that is missing and of one it may not make beside it. */
+  private reason(error: Error): string {
+    if (!(error instanceof Database.SqliteError) || !/^SQLITE_(?:CANTOPEN|READONLY)/.test(error.code))
+      return error.message
+    if (!existsSync(this.path)) return 'there is no such file'
+    return `${error.message}: a file in WAL mode needs a -shm file beside it, so copy it to a folder you may write to`
   }
 }
 

@@ -1,0 +1,128 @@
+import { describe, expect, test } from '@jest/globals'
+
+import { type Config, readConfig } from '../config.js'
+import type { Variables } from './environment.js'
+
+const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: 'https://broker.example.com' }
+const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false }
+const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
+const OTHER_ROLE = 'arn:aws-us-gov:iam::111122223333:role/team/other@x'
+const KEY_ID = 'AKIAIOSFODNN7EXAMPLE'
+const KEY_SECRET = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'
+
+const read = (variables: Variables) => readConfig({ ...QUIET, ...variables }, FLAGS)
+
+function config(variables: Variables): Config {
+  const reading = read(variables)
+  if ('problems' in reading) throw new Error(reading.problems.join('\n'))
+  return reading.config
+}
+
+function problems(variables: Variables): readonly string[] {
+  const reading = read(variables)
+  if ('config' in reading) throw new Error('expected problems, got a config')
+  return reading.problems
+}
+
+const warnings = (variables: Variables) => read(variables).warnings
+
+describe('AWS', () => {
+  const aws = (variables: Variables) => config({ BROKER_DATA_ROLE_ARN: ROLE, ...variables }).aws
+
+  test('the data role: BROKER_DATA_ROLE_ARN, else BROKER_AGENT_ROLE_ARN, else made of ACCOUNT_ID', () => {
+    const all = {
+      BROKER_DATA_ROLE_ARN: OTHER_ROLE,
+      BROKER_AGENT_ROLE_ARN: 'arn:aws:iam::444455556666:role/agent',
+      ACCOUNT_ID: '111122223333',
+    }
+    const role = (unset: Variables) => config({ ...all, ...unset }).policy.dataRoleArn
+    expect(role({})).toBe(OTHER_ROLE)
+    expect(role({ BROKER_DATA_ROLE_ARN: undefined })).toBe('arn:aws:iam::444455556666:role/agent')
+    expect(role({ BROKER_DATA_ROLE_ARN: undefined, BROKER_AGENT_ROLE_ARN: undefined })).toBe(ROLE)
+  })
+
+  test('the region: BROKER_AWS_REGION, else REGION; empty is unset', () => {
+    expect(aws({ BROKER_AWS_REGION: 'eu-central-1', REGION: 'us-gov-west-1' })).toMatchObject({
+      region: 'eu-central-1',
+    })
+    expect(aws({ BROKER_AWS_REGION: '', REGION: 'us-gov-west-1' })).toMatchObject({ region: 'us-gov-west-1' })
+    expect(aws({ BROKER_AWS_REGION: '', REGION: '' })).toEqual({ kind: 'web-identity', region: 'us-east-1' })
+  })
+
+  test('an allowed role alone switches AWS on, with no role for those who name none', () => {
+    const made = config({ BROKER_ALLOWED_ROLE_ARNS: ` ${ROLE} , ${OTHER_ROLE},${ROLE}` })
+    expect(made.aws.kind).toBe('web-identity')
+    expect(made.policy).toMatchObject({ dataRoleArn: undefined, allowedRoleArns: [ROLE, OTHER_ROLE] })
+  })
+
+  test('empty lists are lists', () => {
+    const { policy, aws } = config({ BROKER_ALLOWED_ROLE_ARNS: '', BROKER_ALLOWED_AUDIENCES: ' ' })
+    expect([policy.allowedRoleArns, policy.allowedAudiences, aws]).toEqual([[], [], { kind: 'off' }])
+  })
+
+  test('assume-role takes static keys of either name, the short ones first, or the default chain', () => {
+    const mode = { BROKER_STS_MODE: 'assume-role' }
+    const long = { BROKER_DAEMON_ACCESS_KEY_ID: KEY_ID, BROKER_DAEMON_SECRET_ACCESS_KEY: KEY_SECRET }
+    const credentials = { kind: 'static', accessKeyId: KEY_ID, secretAccessKey: KEY_SECRET }
+    expect(aws({ ...mode, ...long })).toEqual({ kind: 'assume-role', region: 'us-east-1', credentials })
+    expect(
+      aws({ ...mode, ...long, DAEMON_ACCESS_KEY_ID: 'AKIAFIRST00000000000', DAEMON_SECRET_ACCESS_KEY: '' }),
+    ).toMatchObject({ credentials: { ...credentials, accessKeyId: 'AKIAFIRST00000000000' } })
+    expect(aws({ ...mode, DAEMON_ACCESS_KEY_ID: '', DAEMON_SECRET_ACCESS_KEY: '' })).toMatchObject({
+      credentials: { kind: 'default-chain' },
+    })
+  })
+
+  test('half a key is a problem that names the missing half', () => {
+    expect(problems({ DAEMON_ACCESS_KEY_ID: KEY_ID, DAEMON_SECRET_ACCESS_KEY: '' })).toEqual([
+      'DAEMON_SECRET_ACCESS_KEY is not set while DAEMON_ACCESS_KEY_ID is: set both or neither',
+    ])
+    expect(problems({ BROKER_DAEMON_SECRET_ACCESS_KEY: KEY_SECRET })).toEqual([
+      'DAEMON_ACCESS_KEY_ID is not set while BROKER_DAEMON_SECRET_ACCESS_KEY is: set both or neither',
+    ])
+  })
+
+  test('malformed keys are named and not shown', () => {
+    const keys = { DAEMON_ACCESS_KEY_ID: 'ASIAIOSFODNN7EXAMPLE', DAEMON_SECRET_ACCESS_KEY: `${KEY_SECRET}\n` }
+    expect(problems(keys)).toEqual([
+      'DAEMON_ACCESS_KEY_ID (value not shown): expected the key of an IAM user (AKIA…), not a temporary one (ASIA…); correct it, or unset it',
+      'DAEMON_SECRET_ACCESS_KEY (value not shown): expected a secret access key: 16 to 128 characters without spaces; correct it, or unset it',
+    ])
+  })
+
+  test('static keys that web-identity has no use for are a warning, and so is a mode without a role', () => {
+    const keys = { DAEMON_ACCESS_KEY_ID: KEY_ID, DAEMON_SECRET_ACCESS_KEY: KEY_SECRET }
+    expect(warnings({ ...keys, BROKER_DATA_ROLE_ARN: ROLE })).toEqual([
+      'DAEMON_ACCESS_KEY_ID and DAEMON_SECRET_ACCESS_KEY are set but not used: BROKER_STS_MODE is web-identity',
+    ])
+    expect(warnings(keys)).toEqual([expect.stringContaining('there is no role, so AWS credentials stay off')])
+    expect(warnings({ BROKER_STS_MODE: 'assume-role' })).toHaveLength(1)
+  })
+
+  test('more than an hour is a warning where roles are chained', () => {
+    const long = {
+      BROKER_STS_MODE: 'assume-role',
+      BROKER_DATA_ROLE_ARN: ROLE,
+      BROKER_SESSION_DURATION_SECONDS: '3601',
+    }
+    const keys = { DAEMON_ACCESS_KEY_ID: KEY_ID, DAEMON_SECRET_ACCESS_KEY: KEY_SECRET }
+    expect(warnings(long)).toEqual([
+      'BROKER_SESSION_DURATION_SECONDS=3601: AWS refuses more than 3600 when a role (an instance profile, say) assumes the data role',
+    ])
+    expect(warnings({ ...long, BROKER_SESSION_DURATION_SECONDS: '3600' })).toEqual([])
+    expect(warnings({ ...long, ...keys })).toEqual([])
+    expect(warnings({ ...long, BROKER_STS_MODE: 'web-identity' })).toEqual([])
+  })
+
+  test('another STS endpoint is honoured; in clear over the network it is a warning', () => {
+    expect(aws({ AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:8093/' })).toMatchObject({
+      stsEndpoint: 'http://127.0.0.1:8093',
+    })
+    expect(aws({ AWS_ENDPOINT_URL_STS: '' })).toEqual({ kind: 'web-identity', region: 'us-east-1' })
+    expect(warnings({ AWS_ENDPOINT_URL_STS: 'http://sts.internal' })).toHaveLength(1)
+  })
+
+  test('source identity can be switched off', () => {
+    expect(config({ BROKER_STS_SOURCE_IDENTITY: 'off' }).policy.sourceIdentity).toBe(false)
+  })
+})

@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals'
+
+import { type CommandLine, parseFlags, USAGE } from './flags.js'
+
+const run = (flags: object): CommandLine => ({
+  kind: 'run',
+  flags: { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, ...flags },
+})
+
+const complaint = (line: CommandLine) => {
+  if (line.kind !== 'wrong-usage') throw new Error(`expected wrong usage, got ${line.kind}`)
+  return line.message.split('\n')
+}
+
+test('without flags the broker listens on 127.0.0.1:8091 and checks STS first', () => {
+  expect(parseFlags([])).toEqual(run({}))
+})
+
+test.each([
+  [['--port', '0'], { port: 0 }],
+  [['--port=65535'], { port: 65_535 }],
+  [['--bind', '0.0.0.0'], { bind: '0.0.0.0' }],
+  [['--bind', '::1'], { bind: '::1' }],
+  [['--bind', 'localhost'], { bind: 'localhost' }],
+  [['--bind', 'broker.internal'], { bind: 'broker.internal' }],
+  [['--skip-startup-check'], { skipStartupCheck: true }],
+])('%j', (args, flags) => {
+  expect(parseFlags(args)).toEqual(run(flags))
+})
+
+test('what only prints is told apart, and needs no other flag to be right', () => {
+  expect(parseFlags(['--help', '--port', 'x'])).toEqual({ kind: 'help' })
+  expect(parseFlags(['--version', '--port', 'x'])).toEqual({ kind: 'version' })
+  expect(parseFlags(['--print-config', '--port', '9000'])).toEqual({
+    kind: 'print-config',
+    flags: { port: 9000, bind: '127.0.0.1', skipStartupCheck: false },
+  })
+})
+
+describe('wrong usage', () => {
+  test.each([['65536'], ['8091.0'], ['0x1f'], ['1e3'], [''], [' 1'], ['٣']])('--port %j', (port) => {
+    const [reason] = complaint(parseFlags([`--port=${port}`]))
+    expect(reason).toMatch(/^agentkeys-broker: --port ".*": expected a number, 0 to 65535$/)
+  })
+
+  test.each([[''], ['127.0.0.1:80'], ['[::1]'], ['a b'], ['999.1.1.1'], ['127.1'], ['-a'], ['*']])(
+    '--bind %j',
+    (bind) => {
+      const [reason] = complaint(parseFlags([`--bind=${bind}`]))
+      expect(reason).toMatch(/^agentkeys-broker: --bind ".*": expected an IP address/)
+    },
+  )
+
+  test.each([[['--ports', '1']], [['--port']], [['--help=yes']], [['-x']], [['--no-help']]])(
+    '%j names the flag, and one line says how it is done',
+    (args) => {
+      const lines = complaint(parseFlags(args))
+      expect(lines[0]).toContain(args[0]?.replace('=yes', ''))
+      expect(lines[1]).toMatch(/^Usage: agentkeys-broker \[--port N]/)
+      expect(lines).toHaveLength(2)
+    },
+  )
+
+  test('a stray argument or the value of an unknown flag, which may be a pasted secret, is not repeated', () => {
+    expect(complaint(parseFlags(['hunter2'])).join()).not.toContain('hunter2')
+    expect(complaint(parseFlags(['--token=hunter2'])).join()).not.toContain('hunter2')
+  })
+})
+
+test('the usage text names every flag', () => {
+  for (const flag of ['port', 'bind', 'skip-startup-check', 'print-config', 'help', 'version']) {
+    expect(USAGE).toContain(`\n  --${flag} `)
+  }
+})

@@ -1,0 +1,229 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+
+import { LedgerBuilder, writeJsonl, writeSqlite } from '../../test/support/ledger-builder.js'
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
+
+interface Ended {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+function run(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [MAIN, ...args])
+    let [stdout, stderr] = ['', '']
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+    child.on('close', (code) => resolve({ code, stdout, stderr }))
+  })
+}
+
+const ledger = LedgerBuilder.opened().oidcMint().awsMint().refused()
+const { texts, head, entries } = ledger
+let folder: string
+let sqlite: string
+let jsonl: string
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'verify-ledger-'))
+  sqlite = join(folder, 'ledger.sqlite')
+  jsonl = join(folder, 'ledger.jsonl')
+  writeSqlite(sqlite, [entries])
+  writeJsonl(jsonl, texts)
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** A file of its own for a test. */
+const file = (name: string, rows: readonly string[]): string => {
+  writeJsonl(join(folder, name), rows)
+  return join(folder, name)
+}
+
+describe('a ledger that nobody touched', () => {
+  test('is verified, in words', async () => {
+    const { code, stdout, stderr } = await run(`sqlite:${sqlite}`)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain(`head     ${head}\n`)
+    expect(stdout).toContain('VERIFIED: every entry')
+    expect(stdout).toContain(`cannot show that its own tail was cut off`)
+    expect(stdout).toContain(`--expect-size 10 --expect-head ${head}\n`)
+  })
+
+  test('is verified, as one JSON object', async () => {
+    for (const source of [`sqlite:${sqlite}`, jsonl]) {
+      const { code, stdout, stderr } = await run(source, '--json')
+      expect([code, stderr]).toEqual([0, ''])
+      expect(JSON.parse(stdout)).toEqual({
+        ...{
+          ok: true,
+          size: 10,
+          head,
+          firstFinding: null,
+          findingCount: 0,
+          findingsByKind: {},
+          findings: [],
+        },
+        seconds: expect.any(Number) as unknown,
+        entriesPerSecond: expect.any(Number) as unknown,
+        counts: {
+          byType: {
+            ...{ LedgerOpened: 1, BrokerStarted: 1, SigningKeyPublished: 1, SigningKeyActivated: 1 },
+            ...{ SessionValidated: 2, JwtIssued: 2, CredsMinted: 1, MintRefused: 1 },
+          },
+          ...{ unknownType: 0, unanswered: 0 },
+        },
+      })
+    }
+  })
+
+  test('is the one that the reader remembers', async () => {
+    const remembered = ['--expect-size', '5', '--expect-head', entries[4]!.leafHash]
+    const { code, stdout } = await run(jsonl, ...remembered)
+    expect(code).toBe(0)
+    expect(stdout).toContain('The first 5 entries are those you remember.')
+  })
+})
+
+describe('findings', () => {
+  test('exit with 1 and name the entry, the kind and the next step', async () => {
+    const { code, stdout, stderr } = await run(
+      file('edited.jsonl', texts.with(5, texts[5]!.replace('sts.', 'stz.'))),
+    )
+    expect([code, stderr]).toEqual([1, ''])
+    expect(stdout).toContain('NOT VERIFIED: 1 finding (1 broken-link)')
+    expect(stdout).toContain('entry 6: broken-link\n')
+    expect(stdout).toContain('Treat the ledger as altered here')
+    expect(stdout).not.toContain('--expect-size')
+  })
+
+  test('are the same as JSON', async () => {
+    const { code, stdout } = await run(file('gone.jsonl', texts.toSpliced(9, 1, texts[0]!)), '--json')
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, firstFinding: { index: 9, kind: 'wrong-index' } })
+  })
+
+  test('include a tail that was cut off, if its size is remembered', async () => {
+    const cut = file('cut.jsonl', texts.slice(0, 8))
+    expect((await run(cut)).code).toBe(0)
+    const { code, stdout } = await run(cut, '--expect-size', '10', '--expect-head', head)
+    expect(code).toBe(1)
+    expect(stdout).toContain('entry 8: cut-off\n')
+  })
+
+  test('include another history than is remembered', async () => {
+    const { code, stdout } = await run(jsonl, '--expect-size', '5', '--expect-head', head)
+    expect(code).toBe(1)
+    expect(stdout).toContain('entry 4: other-head\n')
+  })
+
+  test('include an export that was cut off within a line', async () => {
+    const cut = join(folder, 'half.jsonl')
+    writeFileSync(cut, readFileSync(jsonl, 'utf8').slice(0, -20))
+    const { code, stdout } = await run(cut)
+    expect(code).toBe(1)
+    expect(stdout).toContain('entry 9: malformed\n')
+  })
+
+  test('put nothing on the terminal but printable ASCII', async () => {
+    const hostile = LedgerBuilder.opened().append({
+      type: 'A\u001b[2J',
+      data: { '\u202e': 1 },
+    } as never).texts
+    const { code, stdout } = await run(file('\u0007hostile.jsonl', [...hostile, '\u001b]0;owned\u0007']))
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^[\x20-\x7e\n]*$/)
+  })
+})
+
+describe('wrong usage exits with 2 and says what was expected', () => {
+  test.each([
+    [[], 'SOURCE is missing'],
+    [['export'], 'SOURCE is missing'],
+    [['ledger.sqlite'], 'Did you mean sqlite:ledger.sqlite?'],
+    [['sqlite:'], 'needs the path of a file'],
+    [['ftp://x/ledger'], 'SOURCE cannot be ftp:'],
+    [['a.jsonl', 'b.jsonl'], 'one SOURCE at a time'],
+    [['a.jsonl', '--nope'], "Unknown option '--nope'"],
+    [['a.jsonl', '--expect-size', '0'], '--expect-size must be a number'],
+    [['a.jsonl', '--expect-size', '1e3'], '--expect-size must be a number'],
+    [['a.jsonl', '--expect-head', 'f'.repeat(64)], '--expect-head needs --expect-size'],
+    [['a.jsonl', '--expect-size', '1', '--expect-head', 'F'.repeat(64)], '--expect-head must be 64'],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await run(...args)
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain(message)
+    expect(stderr).toContain('Try verify-ledger --help\n')
+  })
+})
+
+describe('what cannot be read exits with 3', () => {
+  test('a file that is not there, and is not made', async () => {
+    const missing = join(folder, 'missing')
+    for (const source of [`sqlite:${missing}.sqlite`, `${missing}.jsonl`]) {
+      const { code, stdout, stderr } = await run(source)
+      expect([code, stdout]).toEqual([3, ''])
+      expect(stderr).toMatch(/^verify-ledger: .*missing.* cannot be read: .*\n$/)
+    }
+    expect(existsSync(`${missing}.sqlite`)).toBe(false)
+  })
+
+  test('a database that is something else', async () => {
+    const path = join(folder, 'other.sqlite')
+    new Database(path).exec('CREATE TABLE mint_log (id INTEGER)').close()
+    const { code, stderr } = await run(`sqlite:${path}`)
+    expect(code).toBe(3)
+    expect(stderr).toContain('holds no ledger')
+  })
+})
+
+describe('export', () => {
+  test('writes every entry as stored, and what it writes is verified', async () => {
+    expect(await run('export', `sqlite:${sqlite}`)).toEqual({
+      code: 0,
+      stdout: readFileSync(jsonl, 'utf8'),
+      stderr: '',
+    })
+    expect((await run('export', jsonl)).stdout).toBe(readFileSync(jsonl, 'utf8'))
+  })
+
+  test('writes a file whole', async () => {
+    const out = join(folder, 'out.jsonl')
+    writeFileSync(out, 'what was there before')
+    expect(await run('export', `sqlite:${sqlite}`, '--out', out)).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(readFileSync(out, 'utf8')).toBe(readFileSync(jsonl, 'utf8'))
+  })
+
+  test('leaves no file when a row is no line', async () => {
+    const path = join(folder, 'blob.sqlite')
+    const loose = new Database(path).exec('CREATE TABLE ledger (idx INTEGER PRIMARY KEY, entry)')
+    loose.exec("INSERT INTO ledger VALUES (0, 'x'), (1, x'00')").close()
+    const { code, stderr } = await run('export', `sqlite:${path}`, '--out', join(folder, 'none.jsonl'))
+    expect([code, stderr]).toEqual([
+      1,
+      'verify-ledger: entry 1 cannot be exported: the row holds blob, not text\n',
+    ])
+    expect(readdirSync(folder).filter((name) => name.includes('none'))).toEqual([])
+  })
+
+  test('that cannot write says so', async () => {
+    const { code, stderr } = await run('export', jsonl, '--out', join(folder, 'no-folder', 'out.jsonl'))
+    expect(code).toBe(3)
+    expect(stderr).toContain('cannot be written: ENOENT')
+  })
+})
+
+test('--help and --version answer on stdout', async () => {
+  const help = await run('--help')
+  expect([help.code, help.stderr]).toEqual([0, ''])
+  expect(help.stdout).toContain('verify-ledger export SOURCE')
+  expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+})
