@@ -28,6 +28,7 @@ export interface Reading extends AsyncIterable<ResolvedEvent> {
 export class Connection {
   readonly credentials: Credentials
   private current: EventStoreDBClient | undefined
+  private readonly readings = new Set<Reading>()
 
   constructor(
     private readonly address: Address,
@@ -62,14 +63,10 @@ export class Connection {
   }
 
   /** Everything a read gives; undefined when the stream does not exist or is soft-deleted. Rejects with StoreError. */
-  async collect(open: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[] | undefined> {
+  async collect(start: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[] | undefined> {
     const { client } = this
-    const reading = open(client)
-    reading.on('error', ignore)
-    const silence = setTimeout(() => {
-      this.replace(client)
-      reading.destroy(new StoreError('unavailable', `the ledger did not answer within ${this.silenceMs} ms`))
-    }, this.silenceMs)
+    const reading = this.open(start(client))
+    const silence = setTimeout(() => this.replace(client), this.silenceMs)
     const found: FoundEvent[] = []
     try {
       for await (const { event } of reading) {
@@ -82,35 +79,53 @@ export class Connection {
       throw readFailure(error)
     } finally {
       clearTimeout(silence)
-      leave(reading)
+      this.leave(reading)
     }
   }
 
-  /** Lets go of a client that does not answer. Its subscriptions end with it, and come back on the next one. */
+  /** Every reading is opened here in the tick that starts it, and left when it is done with. */
+  open<R extends Reading>(reading: R): R {
+    // An error reaches whoever iterates. One that comes earlier or later must not take the process down.
+    reading.on('error', ignore)
+    this.readings.add(reading)
+    return reading
+  }
+
+  /** Ends the call at the server too: leaving a `for await` does not. */
+  leave(reading: Reading): void {
+    this.readings.delete(reading)
+    const cancelled = reading.unsubscribe ? reading.unsubscribe() : reading.cancel?.()
+    cancelled?.catch(ignore)
+  }
+
+  /**
+   * Lets go of a client that does not answer. Readings on it would hear nothing more, not even that they were
+   * cancelled, so they are told.
+   */
   replace(stuck: EventStoreDBClient): void {
     if (this.current !== stuck) return
     this.current = undefined
-    void shut(stuck)
+    for (const reading of this.readings)
+      reading.destroy(
+        new StoreError('unavailable', `EventStoreDB did not answer within ${this.silenceMs} ms`),
+      )
+    shut(stuck)
   }
 
-  async close(): Promise<void> {
+  close(): void {
     const last = this.current
     this.current = undefined
-    if (last) await shut(last)
+    if (last) shut(last)
   }
 }
 
-/** Ends the call at the server too: leaving a `for await` does not. */
-export function leave(reading: Reading): void {
-  const cancelled = reading.unsubscribe ? reading.unsubscribe() : reading.cancel?.()
-  cancelled?.catch(ignore)
-}
+const ignore = (): void => undefined
 
-/** An error of a reading reaches whoever iterates it. What comes later, or before, must not take the process down. */
-export const ignore = (): void => undefined
-
-/** dispose() ends the calls and leaves the connection open; closing that is not worth waiting for. */
-async function shut(client: EventStoreDBClient): Promise<void> {
-  await client.dispose()
+/**
+ * dispose() cancels the calls and leaves the connection open. It is not waited for: it never ends when a stream was
+ * left that the server had already finished.
+ */
+function shut(client: EventStoreDBClient): void {
+  client.dispose().catch(ignore)
   client['getChannel']().then((channel) => channel.close(), ignore)
 }

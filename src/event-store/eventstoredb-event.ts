@@ -36,6 +36,7 @@ export interface FoundEvent {
   id: string
   revision: bigint
   type: string
+  isJson: boolean
   data: unknown
   metadata?: unknown
 }

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { type ResolvedEvent, START } from '@eventstore/db-client'
 
-import { ignore, leave, type Reading } from './eventstoredb-connection.js'
+import type { Reading } from './eventstoredb-connection.js'
 import { readFailure } from './eventstoredb-outcome.js'
 import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
@@ -68,43 +68,62 @@ async function* subscription(
   if (signal.aborted) return
   const { connection, name, metastream } = stream
   const { client, credentials } = connection
-  const entries = client.subscribeToStream(
-    name,
-    // Exclusive: the first event is the one after.
-    { credentials, fromRevision: from === 0 ? START : BigInt(from - 1) },
-    { highWaterMark: BATCH },
+  // Exclusive: the first event is the one after.
+  const fromRevision = from === 0 ? START : BigInt(from - 1)
+  const entries = connection.open(
+    client.subscribeToStream(name, { credentials, fromRevision }, { highWaterMark: BATCH }),
   )
-  const metadata = client.subscribeToStream(metastream, { credentials, fromRevision: START })
-  const silent = new StoreError(
-    'unavailable',
-    `the subscription was not confirmed within ${connection.silenceMs} ms`,
-  )
-  const confirmed = setTimeout(() => {
-    connection.replace(client)
-    entries.destroy(silent)
-  }, connection.silenceMs)
-  entries.on('confirmation', () => clearTimeout(confirmed))
-  entries.on('error', ignore)
+  const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
+  watchMetadata(metadata, entries)
+  const waiting: Waiting = { for: from }
+  const pulse = watchPulse(stream, entries, waiting)
   const stop = () => entries.destroy()
   signal.addEventListener('abort', stop)
-  watch(metadata, entries)
   try {
     let next = from
     for await (const first of entries) {
+      waiting.for = undefined
       const batch = contiguous(arrived(first, entries), next)
       next += batch.length
       yield batch
+      waiting.for = next
     }
   } finally {
-    clearTimeout(confirmed)
+    clearInterval(pulse)
     signal.removeEventListener('abort', stop)
-    leave(entries)
-    leave(metadata)
+    connection.leave(entries)
+    connection.leave(metadata)
   }
 }
 
+/** The entry a subscription waits for; undefined while the last ones are being handled. */
+interface Waiting {
+  for: number | undefined
+}
+
+/**
+ * A subscription can be open and dead: never confirmed, or cut off behind a proxy. When nothing came for a while, the
+ * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze.
+ */
+function watchPulse(stream: LedgerStream, entries: Reading, waiting: Waiting): NodeJS.Timeout {
+  let before: number | undefined
+  return setInterval(() => {
+    const next = waiting.for
+    const idle = next !== undefined && next === before
+    before = next
+    if (!idle) return
+    stream.size().then(
+      (size) => {
+        if (size > next && waiting.for === next)
+          entries.destroy(new StoreError('unavailable', 'the subscription has gone silent'))
+      },
+      (error: Error) => entries.destroy(error),
+    )
+  }, stream.connection.silenceMs)
+}
+
 /** Truncation and soft deletion show in the metastream alone. Without sight of it there is no following. */
-function watch(metadata: Reading, entries: Reading): void {
+function watchMetadata(metadata: Reading, entries: Reading): void {
   metadata.on('data', ({ event }: ResolvedEvent) => {
     const problem = event && truncation(event)
     if (problem) entries.destroy(problem)

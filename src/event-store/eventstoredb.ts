@@ -89,7 +89,8 @@ export class EventStoreDbEventStore extends EventStore {
   }
 
   close(): Promise<void> {
-    return this.connection.close()
+    this.connection.close()
+    return Promise.resolve()
   }
 
   private async attempt(entries: readonly Sealed[], expectedSize: number): Promise<void> {
