@@ -35,10 +35,11 @@ export class Connection {
     readonly silenceMs = SILENCE_MS,
   ) {
     this.credentials = address.credentials
+    this.current = connect(address)
   }
 
   get client(): EventStoreDBClient {
-    return (this.current ??= EventStoreDBClient.connectionString(this.address.clientUrl))
+    return (this.current ??= connect(this.address))
   }
 
   /** For a call that has an answer: `send` is given the deadline the client itself is to keep. */
@@ -116,6 +117,18 @@ export class Connection {
     const last = this.current
     this.current = undefined
     if (last) shut(last)
+  }
+}
+
+/** Connects at the first call, but reads the certificate files now. */
+function connect({ clientUrl }: Address): EventStoreDBClient {
+  try {
+    return EventStoreDBClient.connectionString(clientUrl)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : 'unknown'
+    throw new StoreError('refused', `the ledger URL is of no use to the EventStoreDB client: ${why}`, {
+      cause,
+    })
   }
 }
 

@@ -47,15 +47,8 @@ export interface FoundEvent {
  */
 export function toStored(event: FoundEvent): Stored {
   const index = Number(event.revision)
-  const { v, index: at, time, prev, by } = membersOf(event.metadata)
-  const text = canonicalOr(foreignText(event), {
-    data: event.data,
-    index: at,
-    prev,
-    time,
-    type: event.type,
-    v,
-  })
+  const { by } = membersOf(event.metadata)
+  const text = entryText(event) ?? foreignText(event)
   return typeof by === 'string' ? { index, text, by } : { index, text }
 }
 
@@ -63,12 +56,15 @@ function membersOf(metadata: unknown): Record<string, unknown> {
   return typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>) : {}
 }
 
-function canonicalOr(otherwise: string, members: Record<string, unknown>): string {
+function entryText({ type, isJson, data, metadata }: FoundEvent): string | undefined {
+  // Bytes that are not marked as JSON come as an array of numbers, which would have a JSON form of its own.
+  if (!isJson) return undefined
+  const { v, index, time, prev } = membersOf(metadata)
   try {
-    return canonicalize(members as Json)
+    return canonicalize({ data, index, prev, time, type, v } as Json)
   } catch (error) {
     // TypeError: a member is missing or has no JSON form. RangeError: nested deeper than the stack bears.
-    if (error instanceof TypeError || error instanceof RangeError) return otherwise
+    if (error instanceof TypeError || error instanceof RangeError) return undefined
     throw error
   }
 }
