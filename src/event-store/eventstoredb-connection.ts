@@ -1,6 +1,7 @@
 import {
   DeadlineExceededError,
   EventStoreDBClient,
+  NotLeaderError,
   type ResolvedEvent,
   StreamNotFoundError,
 } from '@eventstore/db-client'
@@ -43,7 +44,13 @@ export class Connection {
   }
 
   /** For a call that has an answer: `send` is given the deadline the client itself is to keep. */
-  async answer<T>(send: (client: EventStoreDBClient, deadline: number) => Promise<T>): Promise<T> {
+  answer<T>(send: (client: EventStoreDBClient, deadline: number) => Promise<T>): Promise<T> {
+    return atTheLeader(() => this.answerOnce(send))
+  }
+
+  private async answerOnce<T>(
+    send: (client: EventStoreDBClient, deadline: number) => Promise<T>,
+  ): Promise<T> {
     const { client } = this
     const { appendTimeoutMs } = this.address
     let timer: NodeJS.Timeout | undefined
@@ -65,6 +72,15 @@ export class Connection {
 
   /** Everything a read gives; undefined when the stream does not exist or is soft-deleted. Rejects with StoreError. */
   async collect(start: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[] | undefined> {
+    try {
+      return await atTheLeader(() => this.collectOnce(start))
+    } catch (error) {
+      if (error instanceof StreamNotFoundError) return undefined
+      throw readFailure(error)
+    }
+  }
+
+  private async collectOnce(start: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[]> {
     const { client } = this
     const reading = this.open(start(client))
     const silence = setTimeout(() => this.replace(client), this.silenceMs)
@@ -75,9 +91,6 @@ export class Connection {
         if (event) found.push(event)
       }
       return found
-    } catch (error) {
-      if (error instanceof StreamNotFoundError) return undefined
-      throw readFailure(error)
     } finally {
       clearTimeout(silence)
       this.leave(reading)
@@ -117,6 +130,20 @@ export class Connection {
     const last = this.current
     this.current = undefined
     if (last) shut(last)
+  }
+}
+
+/**
+ * A node that does not lead names the one that does, and does nothing else. The client turns to it by itself, a moment
+ * after the refusal.
+ */
+async function atTheLeader<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (!(error instanceof NotLeaderError)) throw error
+    await new Promise(setImmediate)
+    return call()
   }
 }
 

@@ -137,8 +137,12 @@ export class EventStoreDbEventStore extends EventStore {
   /** Whether exactly these texts stand at this place. When that cannot be read, the append is still in doubt. */
   private async isStored(entries: readonly Sealed[], from: number): Promise<boolean> {
     try {
-      const stored = await this.stream.read(from, entries.length)
-      return entries.every(({ text }, i) => stored[i]?.text === text)
+      for (let at = 0; at < entries.length;) {
+        const page = await this.stream.read(from + at, entries.length - at)
+        if (page.length === 0 || page.some(({ text }, i) => text !== entries[at + i]?.text)) return false
+        at += page.length
+      }
+      return true
     } catch (error) {
       if (error instanceof StoreError && error.code === 'refused') throw error
       throw new StoreError('unknown', 'what the earlier attempt wrote cannot be read now', { cause: error })

@@ -150,15 +150,25 @@ describe('over the stand-in', () => {
     await under
   })
 
-  test('a follower sends the next append to the leader', async () => {
+  test('a node that has become a follower: reads and appends go on at the leader', async () => {
     const leader = await new StandIn({ database: standIn.database }).start()
     cleanup.push(() => leader.dispose())
     standIn.leader = { host: '127.0.0.1', port: leader.port }
-    standIn.appends.always = 'not-leader'
-    await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unavailable' })
+    const reader = opened(standIn.url)
+    expect(textsOf(await readAll(reader))).toEqual(textsOf(first))
     await store.append(second, 3)
-    expect(leader.calls).toContain('append')
     expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
+    expect(leader.calls).toContain('append')
+  })
+
+  test('two nodes that each take the other for the leader: unavailable, not for ever', async () => {
+    const other = await new StandIn({ database: standIn.database }).start()
+    cleanup.push(() => other.dispose())
+    standIn.leader = { host: '127.0.0.1', port: other.port }
+    other.leader = { host: '127.0.0.1', port: standIn.port }
+    await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(store.size()).rejects.toMatchObject({ code: 'unavailable' })
+    expect(standIn.database.events(STREAM)).toHaveLength(3)
   })
 
   test('of several hosts the leader is found by gossip', async () => {

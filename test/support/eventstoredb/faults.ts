@@ -12,7 +12,6 @@ export type AppendFault =
   | 'busy'
   | 'not-ready'
   | 'no-leader-info'
-  | 'not-leader'
   | 'unavailable'
   | 'internal'
 

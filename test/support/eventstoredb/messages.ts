@@ -39,6 +39,14 @@ export const notLeader = (leader: { host: string; port: number }) =>
     'leader-endpoint-port': String(leader.port),
   })
 
+export const wrongExpectedVersion = (stream: string, expected: string, head: number) =>
+  failure(status.FAILED_PRECONDITION, 'Append failed due to WrongExpectedVersion.', {
+    exception: 'wrong-expected-version',
+    'stream-name': stream,
+    'expected-version': expected,
+    'actual-version': String(head),
+  })
+
 export const streamName = (identifier: StreamIdentifier | undefined): string =>
   Buffer.from(identifier?.getStreamName_asU8() ?? []).toString()
 

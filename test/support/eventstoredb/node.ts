@@ -1,8 +1,9 @@
-import type { Metadata } from '@grpc/grpc-js'
+import type { Metadata, ServiceError } from '@grpc/grpc-js'
 
 import type { Access } from './access.js'
 import type { Database } from './database.js'
 import type { AppendFault, Plan, ReadFault } from './faults.js'
+import { notLeader } from './messages.js'
 
 /** What a running node lends to its calls. */
 export interface Node {
@@ -32,4 +33,10 @@ export interface OpenRead {
 
 export function authorization(call: { metadata: Metadata }): string | undefined {
   return call.metadata.get('authorization')[0]?.toString()
+}
+
+/** A follower serves what it is asked for, unless the caller insists on the leader: then it says who that is. */
+export function redirected(node: Node, call: { metadata: Metadata }): ServiceError | undefined {
+  const insists = call.metadata.get('requires-leader')[0] === 'true'
+  return node.leader && insists ? notLeader(node.leader) : undefined
 }

@@ -9,7 +9,7 @@ import { type ServerWritableStream, status } from '@grpc/grpc-js'
 import type { Recorded } from './database.js'
 import type { ReadFault } from './faults.js'
 import * as wire from './messages.js'
-import { authorization, type Node, type OpenRead } from './node.js'
+import { authorization, type Node, type OpenRead, redirected } from './node.js'
 
 type ReadCall = ServerWritableStream<ReadReq, ReadResp>
 
@@ -24,6 +24,8 @@ export function readCall(node: Node): IStreamsServer['read'] {
 
     const refusal = wire.refusal(node.access.decide(authorization(call), stream, '$r'))
     if (refusal) return reading.end(refusal)
+    const elsewhere = redirected(node, call)
+    if (elsewhere) return reading.end(elsewhere)
     if (node.database.isTombstoned(stream)) return reading.end(wire.streamDeleted(stream))
     const fault = node.reads.take()
     if (fault === 'swallow') return

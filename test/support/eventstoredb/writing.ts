@@ -16,7 +16,7 @@ import { type sendUnaryData, type ServerReadableStream, type ServiceError, statu
 import type { Proposed } from './database.js'
 import type { AppendFault } from './faults.js'
 import * as wire from './messages.js'
-import { authorization, type Node } from './node.js'
+import { authorization, type Node, redirected } from './node.js'
 
 type AppendCall = ServerReadableStream<AppendReq, AppendResp>
 type Answer = AppendResp | ServiceError | 'no-answer'
@@ -53,7 +53,9 @@ async function append(
   const stream = wire.streamName(options.getStreamIdentifier())
   const refusal = wire.refusal(node.access.decide(authorization(call), stream, '$w'))
   if (refusal) return refusal
-  const before = fault && answerInstead(node, fault)
+  const elsewhere = redirected(node, call)
+  if (elsewhere) return elsewhere
+  const before = fault && answerInstead(fault)
   if (before) return before
 
   // Appends that are under way together are applied in any order: only one at a time keeps its place.
@@ -68,7 +70,7 @@ async function append(
 }
 
 /** The faults that keep the append from being applied. */
-function answerInstead(node: Node, fault: AppendFault): Answer | undefined {
+function answerInstead(fault: AppendFault): Answer | undefined {
   switch (fault) {
     case 'swallow':
       return 'no-answer'
@@ -78,9 +80,6 @@ function answerInstead(node: Node, fault: AppendFault): Answer | undefined {
       return wire.failure(status.UNAVAILABLE, 'Server Is Not Ready')
     case 'no-leader-info':
       return wire.failure(status.UNKNOWN, 'No leader info available in response')
-    case 'not-leader':
-      if (!node.leader) throw new Error('say who the leader is before making a node refuse to be it')
-      return wire.notLeader(node.leader)
     case 'unavailable':
       return wire.failure(status.UNAVAILABLE, 'upstream connect error')
     case 'internal':
@@ -103,6 +102,10 @@ export function deleteCall(node: Node): IStreamsServer['delete'] {
     const stream = wire.streamName(call.request.getOptions()?.getStreamIdentifier())
     const refusal = refusalToDelete(node, authorization(call), stream)
     if (refusal) return callback(refusal)
+    const options = call.request.getOptions()
+    const head = node.database.events(stream).length - 1
+    if (options?.hasRevision() && Number(options.getRevision()) !== head)
+      return callback(wire.wrongExpectedVersion(stream, options.getRevision(), head))
     node.database.softDelete(stream)
     callback(null, new streams.DeleteResp().setNoPosition(new shared.Empty()) satisfies DeleteResp)
   }
