@@ -9,6 +9,7 @@ import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
 import { Config } from './config.js'
 import { MintPolicy } from './domain/mint.js'
+import { ReleasePolicy } from './domain/release.js'
 import { EventStore } from './event-store/event-store.js'
 import { AuditController } from './http/audit.controller.js'
 import { HealthController } from './http/health.controller.js'
@@ -44,6 +45,7 @@ export class AppModule {
       providers: [
         { provide: Config, useValue: parts.config },
         { provide: MintPolicy, useValue: parts.policy },
+        { provide: ReleasePolicy, useValue: parts.config.release },
         { provide: SessionBackend, useValue: parts.sessions },
         { provide: Ledger, useValue: parts.ledger },
         { provide: TokenSigner, useValue: parts.signer },

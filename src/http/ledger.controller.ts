@@ -134,6 +134,6 @@ export class LedgerController {
 
   /** As far as the tiles reach: a reader must never be shown a head whose tiles are not there yet. */
   private published(): SignedCheckpoint {
-    return this.ledger.checkpointUpTo(this.projector.position)
+    return this.ledger.published(this.projector.position)
   }
 }

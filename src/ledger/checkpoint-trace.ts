@@ -29,7 +29,7 @@ export class CheckpointTrace {
 
   /** Refuses a ledger of `size` entries that does not begin as the last signed checkpoint says. Throws LedgerRefused. */
   check(size: number, key: NoteKey, read: HashReader): void {
-    const last = this.read()
+    const last = this.last()
     if (!last) return
     if (!verifyCheckpoint(last, [key]).ok) {
       throw this.refused(
@@ -61,6 +61,17 @@ export class CheckpointTrace {
     await this.writing
   }
 
+  /** What was signed last, as far as this file knows. Throws LedgerRefused for a file that is no checkpoint. */
+  last(): SignedCheckpoint | undefined {
+    try {
+      return parseSignedCheckpoint(readFileSync(this.path))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      if (error instanceof FormatError) throw this.refused(`is no checkpoint (${error.message}): restore it`)
+      throw error
+    }
+  }
+
   private async write(): Promise<void> {
     while (this.next) {
       const checkpoint = this.next
@@ -73,16 +84,6 @@ export class CheckpointTrace {
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
     }
     this.writing = undefined
-  }
-
-  private read(): SignedCheckpoint | undefined {
-    try {
-      return parseSignedCheckpoint(readFileSync(this.path))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      if (error instanceof FormatError) throw this.refused(`is no checkpoint (${error.message}): restore it`)
-      throw error
-    }
   }
 
   private refused(problem: string): LedgerRefused {

@@ -22,7 +22,7 @@ interface Row {
 export interface LogTreeOptions {
   origin: string
   signer: Signer
-  /** Complete subtrees of the tree as it is at the start. */
+  /** Complete subtrees that are not among the latest: those of the start, and what the read models hold since. */
   older: HashReader
   /** Hears of every checkpoint as soon as it is signed. Must not throw or wait. */
   onSigned?: (checkpoint: SignedCheckpoint) => void
@@ -66,11 +66,10 @@ export class LogTree {
   }
 
   /**
-   * The receipt of one of the latest entries under the current checkpoint, checked before it is given. It carries the
-   * entry's own bytes, so that it proves something to whoever holds nothing else.
+   * The receipt of one of the latest entries under a checkpoint of this tree, checked before it is given. It carries
+   * the entry's own bytes, so that it proves something to whoever holds nothing else.
    */
-  receipt({ entry: { index }, text, leafHash }: Sealed): string {
-    const checkpoint = this.checkpoint
+  receipt({ entry: { index }, text, leafHash }: Sealed, checkpoint: SignedCheckpoint): string {
     const path = inclusionProof(index, checkpoint.size, (level, at) => this.node(level, at))
     if (!verifyInclusion(hexBytes(leafHash), index, checkpoint, path)) {
       throw new Error(`the receipt for entry ${index} does not verify at size ${checkpoint.size}`)

@@ -33,7 +33,7 @@ export function writeFileAtomically(path: string, text: string | Uint8Array, mod
 }
 
 /** The same without holding up the event loop, for a file that is written again and again. One write at a time. */
-export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+export async function replaceFile(path: string, text: string | Uint8Array, mode: number): Promise<void> {
   const neighbour = neighbourOf(path)
   await rm(neighbour, { force: true })
   const file = await open(neighbour, 'wx', mode)
