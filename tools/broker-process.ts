@@ -2,14 +2,17 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
 const READY_WITHIN_MS = 60_000
-const POLL_MS = 5
+const POLL_MS = 10
 const TAIL_LINES = 25
+const TAIL_BYTES = 16 * 1024
 
 /** Its own, and its session backend's. */
 export type Ports = readonly [number, number]
@@ -30,17 +33,12 @@ export interface Session {
 }
 
 export class BrokerProcess {
-  private log: string[] = []
-
   private constructor(
     private readonly child: ChildProcess,
+    private readonly logPath: string,
     readonly url: string,
     readonly sessionUrl: string,
-  ) {
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.log = [...this.log, ...text.trimEnd().split('\n')].slice(-TAIL_LINES)
-    })
-  }
+  ) {}
 
   /** Resolves with the first 200 on /readyz. Rejects with the end of its log when it ends instead, or takes too long. */
   static async start(settings: BrokerSettings): Promise<BrokerProcess> {
@@ -52,8 +50,12 @@ export class BrokerProcess {
   /** Does not wait: whoever must end it whatever happens has it from its first moment on. */
   static spawn({ dataDir, env, ports }: BrokerSettings & { ports: Ports }): BrokerProcess {
     const [port, sessionPort] = ports
+    const logPath = join(dataDir, 'broker.log')
+    // A file, not a pipe: nobody's reading may slow it down.
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    const log = openSync(logPath, 'a', 0o600)
     const child = spawn(process.execPath, [MAIN, '--port', String(port)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'ignore', log],
       env: {
         PATH: process.env['PATH'],
         // Nobody's ~/.aws must change what is shown or measured here.
@@ -64,7 +66,8 @@ export class BrokerProcess {
         ...env,
       },
     })
-    return new BrokerProcess(child, `http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`)
+    closeSync(log)
+    return new BrokerProcess(child, logPath, `http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`)
   }
 
   get pid(): number {
@@ -73,7 +76,12 @@ export class BrokerProcess {
 
   /** The end of its log. The broker logs no secrets. */
   get logTail(): string {
-    return this.log.join('\n')
+    const file = openSync(this.logPath, 'r')
+    const { size } = fstatSync(file)
+    const tail = Buffer.alloc(Math.min(size, TAIL_BYTES))
+    readSync(file, tail, 0, tail.length, size - tail.length)
+    closeSync(file)
+    return tail.toString('utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n')
   }
 
   /** A session at the embedded backend. */
