@@ -4,7 +4,7 @@ import { mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Bench } from './bench.js'
-import { Child } from './child.js'
+import { type Child } from './child.js'
 import type { LoadResult } from './load.js'
 import type { ServerOrder, Serving } from './server.js'
 import { median } from './statistics.js'
