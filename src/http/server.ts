@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
+
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { v7 as uuidv7 } from 'uuid'
 
 import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
@@ -23,7 +24,7 @@ export async function createServer(
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    genReqId: () => uuidv7(),
+    genReqId: () => randomUUID(),
     // What a proxy says of the caller's address is not believed; nothing here depends on it.
     trustProxy: false,
     forceCloseConnections: 'idle',
