@@ -12,6 +12,9 @@ export function bearerOf(authorization: string | undefined): string {
   return token
 }
 
-export const Bearer = createParamDecorator((_: unknown, context: ExecutionContext): string =>
-  bearerOf(context.switchToHttp().getRequest<FastifyRequest>().headers.authorization),
-)
+export const Bearer = createParamDecorator((_: unknown, context: ExecutionContext): string => {
+  const { headers, raw } = context.switchToHttp().getRequest<FastifyRequest>()
+  // Of two, Node keeps the first; a proxy in front may have looked at the other.
+  const given = raw.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization')
+  return bearerOf(given.length === 1 ? headers.authorization : undefined)
+})

@@ -51,8 +51,8 @@ export class AskPipe implements PipeTransform {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new BrokerError('bad_request', 'the body must be a JSON object')
     }
-    // class-transformer drops these two in silence, where an unknown field is an error.
-    const dropped = ['constructor', 'prototype'].find((name) => Object.hasOwn(value, name))
+    // Names that every object inherits are no unknown fields to class-validator, and class-transformer drops some.
+    const dropped = Object.keys(value).find((name) => name === 'prototype' || name in Object.prototype)
     if (dropped) throw new BrokerError('bad_request', `property ${dropped} should not exist`)
     const ask = plainToInstance(metatype as new () => object, value)
     const errors = validateSync(ask, {

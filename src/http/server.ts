@@ -8,8 +8,10 @@ import { v7 as uuidv7 } from 'uuid'
 import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
+import { refuseConnection, refuseUrl } from './malformed-request.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
+import { refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
 const REQUEST_TIMEOUT_MS = 30_000
@@ -27,6 +29,8 @@ export async function createServer(
     // What a proxy says of the caller's address is not believed; nothing here depends on it.
     trustProxy: false,
     forceCloseConnections: 'idle',
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: refuseUrl,
   })
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     abortOnError: false,
@@ -34,6 +38,7 @@ export async function createServer(
     logger: new NestLog(log),
   })
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance
+  refuseEncodedPaths(server)
   readBodies(server)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log))
