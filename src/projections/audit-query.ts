@@ -110,7 +110,7 @@ export function mintsSql(filter: MintFilter): string {
   const walks = all
     ? [`SELECT first_index FROM mints WHERE ${RANGE}`]
     : states.map((state) => `SELECT first_index FROM mints WHERE ${wallet}${state} AND ${RANGE}`)
-  if (walks.length === 0) return 'SELECT * FROM mints WHERE false AND @limit'
+  if (walks.length === 0) return 'SELECT * FROM mints WHERE first_index = -1 LIMIT @limit'
   return `
     SELECT mints.* FROM (${walks.join(' UNION ALL ')} ORDER BY first_index DESC LIMIT @limit) AS page
     CROSS JOIN mints ON mints.first_index = page.first_index ORDER BY page.first_index DESC`

@@ -17,11 +17,12 @@ import type { Projection, Recorded } from './projection.js'
 import type { Answer, Applied, Head, ReadModelErrorCode } from './read-models.js'
 import { refusals } from './refusals.js'
 import { type SigningKeyRow, signingKeys } from './signing-keys.js'
+import { TILES_SCHEMA, TileTable } from './tiles.js'
 
 const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys]
 
 /** Raise it with every change of a projection's tables or of what it makes of an event: files are then made anew. */
-const VERSION = 1
+const VERSION = 2
 
 /** "AgKR" in the file's header says that a SQLite file is a read model, and so may be thrown away. */
 const APPLICATION_ID = 0x41674b52
@@ -35,6 +36,7 @@ const POSITION = `
 
 class ReadModelFile {
   private head: Head
+  private readonly tiles: TileTable
   private readonly apply: ((recorded: Recorded) => void)[]
   private readonly saveHead: Sqlite.Statement<[Head]>
   private readonly keyRows: Sqlite.Statement<[], SigningKeyRow>
@@ -44,6 +46,7 @@ class ReadModelFile {
     // Nothing is synced at a commit. A power cut may take the last batches, never part of one: they are applied again.
     db.pragma('synchronous = NORMAL')
     this.head = db.prepare<[], Head>('SELECT size, leaf_hash AS leafHash, time FROM position').get() as Head
+    this.tiles = new TileTable(db, this.head.size)
     this.apply = PROJECTIONS.map((projection) => projection.prepare(db))
     this.saveHead = db.prepare('UPDATE position SET size = @size, leaf_hash = @leafHash, time = @time')
     this.keyRows = db.prepare('SELECT * FROM signing_keys ORDER BY published_index')
@@ -75,9 +78,11 @@ class ReadModelFile {
       const { entry, leafHash } = next
       const event = recorded(next)
       if (event) for (const apply of this.apply) apply(event)
+      this.tiles.append(leafHash)
       keysChanged ||= entry.type.startsWith('SigningKey')
       head = { size: head.size + 1, leafHash, time: entry.time }
     }
+    this.tiles.save()
     this.saveHead.run(head)
     return {
       head,
@@ -167,6 +172,7 @@ function create(db: Sqlite.Database): void {
   db.transaction(() => {
     db.exec(POSITION)
     for (const { schema } of PROJECTIONS) db.exec(schema)
+    db.exec(TILES_SCHEMA)
     db.pragma(`user_version = ${VERSION}`)
   })()
 }
