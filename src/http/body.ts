@@ -9,6 +9,9 @@ import { BrokerError } from '../domain/errors.js'
 
 export const BODY_LIMIT = 16 * 1024
 
+/** No ask is that deep. What walks a value later calls itself for each level, and the stack ends before 16 KiB do. */
+const MOST_LEVELS = 8
+
 /**
  * A body that says it is JSON, or looks like a JSON object (curl -d without a header), is read strictly. Any other was
  * always ignored and still is: old clients send none.
@@ -39,7 +42,13 @@ function parseBody(request: FastifyRequest, body: string): unknown {
     // JSON.parse quotes the body in its message; the caller knows its own, the log should not.
     throw new BrokerError('bad_request', 'the body is not JSON')
   }
+  if (isDeeper(value, MOST_LEVELS)) throw new BrokerError('bad_request', 'the body is nested too deeply')
   return value
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
 }
 
 /** Turns a body or query into its DTO: unknown fields are refused, and so is what the DTO's decorators refuse. */

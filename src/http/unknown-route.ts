@@ -14,7 +14,8 @@ export function allowedMethods({ server, url }: FastifyRequest): string[] {
  */
 export function refuseEncodedPaths(server: FastifyInstance): void {
   server.addHook('onRequest', ({ url }, reply, done) => {
-    if (url.split('?', 1)[0]?.includes('%')) reply.callNotFound()
-    else done()
+    if (!url.split('?', 1)[0]?.includes('%')) return done()
+    reply.outcome = 'unknown_route'
+    void reply.status(404).send()
   })
 }

@@ -149,7 +149,11 @@ describe.each(MODES)('POST /v1/mint-aws-creds in $mode mode', ({ env, action, an
     expect(world.aws.session(body.access_key_id)?.roleArn).toBe(OTHER_ROLE_ARN)
 
     await refused({ role: UNLISTED }, 'role-not-allowed', `${UNLISTED} ${NOT_LISTED}`)
-    for (const role of [`${DATA_ROLE_ARN}-x`, DATA_ROLE_ARN.slice(0, -1), DATA_ROLE_ARN.replace('data', 'Data')]) {
+    for (const role of [
+      `${DATA_ROLE_ARN}-x`,
+      DATA_ROLE_ARN.slice(0, -1),
+      DATA_ROLE_ARN.replace('data', 'Data'),
+    ]) {
       await refused({ role }, 'role-not-allowed', `${role} ${NOT_LISTED}`)
     }
     const odd = `the role asked for, which is no role ARN, ${NOT_LISTED}`
@@ -283,7 +287,9 @@ describe('starting', () => {
     const broker = await spawned({ env: awsEnv(nowhere) })
     expect(await broker.exited()).toBe(1)
     expect(broker.log).toContain('startup STS check failed — refusing to bind')
-    expect(broker.log).toMatch(/refusing to start: .*AWS_PROFILE.*instance profile.*static keys.*region.*--skip-startup-check/)
+    expect(broker.log).toMatch(
+      /refusing to start: .*AWS_PROFILE.*instance profile.*static keys.*region.*--skip-startup-check/,
+    )
     expect(broker.log).not.toContain('broker listening')
     await expectVerified(broker.dataDir)
   })
@@ -294,14 +300,19 @@ describe('starting', () => {
     started.push(broker)
     const { session } = await broker.session()
     expect((await broker.post('/v1/mint-oidc-jwt', session)).status).toBe(200)
-    expect(await broker.get('/readyz')).toMatchObject({ status: 503, body: { sts_ok: false, backend_ok: true } })
+    expect(await broker.get('/readyz')).toMatchObject({
+      status: 503,
+      body: { sts_ok: false, backend_ok: true },
+    })
     expect((await broker.post('/v1/mint-aws-creds', session)).status).toBe(502)
     await expectVerified(broker.dataDir)
   })
 
   test('with static keys that STS does not know, it refuses; with those it knows, it says which it uses', async () => {
     const wrong = { ...STATIC_KEYS, DAEMON_SECRET_ACCESS_KEY: USER_KEY.secretAccessKey.replace('w', 'x') }
-    await expect(startBrokerWithAws({ env: wrong })).rejects.toThrow(/refusing to start: SignatureDoesNotMatch/)
+    await expect(startBrokerWithAws({ env: wrong })).rejects.toThrow(
+      /refusing to start: SignatureDoesNotMatch/,
+    )
 
     const world = await startBrokerWithAws({ env: STATIC_KEYS })
     started.push(world.broker)

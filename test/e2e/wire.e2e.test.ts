@@ -66,7 +66,11 @@ function payloadOf(jwt: string): unknown {
 
 describe('health', () => {
   test('/healthz is the plain text ok', async () => {
-    expect(await raw('GET', '/healthz')).toEqual({ status: 200, type: 'text/plain; charset=utf-8', text: 'ok' })
+    expect(await raw('GET', '/healthz')).toEqual({
+      status: 200,
+      type: 'text/plain; charset=utf-8',
+      text: 'ok',
+    })
   })
 
   test('/readyz says ready, and 503 with what is missing while the session backend or STS is down', async () => {
@@ -259,7 +263,11 @@ describe('errors', () => {
   const MINTS = ['/v1/mint-oidc-jwt', '/v1/mint-aws-creds']
 
   test.each(MINTS)('%s: every refusal has its status, kind and prefix', async (path) => {
-    const answer = (status: number, body?: string) => ({ kind: 'reply' as const, status, ...(body && { body }) })
+    const answer = (status: number, body?: string) => ({
+      kind: 'reply' as const,
+      status,
+      ...(body && { body }),
+    })
     backend.answers.set('bearer-revoked', answer(401, '{"message":"session revoked"}'))
     backend.answers.set('bearer-wordless', answer(401, 'nope'))
     backend.answers.set('bearer-denied', answer(403))
@@ -273,8 +281,18 @@ describe('errors', () => {
       ['bearer-wordless', 401, 'unauthorized', 'unauthorized: session not valid'],
       ['bearer-denied', 502, 'backend_unreachable', 'backend unreachable: backend returned 403'],
       ['bearer-broken', 502, 'backend_unreachable', 'backend unreachable: backend returned 500'],
-      ['bearer-not-json', 502, 'backend_unreachable', 'backend unreachable: backend answered without a JSON object'],
-      ['bearer-no-wallet', 502, 'backend_unreachable', 'backend unreachable: backend answered without a wallet'],
+      [
+        'bearer-not-json',
+        502,
+        'backend_unreachable',
+        'backend unreachable: backend answered without a JSON object',
+      ],
+      [
+        'bearer-no-wallet',
+        502,
+        'backend_unreachable',
+        'backend unreachable: backend answered without a wallet',
+      ],
     ]
     const stsCalls = world.aws.calls.length
     const entries = await entriesDuring(broker.dataDir, async () => {

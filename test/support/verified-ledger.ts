@@ -33,7 +33,9 @@ export async function expectVerified(dataDir: string): Promise<void> {
 export function entriesOf(dataDir: string, from = 0): Entry[] {
   const db = new Sqlite(join(dataDir, 'ledger.sqlite'), { readonly: true })
   try {
-    const rows = db.prepare<[number], { entry: string }>('SELECT entry FROM ledger WHERE idx >= ? ORDER BY idx')
+    const rows = db.prepare<[number], { entry: string }>(
+      'SELECT entry FROM ledger WHERE idx >= ? ORDER BY idx',
+    )
     return rows.all(from).map(({ entry }) => JSON.parse(entry) as Entry)
   } finally {
     db.close()
