@@ -51,6 +51,8 @@ function isDeeper(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
 }
 
+const FIELD_NAME = /^[\w[\].$-]{1,24}$/
+
 /** Turns a body or query into its DTO: unknown fields are refused, and so is what the DTO's decorators refuse. */
 @Injectable()
 export class AskPipe implements PipeTransform {
@@ -70,7 +72,12 @@ export class AskPipe implements PipeTransform {
       forbidUnknownValues: true,
     })
     if (errors.length === 0) return ask
-    const problems = errors.flatMap(({ constraints }) => Object.values(constraints ?? {}))
+    const problems = errors.flatMap(({ property, constraints = {} }) =>
+      // A name that is not one of ours is the caller's text, and may be a bearer that slipped into the wrong place.
+      'whitelistValidation' in constraints && !FIELD_NAME.test(property)
+        ? ['a property that is not known should not exist']
+        : Object.values(constraints),
+    )
     throw new BrokerError('bad_request', problems.slice(0, 8).join('; ').slice(0, 512))
   }
 }

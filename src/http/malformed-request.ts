@@ -43,6 +43,6 @@ export function refuseConnection({ code = '' }: ConnectionError, socket: Socket)
 
 /** A path that cannot be decoded is a path nobody knows. */
 export function refuseUrl(_error: Error, _request: unknown, reply: FastifyReply): void {
-  reply.outcome = 'unknown_route'
+  reply.outcome = 'not_found'
   void reply.status(404).send()
 }

@@ -15,7 +15,7 @@ export function allowedMethods({ server, url }: FastifyRequest): string[] {
 export function refuseEncodedPaths(server: FastifyInstance): void {
   server.addHook('onRequest', ({ url }, reply, done) => {
     if (!url.split('?', 1)[0]?.includes('%')) return done()
-    reply.outcome = 'unknown_route'
+    reply.outcome = 'not_found'
     void reply.status(404).send()
   })
 }
