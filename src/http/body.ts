@@ -51,7 +51,7 @@ function isDeeper(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
 }
 
-const FIELD_NAME = /^[\w[\].$-]{1,24}$/
+const FIELD_NAME = /^[\w[\].]{1,24}$/
 
 /** Turns a body or query into its DTO: unknown fields are refused, and so is what the DTO's decorators refuse. */
 @Injectable()

@@ -37,7 +37,7 @@ export async function createServer(
     bodyParser: false,
     logger: new NestLog(log),
   })
-  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance
+  const server = app.getHttpAdapter().getInstance()
   refuseEncodedPaths(server)
   readBodies(server)
   logRequests(server, log, app.get(Metrics))

@@ -246,7 +246,7 @@ describe('POST /v1/mint-aws-creds', () => {
       access_key_id: entry?.data['accessKeyId'],
       secret_access_key: expect.stringMatching(/^\S{40}$/),
       session_token: expect.stringMatching(/^\S{100,}$/),
-      expiration: Math.floor(Date.parse(String(entry?.data['expiresAt'])) / 1000),
+      expiration: Math.floor(Date.parse(entry?.data['expiresAt'] as string) / 1000),
       wallet: WALLET,
       mint_id: entry?.data['mintId'],
       role_arn: DATA_ROLE_ARN,
