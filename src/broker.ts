@@ -75,6 +75,12 @@ async function openParts(
   onClose(() => sts.close())
   log.info(sts.describeCredentials())
 
+  // Whatever can be refused is refused before the ledger hears of this start.
+  const tokens = {
+    auditorToken: loadOrCreateToken(config.auditorTokenFile),
+    operatorToken: loadOrCreateToken(config.operatorTokenFile),
+  }
+
   const opened = await openRecords(config, nodeId, { log, onClose, seams })
   const { ledger, projector, keys } = opened
   await ledger.append([
@@ -87,10 +93,9 @@ async function openParts(
   onClose(writeRefusals(refusals, ledger, log))
   return {
     ...opened,
+    ...tokens,
     ...{ config, policy: config.policy, sessions, sts, refusals },
     signer: new TokenSigner(key),
-    auditorToken: loadOrCreateToken(config.auditorTokenFile),
-    operatorToken: loadOrCreateToken(config.operatorTokenFile),
   }
 }
 

@@ -8,6 +8,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
+import { endConnectionsAtClose } from './connections.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
 
@@ -27,6 +28,8 @@ export async function createServer(
     // What a proxy says of the caller's address is not believed; nothing here depends on it.
     trustProxy: false,
     forceCloseConnections: 'idle',
+    // What arrives on an open connection while the last answers are given is answered too, as the contract says.
+    return503OnClosing: false,
   })
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     abortOnError: false,
@@ -35,6 +38,7 @@ export async function createServer(
   })
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance
   readBodies(server)
+  endConnectionsAtClose(server)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log))
   describe(app, server, version)

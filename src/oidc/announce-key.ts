@@ -5,22 +5,25 @@ import type { SigningKey } from './key-file.js'
 export interface KnownKeys {
   isPublished(kid: string): boolean
   isRevoked(kid: string): boolean
+  isRetired(kid: string): boolean
   activeKid(): string | undefined
 }
 
-/** The key file holds a key that the ledger says must not be used. */
-export class KeyRevoked extends Error {
-  constructor(kid: string) {
+/** The key file holds a key whose life has ended, as the ledger says: a verifier takes nothing it signs from then on. */
+export class KeyEnded extends Error {
+  constructor(kid: string, how: 'revoked' | 'retired') {
     super(
-      `the signing key ${kid} was revoked: move BROKER_OIDC_KEYPAIR_PATH's file away, and a new key is made`,
+      `the signing key ${kid} was ${how}: move the file of BROKER_OIDC_KEYPAIR_PATH away, and a new key is made` +
+        (how === 'retired' ? ', or put the file of the active key back' : ''),
     )
-    this.name = 'KeyRevoked'
+    this.name = 'KeyEnded'
   }
 }
 
 /** The events that make `key` the active one; none if it is. Nothing may be signed with it before they are durable. */
 export function announceKey({ kid, jwk }: SigningKey, known: KnownKeys): LedgerEvent[] {
-  if (known.isRevoked(kid)) throw new KeyRevoked(kid)
+  if (known.isRevoked(kid)) throw new KeyEnded(kid, 'revoked')
+  if (known.isRetired(kid)) throw new KeyEnded(kid, 'retired')
   const active = known.activeKid()
   if (active === kid) return []
   const events: LedgerEvent[] = []

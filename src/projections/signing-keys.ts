@@ -118,6 +118,10 @@ export class KeysView {
     return this.rows.some((row) => row.kid === kid && row.revoked_at !== null)
   }
 
+  isRetired(kid: string): boolean {
+    return this.rows.some((row) => row.kid === kid && row.retired_at !== null)
+  }
+
   private lay(): void {
     const now = this.now().getTime()
     const served = this.rows.filter((row) => row.revoked_at === null && leavesAt(row) > now)
