@@ -111,6 +111,7 @@ async function checkSts(config: Config, broker: Broker, log: Logger): Promise<vo
     throw new Error(
       `${(error as Error).message}; check AWS_PROFILE, the instance profile or the static keys, and the region, ` +
         'or start with --skip-startup-check',
+      { cause: error },
     )
   }
 }
@@ -120,7 +121,9 @@ async function serve(config: Config, { parts }: Broker, log: Logger): Promise<()
   const app = await createServer(AppModule.of(parts), log, VERSION)
   const listener =
     config.backend.kind === 'embedded' && parts.sessions instanceof EmbeddedSessions
-      ? await startSessionListener(parts.sessions, config.backend.bind).catch(refuseAddress('BROKER_SESSION_BIND'))
+      ? await startSessionListener(parts.sessions, config.backend.bind).catch(
+          refuseAddress('BROKER_SESSION_BIND'),
+        )
       : undefined
   if (listener) log.info({ url: listener.url }, 'embedded session backend listening')
   await app.listen(config.port, config.bind).catch(refuseAddress('--bind and --port'))

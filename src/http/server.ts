@@ -36,7 +36,7 @@ export async function createServer(
     bodyParser: false,
     logger: new NestLog(log),
   })
-  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance
+  const server = app.getHttpAdapter().getInstance()
   readBodies(server)
   endConnectionsAtClose(server)
   logRequests(server, log, app.get(Metrics))

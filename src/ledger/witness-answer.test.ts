@@ -33,10 +33,10 @@ describe('200', () => {
   const signer = signerFromSeed(tlog.keys.w1.name, 'cosignature', unhex(tlog.keys.w1.seedHex))
 
   test('with the published cosignature is cosigned at its time', () => {
-    const reading = readAnswer(answer(200, `${tlog.cosignature.line}\n`), GROWS, KEY)
+    const reading = readAnswer(answer(200, tlog.cosignature.line), GROWS, KEY)
     expect(reading).toMatchObject({ kind: 'cosigned', time: tlog.cosignature.time })
     if (reading.kind !== 'cosigned') throw new Error('unreachable')
-    expect(formatSignatures([reading.cosignature])).toBe(`${tlog.cosignature.line}\n`)
+    expect(formatSignatures([reading.cosignature])).toBe(tlog.cosignature.line)
   })
 
   test('keeps the one line of its key, among lines of others that verify or not', () => {
@@ -69,8 +69,8 @@ describe('200', () => {
     ['ok'],
     ['<html>'],
     ['\u0000'],
-    [tlog.cosignature.line],
-    [`${tlog.cosignature.line}\n\n`],
+    [tlog.cosignature.line.trimEnd()],
+    [`${tlog.cosignature.line}\n`],
   ])('with the body %j is an answer that cannot be read', (body) => {
     expect(readAnswer(answer(200, body), GROWS, KEY)).toEqual(
       problem('bad-answer', expect.stringMatching(/^its answer cannot be read: sign/)),
@@ -134,7 +134,7 @@ test.each([
   [405, 'bad-answer'],
   [413, 'bad-answer'],
 ] as const)('%d is a problem of the kind %s', (status, kind) => {
-  expect(readAnswer(answer(status, `${tlog.cosignature.line}\n`), GROWS, KEY)).toEqual(
+  expect(readAnswer(answer(status, tlog.cosignature.line), GROWS, KEY)).toEqual(
     problem(kind, expect.stringContaining(String(status))),
   )
 })

@@ -4,26 +4,25 @@ import type { SigningKey } from './key-file.js'
 /** What the ledger says of the issuer's keys so far. */
 export interface KnownKeys {
   isPublished(kid: string): boolean
-  isRevoked(kid: string): boolean
-  isRetired(kid: string): boolean
+  /** Retired or revoked: it must not be taken into use again. */
+  isOver(kid: string): boolean
   activeKid(): string | undefined
 }
 
-/** The key file holds a key whose life has ended, as the ledger says: a verifier takes nothing it signs from then on. */
-export class KeyEnded extends Error {
-  constructor(kid: string, how: 'revoked' | 'retired') {
+/** The key file holds a key that the ledger says must not be used any more. */
+export class KeyOver extends Error {
+  constructor(kid: string) {
     super(
-      `the signing key ${kid} was ${how}: move the file of BROKER_OIDC_KEYPAIR_PATH away, and a new key is made` +
-        (how === 'retired' ? ', or put the file of the active key back' : ''),
+      `the signing key ${kid} was retired or revoked and is not taken into use again: ` +
+        "move BROKER_OIDC_KEYPAIR_PATH's file away, and a new key is made",
     )
-    this.name = 'KeyEnded'
+    this.name = 'KeyOver'
   }
 }
 
 /** The events that make `key` the active one; none if it is. Nothing may be signed with it before they are durable. */
 export function announceKey({ kid, jwk }: SigningKey, known: KnownKeys): LedgerEvent[] {
-  if (known.isRevoked(kid)) throw new KeyEnded(kid, 'revoked')
-  if (known.isRetired(kid)) throw new KeyEnded(kid, 'retired')
+  if (known.isOver(kid)) throw new KeyOver(kid)
   const active = known.activeKid()
   if (active === kid) return []
   const events: LedgerEvent[] = []

@@ -2,7 +2,16 @@
 
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -76,9 +85,14 @@ test('a second broker on the same folder is refused, and the first goes on', asy
 describe('the ledger is not the one the configuration speaks of', () => {
   test('another origin: the key file says so first', async () => {
     const dataDir = copyOfUsed()
-    const { code, reason } = await refusedStart({ dataDir, env: { BROKER_OIDC_ISSUER: 'https://other.example.com' } })
+    const { code, reason } = await refusedStart({
+      dataDir,
+      env: { BROKER_OIDC_ISSUER: 'https://other.example.com' },
+    })
     expect(code).toBe(1)
-    expect(reason).toMatch(/key of broker\.example\.com\/ledger, and this ledger is other\.example\.com\/ledger/)
+    expect(reason).toMatch(
+      /key of broker\.example\.com\/ledger, and this ledger is other\.example\.com\/ledger/,
+    )
     expect(reason).toMatch(/set BROKER_LEDGER_ORIGIN back/)
     await expectUntouched(dataDir)
   })
@@ -144,35 +158,44 @@ describe('the ledger was changed while the broker was away', () => {
   test.each([
     ['the read model', ['last-checkpoint']],
     ['the last checkpoint', ['audit.sqlite']],
-  ])('an older copy was put in its place: %s alone knows, and it is refused', async (_witness, removed) => {
-    const older = copyOfUsed()
-    const dataDir = copyOfUsed()
-    const broker = await BrokerProcess.start({ dataDir, env })
-    const { session } = await broker.session()
-    expect(await broker.post('/v1/mint-oidc-jwt', session)).toMatchObject({ status: 200 })
-    expect(await broker.stop()).toBe(0)
-    const { size, head } = await verdictOn(ledgerPath(dataDir))
+  ])(
+    'an older copy was put in its place: %s alone knows, and it is refused',
+    async (_witness, removed) => {
+      const older = copyOfUsed()
+      const dataDir = copyOfUsed()
+      const broker = await BrokerProcess.start({ dataDir, env })
+      const { session } = await broker.session()
+      expect(await broker.post('/v1/mint-oidc-jwt', session)).toMatchObject({ status: 200 })
+      expect(await broker.stop()).toBe(0)
+      const { size, head } = await verdictOn(ledgerPath(dataDir))
 
-    for (const suffix of ['', '-wal', '-shm']) {
-      rmSync(ledgerPath(dataDir) + suffix, { force: true })
-      for (const name of removed) rmSync(join(dataDir, name + suffix), { force: true })
-    }
-    cpSync(ledgerPath(older), ledgerPath(dataDir))
-    const { code, reason } = await refusedStart({ dataDir, env })
-    expect(code).toBe(1)
-    expect(reason).toMatch(new RegExp(`${size}`))
-    // By itself the older copy is a valid ledger: only what was kept elsewhere shows that its end is gone.
-    await expectUntouched(dataDir)
-    const expected = { size, head: head as string }
-    expect((await verdictOn(ledgerPath(dataDir), expected)).firstFinding).toMatchObject({ kind: 'cut-off' })
-  }, 60_000)
+      for (const suffix of ['', '-wal', '-shm']) {
+        rmSync(ledgerPath(dataDir) + suffix, { force: true })
+        for (const name of removed) rmSync(join(dataDir, name + suffix), { force: true })
+      }
+      cpSync(ledgerPath(older), ledgerPath(dataDir))
+      const { code, reason } = await refusedStart({ dataDir, env })
+      expect(code).toBe(1)
+      expect(reason).toMatch(new RegExp(`${size}`))
+      // By itself the older copy is a valid ledger: only what was kept elsewhere shows that its end is gone.
+      await expectUntouched(dataDir)
+      const expected = { size, head: head as string }
+      expect((await verdictOn(ledgerPath(dataDir), expected)).firstFinding).toMatchObject({ kind: 'cut-off' })
+    },
+    60_000,
+  )
 })
 
 describe('a key file that cannot be trusted is refused and not replaced', () => {
   const pem = (namedCurve: string) =>
     generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' })
   const files = [
-    { file: 'oidc-keypair.json', what: 'cut short', text: '{"kid":"v1-1","private_key_pem":"-----BEGIN', reason: /not JSON/ },
+    {
+      file: 'oidc-keypair.json',
+      what: 'cut short',
+      text: '{"kid":"v1-1","private_key_pem":"-----BEGIN',
+      reason: /not JSON/,
+    },
     {
       file: 'oidc-keypair.json',
       what: 'without a key',
@@ -186,7 +209,12 @@ describe('a key file that cannot be trusted is refused and not replaced', () => 
       reason: /must be EC P-256, not secp384r1/,
     },
     { file: 'ledger-key.json', what: 'cut short', text: '{"vkey":"broker.exa', reason: /not JSON/ },
-    { file: 'ledger-key.json', what: 'malformed', text: '{"skey":"secret canary"}', reason: /skey is malformed/ },
+    {
+      file: 'ledger-key.json',
+      what: 'malformed',
+      text: '{"skey":"secret canary"}',
+      reason: /skey is malformed/,
+    },
     { file: 'auditor-token', what: 'too short', text: 'secret canary', reason: /64 lower-case hex digits/ },
   ]
   test.each(files)('$file $what', async ({ file, text, reason: expected }) => {
@@ -201,14 +229,17 @@ describe('a key file that cannot be trusted is refused and not replaced', () => 
     await expectUntouched(dataDir)
   })
 
-  test.each(['oidc-keypair.json', 'ledger-key.json', 'auditor-token'])('%s that others can read', async (file) => {
-    const dataDir = copyOfUsed()
-    chmodSync(join(dataDir, file), 0o644)
-    const { code, reason } = await refusedStart({ dataDir, env })
-    expect(code).toBe(1)
-    expect(reason).toMatch(/its mode is 0644, others can read it: chmod 600 it/)
-    await expectUntouched(dataDir)
-  })
+  test.each(['oidc-keypair.json', 'ledger-key.json', 'auditor-token'])(
+    '%s that others can read',
+    async (file) => {
+      const dataDir = copyOfUsed()
+      chmodSync(join(dataDir, file), 0o644)
+      const { code, reason } = await refusedStart({ dataDir, env })
+      expect(code).toBe(1)
+      expect(reason).toMatch(/its mode is 0644, others can read it: chmod 600 it/)
+      await expectUntouched(dataDir)
+    },
+  )
 })
 
 interface Jwks {
@@ -224,14 +255,18 @@ describe('the signing key is replaced', () => {
     const broker = await BrokerProcess.start({ dataDir, env })
     const { session } = await broker.session()
     const { body } = await broker.post<{ jwt: string }>('/v1/mint-oidc-jwt', session)
-    const { kid } = JSON.parse(Buffer.from(body.jwt.split('.')[0] ?? '', 'base64url').toString()) as { kid: string }
+    const { kid } = JSON.parse(Buffer.from(body.jwt.split('.')[0] ?? '', 'base64url').toString()) as {
+      kid: string
+    }
     expect(kid).not.toBe(old)
     const { body: jwks } = await broker.get<Jwks>('/.well-known/jwks.json')
     expect(jwks.keys.map((key) => key.kid).sort()).toEqual([old, kid].sort())
     expect(await broker.stop()).toBe(0)
 
     const ledger = await verifiedLedger(dataDir)
-    expect(ledger.entries.slice(entriesUsed, entriesUsed + 4).map(({ type, data }) => [type, data['kid']])).toEqual([
+    expect(
+      ledger.entries.slice(entriesUsed, entriesUsed + 4).map(({ type, data }) => [type, data['kid']]),
+    ).toEqual([
       ['SigningKeyPublished', kid],
       ['SigningKeyActivated', kid],
       ['SigningKeyRetired', old],
@@ -251,7 +286,7 @@ describe('the signing key is replaced', () => {
     renameSync(`${keyFile}.old`, keyFile)
     const { code, reason } = await refusedStart({ dataDir, env })
     expect(code).toBe(1)
-    expect(reason).toMatch(/was retired.*BROKER_OIDC_KEYPAIR_PATH/)
+    expect(reason).toMatch(/was retired or revoked.*BROKER_OIDC_KEYPAIR_PATH/)
     expect((await verifiedLedger(dataDir)).entries).toHaveLength(size)
   }, 60_000)
 })
@@ -260,7 +295,9 @@ test('the original broker’s audit database is not taken for a read model, and 
   const dataDir = copyOfUsed()
   const path = join(dataDir, 'original.sqlite')
   const original = new Sqlite(path)
-  original.exec("CREATE TABLE mint_log (id INTEGER PRIMARY KEY, outcome TEXT); INSERT INTO mint_log VALUES (1, 'ok')")
+  original.exec(
+    "CREATE TABLE mint_log (id INTEGER PRIMARY KEY, outcome TEXT); INSERT INTO mint_log VALUES (1, 'ok')",
+  )
   original.close()
   const before = readFileSync(path)
   const { code, reason } = await refusedStart({ dataDir, env: { ...env, BROKER_AUDIT_DB_PATH: path } })
@@ -303,7 +340,10 @@ test('a clock that was set back: times in the ledger do not run backwards, token
   const last = (await verifiedLedger(dataDir)).entries.at(-1)
   const hourMs = 3_600_000
   const NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(SHIFTED_CLOCK)}`
-  const broker = await BrokerProcess.start({ dataDir, env: { ...env, NODE_OPTIONS, CLOCK_SHIFT_MS: `-${hourMs}` } })
+  const broker = await BrokerProcess.start({
+    dataDir,
+    env: { ...env, NODE_OPTIONS, CLOCK_SHIFT_MS: `-${hourMs}` },
+  })
   const { session } = await broker.session()
   const reply = await broker.post<{ jwt: string; expiration: number }>('/v1/mint-oidc-jwt', session)
   expect(reply.status).toBe(200)

@@ -16,7 +16,7 @@ export function parseArguments<const T extends NonNullable<ParseArgsConfig['opti
   return { values, source }
 }
 
-function attempt<T>(parse: () => T): T {
+export function attempt<T>(parse: () => T): T {
   try {
     return parse()
   } catch (error) {

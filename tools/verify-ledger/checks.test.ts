@@ -1,6 +1,12 @@
 import { expect, test } from '@jest/globals'
 
-import { verifyLedger, type Row } from '../../src/domain/ledger/verify.js'
+import {
+  type Expected,
+  type Row,
+  type Verdict,
+  verdictOf,
+  verifyLedger,
+} from '../../src/domain/ledger/verify.js'
 import { ledgerOf } from '../../test/support/ledger-builder.js'
 
 import { verifySource } from './checks.js'
@@ -22,6 +28,11 @@ function sourceOf(rows: readonly Row[], gapAt = Infinity): Source {
   }
 }
 
+async function verdict(source: Source, expected?: Expected): Promise<Verdict> {
+  const { size, head, counts, findings } = await verifySource(source, { expected })
+  return verdictOf({ size, head }, counts, findings)
+}
+
 const spoilt: Record<string, readonly Row[]> = {
   'a ledger that nobody touched': texts,
   'an empty one': [],
@@ -35,12 +46,12 @@ const spoilt: Record<string, readonly Row[]> = {
 test.each(Object.keys(spoilt))('two threads find what one finds: %s', async (name) => {
   const rows = spoilt[name]!
   const expected = { size: 1_000, head: 'f'.repeat(64) }
-  expect(await verifySource(sourceOf(rows))).toEqual(verifyLedger(rows))
-  expect(await verifySource(sourceOf(rows), expected)).toEqual(verifyLedger(rows, expected))
+  expect(await verdict(sourceOf(rows))).toEqual(verifyLedger(rows))
+  expect(await verdict(sourceOf(rows), expected)).toEqual(verifyLedger(rows, expected))
 })
 
 test('entries that the store keeps at other places than their own are found once', async () => {
-  const { findings } = await verifySource(sourceOf(texts, 490))
+  const { findings } = await verdict(sourceOf(texts, 490))
   expect(findings.map(({ index, kind, detail }) => [index, kind, detail])).toEqual([
     [490, 'wrong-index', 'entry 490 is kept at place 491 of the store'],
   ])

@@ -1,14 +1,42 @@
-// Verifying on two cores. The worker reads each text strictly, hashes it and holds the chain together; this thread
-// reads the source and follows what the entries mean, a few batches behind. `verifyLedger` does the same on one.
+// Verifying on two cores. The worker reads each text strictly, hashes it, holds the chain together and grows the tree;
+// this thread reads the source and follows what the entries mean, a few batches behind.
 
 import { Worker } from 'node:worker_threads'
 
 import { Findings } from '../../src/domain/ledger/findings.js'
-import { Meaning } from '../../src/domain/ledger/meaning.js'
-import { entryOf, verdictOf, type Expected, type Row, type Verdict } from '../../src/domain/ledger/verify.js'
+import { type Counts, Meaning, type MeaningState, type Opened } from '../../src/domain/ledger/meaning.js'
+import { entryOf, type Expected, type Row } from '../../src/domain/ledger/verify.js'
 
-import type { Answer, Question } from './checks.worker.js'
-import type { Batch, Source } from './sources/source.js'
+import type { Answer, Question, Start, WalkState } from './checks.worker.js'
+import { type Batch, type Source, SourceFault } from './sources/source.js'
+import { TileChecks } from './tile-checks.js'
+
+export interface Checks {
+  expected?: Expected | undefined
+  /** Sizes at which the root is wanted. */
+  rootsAt?: readonly number[]
+  /** The size at which the state is wanted, a multiple of 256. */
+  stateAt?: number | undefined
+  /** Where to go on. */
+  state?: VerifierState | undefined
+  onProgress?: ((entries: number) => void) | undefined
+}
+
+/** All that is known after a multiple of 256 entries. */
+export interface VerifierState extends WalkState {
+  meaning: MeaningState
+}
+
+export interface Checked {
+  size: number
+  head: string | null
+  counts: Counts
+  findings: Findings
+  /** By size. One that is missing was not reached, or has an entry before it that has no hash. */
+  roots: ReadonlyMap<number, Uint8Array>
+  state: VerifierState | undefined
+  opened: Opened | undefined
+}
 
 /** Enough for both threads to have work at hand, and little enough to be small. */
 const BATCHES_AHEAD = 4
@@ -16,36 +44,52 @@ const BATCHES_AHEAD = 4
 /** Each text is garbage once it is hashed. V8 would let tens of megabytes of it gather. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 64 }
 
-/** Verifies all of `source` in bounded memory. Rejects with SourceError when it cannot be read to its end. */
-export async function verifySource(
-  source: Source,
-  expected?: Expected,
-  onProgress: (entries: number) => void = () => undefined,
-): Promise<Verdict> {
-  const chain = new ChainWorker(expected)
-  const meaning = new MeaningOfBatches()
+/** Verifies `source` in bounded memory. Rejects with SourceError when it cannot be read to its end. */
+export async function verifySource(source: Source, checks: Checks = {}): Promise<Checked> {
+  const { expected, rootsAt = [], stateAt, state, onProgress = () => undefined } = checks
+  const walk = new WalkingWorker({ expected, rootsAt, stateAt, state })
+  const batches = new Batches(new TileChecks(source.log), checks)
   try {
-    for await (const batch of source.batches()) {
-      meaning.push(batch.rows, chain.take(batch))
-      if (meaning.waiting > BATCHES_AHEAD) onProgress(await meaning.takeNext())
-    }
-    while (meaning.waiting > 0) onProgress(await meaning.takeNext())
-    const end = await chain.end()
-    for (const { finding } of end.found) meaning.findings.add(finding)
-    return verdictOf(end, meaning.counts, meaning.findings)
+    const fault = await faultOf(async () => {
+      for await (const batch of source.batches(state?.chain.size)) {
+        batches.push(batch.rows, walk.take(batch))
+        if (batches.waiting > BATCHES_AHEAD) onProgress(await batches.takeNext())
+      }
+    })
+    while (batches.waiting > 0) onProgress(await batches.takeNext())
+    return await batches.end(await walk.end(), fault)
   } finally {
-    await chain.terminate()
+    await walk.terminate()
+  }
+}
+
+async function faultOf(read: () => Promise<void>): Promise<SourceFault | undefined> {
+  try {
+    await read()
+  } catch (error) {
+    if (error instanceof SourceFault) return error
+    throw error
   }
 }
 
 /** Follows the meaning of the entries that the worker let pass; puts what both threads find in the entries' order. */
-class MeaningOfBatches {
+class Batches {
   readonly findings = new Findings()
   private readonly queue: { rows: readonly Row[]; answer: Promise<Answer> }[] = []
-  private readonly meaning = new Meaning((finding) => this.findings.add(finding))
+  private readonly meaning: Meaning
+  private readonly roots = new Map<number, Uint8Array>()
+  private readonly stateAt: number | undefined
+  private taken: number
+  private walkState: WalkState | undefined
+  private meaningState: MeaningState | undefined
 
-  get counts(): Verdict['counts'] {
-    return this.meaning.counts
+  constructor(
+    private readonly tiles: TileChecks,
+    { state, stateAt }: Checks,
+  ) {
+    this.meaning = new Meaning((finding) => this.findings.add(finding), state?.meaning)
+    this.taken = state?.chain.size ?? 0
+    this.stateAt = stateAt
   }
 
   get waiting(): number {
@@ -60,27 +104,64 @@ class MeaningOfBatches {
   async takeNext(): Promise<number> {
     const next = this.queue.shift()
     if (!next) return 0
-    const { rejected, found, size } = await next.answer
+    const answer = await next.answer
+    this.takeRows(next.rows, answer)
+    await this.keep(answer)
+    return answer.size
+  }
+
+  /** `last` is what is found only when it is known that no more entries come: not when it was a fault that ended them. */
+  async end(last: Answer, fault: SourceFault | undefined): Promise<Checked> {
+    if (fault) {
+      this.findings.add(fault.finding)
+    } else {
+      for (const { finding } of last.found) this.findings.add(finding)
+      await this.keep(last)
+    }
+    for (const finding of await this.tiles.settle(0)) this.findings.add(finding)
+    if (this.taken === this.stateAt) this.meaningState ??= this.meaning.state()
+    const [walk, meaning] = [this.walkState, this.meaningState]
+    return {
+      size: last.size,
+      head: last.head,
+      counts: this.meaning.counts,
+      findings: this.findings,
+      roots: this.roots,
+      state: walk && meaning && { ...walk, meaning },
+      opened: this.meaning.opened,
+    }
+  }
+
+  private takeRows(rows: readonly Row[], { rejected, found }: Answer): void {
     const [skips, findings] = [rejected.values(), found.values()]
     let [skip, finding] = [skips.next().value, findings.next().value]
-    for (const [i, row] of next.rows.entries()) {
+    for (const [i, row] of rows.entries()) {
+      if (this.taken === this.stateAt) this.meaningState = this.meaning.state()
       for (; finding?.row === i; finding = findings.next().value) this.findings.add(finding.finding)
       if (skip === i) skip = skips.next().value
       else this.meaning.take(entryOf(row))
+      this.taken += 1
     }
-    return size
+  }
+
+  private async keep({ roots, state, tiles }: Answer): Promise<void> {
+    for (const { size, root } of roots) this.roots.set(size, root)
+    this.walkState ??= state
+    for (const tile of tiles) {
+      for (const finding of await this.tiles.take(tile)) this.findings.add(finding)
+    }
   }
 }
 
 /** Answers come in the order of the questions. */
-class ChainWorker {
+class WalkingWorker {
   private readonly worker: Worker
   private readonly asked: { resolve: (answer: Answer) => void; reject: (error: Error) => void }[] = []
   private failure: Error | undefined
 
-  constructor(expected: Expected | undefined) {
+  constructor(start: Start) {
     this.worker = new Worker(new URL('./checks.worker.js', import.meta.url), {
-      workerData: expected,
+      workerData: start,
       resourceLimits: WORKER_LIMITS,
     })
     this.worker.on('message', (answer: Answer) => this.asked.shift()?.resolve(answer))
@@ -92,7 +173,6 @@ class ChainWorker {
     return this.ask({ from, rows })
   }
 
-  /** What is found only when it is known that no more entries come. */
   end(): Promise<Answer> {
     return this.ask({ from: 0, rows: [] })
   }

@@ -3,7 +3,24 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import type { Finding } from '../../src/domain/ledger/findings.js'
-import { ChainWalk, type Expected, type Row } from '../../src/domain/ledger/verify.js'
+import { TileTree, type TileTreeState } from '../../src/domain/ledger/tile-tree.js'
+import type { Tile } from '../../src/domain/ledger/tiles.js'
+import { type ChainState, ChainWalk, type Expected, type Row } from '../../src/domain/ledger/verify.js'
+
+/** What the walk is told before it starts. */
+export interface Start {
+  expected?: Expected | undefined
+  /** Sizes at which the root is wanted. */
+  rootsAt: readonly number[]
+  /** The size at which the state is wanted, a multiple of 256. */
+  stateAt?: number | undefined
+  state?: WalkState | undefined
+}
+
+export interface WalkState {
+  chain: ChainState
+  tree: TileTreeState
+}
 
 /** The next rows, the first at place `from`; no rows: that was all. */
 export interface Question {
@@ -16,23 +33,54 @@ export interface Answer {
   /** Those that hold no entry. */
   rejected: number[]
   found: { row: number; finding: Finding }[]
+  /** What a log of these entries must serve. */
+  tiles: { tile: Tile; hashes: Uint8Array }[]
+  roots: { size: number; root: Uint8Array }[]
+  state?: WalkState
   /** After these rows. */
   size: number
   head: string | null
 }
 
-let answer: Answer
+const { expected, rootsAt, stateAt, state } = workerData as Start
+const emptyAnswer = (): Answer => ({ rejected: [], found: [], tiles: [], roots: [], size: 0, head: null })
+
+let answer = emptyAnswer()
 let row = 0
-const walk = new ChainWalk(
-  (finding) => answer.found.push({ row, finding }),
-  workerData as Expected | undefined,
-)
+const walk = new ChainWalk((finding) => answer.found.push({ row, finding }), expected, state?.chain)
+const takeTile = (tile: Tile, hashes: Uint8Array): void => void answer.tiles.push({ tile, hashes })
+/** Undefined after an entry without a hash: what follows has no place in a tree. */
+let tree: TileTree | undefined = state ? TileTree.resume(state.tree, takeTile) : new TileTree(takeTile)
 
 parentPort?.on('message', ({ from, rows }: Question) => {
-  answer = { rejected: [], found: [], size: 0, head: null }
+  answer = emptyAnswer()
+  begin()
   for (row = 0; row < rows.length; row += 1) {
     if (!walk.take(rows[row] as Row, from + row)) answer.rejected.push(row)
+    if (walk.head === null) tree = undefined
+    else tree?.append(Buffer.from(walk.head, 'hex'))
+    look()
   }
-  if (rows.length === 0) walk.end()
+  if (rows.length === 0) end()
   parentPort?.postMessage({ ...answer, size: walk.size, head: walk.head })
 })
+
+let begun = false
+
+/** What is asked for may be there before the first row. */
+function begin(): void {
+  if (!begun) look()
+  begun = true
+}
+
+/** Keeps what was asked for at this size. */
+function look(): void {
+  if (!tree) return
+  if (rootsAt.includes(walk.size)) answer.roots.push({ size: walk.size, root: tree.root() })
+  if (walk.size === stateAt) answer.state = { chain: walk.state, tree: tree.state() }
+}
+
+function end(): void {
+  walk.end()
+  if (tree) answer.tiles.push(...tree.unfinished())
+}

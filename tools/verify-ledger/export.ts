@@ -9,20 +9,21 @@ import type { Row } from '../../src/domain/ledger/verify.js'
 import { parseArguments } from './arguments.js'
 import { Progress } from './progress.js'
 import { openSource, parseSource } from './sources/open.js'
-import { SourceError, type Source } from './sources/source.js'
+import { type Source, SourceError, SourceFault } from './sources/source.js'
 
 /** Where the lines go. Resolves when it may be called again. */
 type Write = (lines: string) => Promise<void>
 
 export async function exportCommand(args: readonly string[]): Promise<number> {
-  const { values, source: name } = parseArguments(args, { out: { type: 'string' } })
-  const source = await openSource(parseSource(name))
+  const options = { out: { type: 'string' }, 'token-file': { type: 'string' } } as const
+  const { values, source: name } = parseArguments(args, options)
+  const source = await openSource(await parseSource(name), { tokenFile: values['token-file'] })
   try {
     if (values.out === undefined) await exportTo(toStdout, source)
     else await writeWhole(values.out, (write) => exportTo(write, source))
     return 0
   } catch (error) {
-    if (!(error instanceof NoLine)) throw error
+    if (!(error instanceof NoLine || error instanceof SourceFault)) throw error
     process.stderr.write(`verify-ledger: ${error.message}\n`)
     return 1
   } finally {
@@ -74,7 +75,7 @@ async function writeWhole(path: string, fill: (write: Write) => Promise<void>): 
     await syncFolder(dirname(path))
   } catch (cause) {
     await rm(neighbour, { force: true })
-    if (cause instanceof NoLine || cause instanceof SourceError) throw cause
+    if (cause instanceof NoLine || cause instanceof SourceError || cause instanceof SourceFault) throw cause
     throw new SourceError(`${path} cannot be written: ${(cause as Error).message}`, { cause })
   }
 }

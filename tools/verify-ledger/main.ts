@@ -4,20 +4,32 @@
 import { readFileSync } from 'node:fs'
 
 import { exportCommand } from './export.js'
+import { receiptCommand } from './receipt.js'
 import { SourceError } from './sources/source.js'
 import { UsageError } from './usage-error.js'
 import { verifyCommand } from './verify.js'
 
 const USAGE = `verify-ledger: proves that a credential ledger is whole, in order and means what it may mean
 
-  verify-ledger SOURCE [options]              verify every entry
+  verify-ledger SOURCE [options]              verify every entry; of a log, every tile and the signed tree too
   verify-ledger export SOURCE [--out FILE]    write every entry as stored, one a line
+  verify-ledger receipt --vkey V --receipt FILE (--jwt FILE | --entry FILE) [--policy FILE] [--json]
+                                              prove offline that this JWT, or this entry, was logged
 
 SOURCE
-  sqlite:PATH     the embedded ledger's file; a broker may be writing to it
-  FILE.jsonl      an export
+  http(s)://HOST/ledger    a broker's read side
+  DIRECTORY                the same files: checkpoint, tile/…
+  sqlite:PATH              the embedded ledger's file; a broker may be writing to it
+  FILE.jsonl               an export
 
 Options
+  --vkey V             the log's key, from someone you trust: without it nobody can tell who signed
+  --policy FILE        a C2SP tlog-policy: these witnesses must have cosigned
+  --checkpoint FILE    a signed checkpoint from before: the ledger must have grown from it
+  --token-file FILE    the auditor token, which entries need unless the ledger is public
+  --full               begin at entry 0, whatever the last run has verified
+  --state FILE         where the last checkpoint is remembered (default: below $XDG_STATE_HOME or ~/.local/state)
+  --no-state           remember nothing, and go by nothing remembered
   --expect-size N      the ledger had N entries when you last looked: it must not have fewer now
   --expect-head HASH   its head at that size, as printed then: what was before must be the same
   --json               one JSON object on stdout
@@ -26,7 +38,8 @@ Options
 
 Exit code: 0 verified, 1 there are findings, 2 wrong usage, 3 could not read.
 
-A chain cannot show that its own tail was cut off. Keep the size and head that are printed, and give them next time.
+A chain cannot show that its own tail was cut off: that takes a checkpoint, or the size and head printed last time.
+docs/auditor.md says what is proven, what is not, and what to do about each finding.
 `
 
 async function run(args: readonly string[]): Promise<number> {
@@ -38,6 +51,8 @@ async function run(args: readonly string[]): Promise<number> {
       throw new UsageError('SOURCE is missing')
     case 'export':
       return exportCommand(rest)
+    case 'receipt':
+      return receiptCommand(rest)
     default:
       return verifyCommand(args)
   }

@@ -1,34 +1,81 @@
+import { formatSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { GENESIS } from '../../src/domain/ledger/entry.js'
 import type { Finding } from '../../src/domain/ledger/findings.js'
+import { formatVkey } from '../../src/domain/ledger/note.js'
 import type { Expected, Verdict } from '../../src/domain/ledger/verify.js'
+import { encodeBase64 } from '../../src/domain/ledger/wire.js'
+
+import type { KeyFrom } from './trust.js'
+import type { Outcome } from './verification.js'
 
 export interface Report {
   source: string
-  verdict: Verdict
+  outcome: Outcome
   seconds: number
   expected: Expected | undefined
 }
 
-export function jsonReport({ verdict, seconds }: Report): string {
+export function jsonReport({ outcome, seconds }: Report): string {
+  const { verdict, root, resumedFrom } = outcome
   const { ok, size, head, firstFinding, findingCount, findingsByKind, findings, counts } = verdict
-  const speed = { seconds: Number(seconds.toFixed(3)), entriesPerSecond: Math.round(size / seconds) }
-  const report = { ok, size, head, firstFinding, findingCount, findingsByKind, findings, counts, ...speed }
+  const speed = { seconds: Number(seconds.toFixed(3)), entriesPerSecond: rate(outcome, seconds) }
+  const log = outcome.checkpoint && {
+    origin: outcome.checkpoint.origin,
+    size: outcome.checkpoint.size,
+    root: encodeBase64(outcome.checkpoint.root),
+    key: outcome.key && formatVkey(outcome.key),
+    keyFrom: outcome.keyFrom,
+    cosignatures: outcome.cosignatures.map(({ witness, time }) => ({ witness: witness.name, time })),
+    consistentWith: outcome.consistentWith,
+    evidence: outcome.evidence,
+    note: formatSignedCheckpoint(outcome.checkpoint),
+  }
+  const report = {
+    ...{ ok, size, head, root: root && encodeBase64(root), resumedFrom, log },
+    ...{ firstFinding, findingCount, findingsByKind, findings, counts, ...speed },
+  }
   return `${JSON.stringify(report)}\n`
 }
 
 export function textReport(report: Report): string {
-  const { source, verdict, seconds } = report
-  const rate = Math.round(verdict.size / seconds)
+  const { source, outcome, seconds } = report
+  const { verdict, resumedFrom } = outcome
   const lines = [
     `ledger   ${source}`,
-    `size     ${number(verdict.size)} entries`,
+    ...logLines(outcome),
+    `size     ${number(verdict.size)} entries${resumedFrom > 0 ? `, of which ${number(resumedFrom)} were verified before` : ''}`,
     `head     ${verdict.head ?? 'the last entry is unreadable'}`,
     ...mintLines(verdict.counts),
-    `time     ${seconds.toFixed(1)} s, ${number(rate)} entries/s`,
+    `time     ${seconds.toFixed(1)} s, ${number(rate(outcome, seconds))} entries/s`,
     '',
-    ...(verdict.ok ? verifiedLines(report) : findingLines(verdict)),
+    ...(verdict.ok ? verifiedLines(report) : findingLines(outcome)),
   ]
   return `${lines.map(printable).join('\n')}\n`
+}
+
+const KEY_FROM = {
+  given: 'the key you gave',
+  policy: 'a key of your policy',
+  remembered: 'the key of your last run, which you never gave: --vkey shows that it is the right one',
+  itself:
+    'the key that the log names itself: that proves nothing until you compare it, and give it with --vkey',
+} satisfies Record<KeyFrom, string>
+
+function logLines({ checkpoint, key, keyFrom, cosignatures }: Outcome): string[] {
+  if (!checkpoint) return []
+  return [
+    `origin   ${checkpoint.origin}`,
+    `root     ${encodeBase64(checkpoint.root)} of ${number(checkpoint.size)} entries`,
+    `signed   ${keyFrom ? `with ${KEY_FROM[keyFrom]}` : 'by no key that is known'}`,
+    ...(key ? [`key      ${formatVkey(key)}`] : []),
+    ...cosignatures.map(({ witness, time }) => `witness  ${witness.name}, ${timeText(time)}`),
+  ]
+}
+
+/** A witness may name a time that no calendar has. */
+function timeText(unixSeconds: number): string {
+  const date = new Date(unixSeconds * 1000)
+  return Number.isNaN(date.getTime()) ? `${unixSeconds} s since 1970` : date.toISOString()
 }
 
 function mintLines({ byType, unanswered }: Verdict['counts']): string[] {
@@ -39,13 +86,34 @@ function mintLines({ byType, unanswered }: Verdict['counts']): string[] {
   ]
 }
 
-function verifiedLines({ verdict: { size, head }, expected }: Report): string[] {
+function verifiedLines({ outcome, expected }: Report): string[] {
+  const { verdict, consistentWith } = outcome
   const remembered =
     expected?.head !== undefined && `The first ${number(expected.size)} entries are those you remember.`
   return [
     'VERIFIED: every entry is in canonical form, follows from the one before, and says what a broker may do.',
     ...(remembered ? [remembered] : []),
-    '',
+    ...consistentWith.map(
+      (size) => `It has grown from the checkpoint of ${number(size)} entries: nothing before was changed.`,
+    ),
+    ...(outcome.root ? logVerifiedLines(outcome) : ['', ...nextTimeLines(verdict)]),
+  ]
+}
+
+function logVerifiedLines({ statePath }: Outcome): string[] {
+  return [
+    'The tree of these entries is the one that was signed, and every tile is as it must be.',
+    ...(statePath === null
+      ? [
+          '',
+          'Nothing is remembered of this run: keep the checkpoint, and give it next time with --checkpoint.',
+        ]
+      : ['', `Remembered in ${statePath}: the next run shows that nothing before was changed.`]),
+  ]
+}
+
+function nextTimeLines({ size, head }: Verdict): string[] {
+  return [
     'A chain cannot show that its own tail was cut off. Keep size and head somewhere else, and next time give',
     `  --expect-size ${size} --expect-head ${head ?? GENESIS}`,
   ]
@@ -53,13 +121,15 @@ function verifiedLines({ verdict: { size, head }, expected }: Report): string[] 
 
 const SHOWN = 20
 
-function findingLines({ findings, findingCount, findingsByKind }: Verdict): string[] {
+function findingLines({ verdict, evidence }: Outcome): string[] {
+  const { findings, findingCount, findingsByKind } = verdict
   const kinds = Object.entries(findingsByKind).map(([kind, count]) => `${number(count)} ${kind}`)
   const more = findingCount - Math.min(SHOWN, findings.length)
   return [
     `NOT VERIFIED: ${number(findingCount)} finding${findingCount === 1 ? '' : 's'} (${kinds.join(', ')})`,
     ...findings.slice(0, SHOWN).flatMap(findingText),
     ...(more > 0 ? ['', `and ${number(more)} more: --json lists the first ${number(findings.length)}`] : []),
+    ...(evidence.length > 0 ? ['', 'evidence', ...evidence.map((path) => `  ${path}`)] : []),
   ]
 }
 
@@ -67,11 +137,15 @@ function findingText({ index, kind, detail, advice }: Finding): string[] {
   return ['', `entry ${index}: ${kind}`, `  ${detail}`, `  ${advice}`]
 }
 
+function rate({ verdict, resumedFrom }: Outcome, seconds: number): number {
+  return Math.round((verdict.size - resumedFrom) / seconds)
+}
+
 function number(value: number): string {
   return value.toLocaleString('en')
 }
 
 /** What a ledger says may be meant for the reader's terminal: nothing but printable ASCII reaches it. */
-function printable(line: string): string {
+export function printable(line: string): string {
   return line.replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -1,37 +1,117 @@
 // verify-ledger SOURCE
 
+import { readFileSync } from 'node:fs'
+
+import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
+import { type NoteKey, parseVkey } from '../../src/domain/ledger/note.js'
+import { parsePolicy, type Policy } from '../../src/domain/ledger/policy.js'
 import type { Expected } from '../../src/domain/ledger/verify.js'
+import { FormatError } from '../../src/domain/ledger/wire.js'
 
 import { parseArguments } from './arguments.js'
-import { verifySource } from './checks.js'
 import { Progress } from './progress.js'
 import { jsonReport, textReport } from './report.js'
 import { openSource, parseSource } from './sources/open.js'
+import { type Source, SourceError } from './sources/source.js'
 import { UsageError } from './usage-error.js'
+import { type Options, verify } from './verification.js'
+
+const OPTIONS = {
+  json: { type: 'boolean' },
+  full: { type: 'boolean' },
+  vkey: { type: 'string' },
+  policy: { type: 'string' },
+  checkpoint: { type: 'string' },
+  state: { type: 'string' },
+  'no-state': { type: 'boolean' },
+  'token-file': { type: 'string' },
+  'expect-size': { type: 'string' },
+  'expect-head': { type: 'string' },
+} as const
 
 export async function verifyCommand(args: readonly string[]): Promise<number> {
-  const { values, source: name } = parseArguments(args, {
-    json: { type: 'boolean' },
-    'expect-size': { type: 'string' },
-    'expect-head': { type: 'string' },
-  })
-  const expected = parseExpected(values['expect-size'], values['expect-head'])
-  const source = await openSource(parseSource(name))
+  const { values, source: name } = parseArguments(args, OPTIONS)
+  const options = parseOptions(values)
+  const source = await openSource(await parseSource(name), { tokenFile: values['token-file'] })
   const progress = new Progress('verifying')
   const started = performance.now()
   try {
-    const verdict = await verifySource(source, expected, (entries) =>
-      progress.show(source.progress(), entries),
-    )
+    checkMeant(options, source)
+    const onProgress = (entries: number): void => progress.show(source.progress(), entries)
+    const outcome = await verify(source, { ...options, onProgress })
     progress.end()
     const seconds = (performance.now() - started) / 1000
-    const report = { source: source.description, verdict, seconds, expected }
+    const report = { source: source.description, outcome, seconds, expected: options.expected }
     process.stdout.write(values.json ? jsonReport(report) : textReport(report))
-    return verdict.ok ? 0 : 1
+    return outcome.verdict.ok ? 0 : 1
   } finally {
     progress.end()
     await source.close()
   }
+}
+
+function parseOptions(values: ReturnType<typeof parseArguments<typeof OPTIONS>>['values']): Options {
+  if (values['no-state'] && values.state !== undefined)
+    throw new UsageError('--state FILE and --no-state exclude each other')
+  const [vkey, policy] = parseTrust(values.vkey, values.policy)
+  return {
+    vkey,
+    policy,
+    checkpoint:
+      values.checkpoint === undefined
+        ? undefined
+        : parsed('--checkpoint', values.checkpoint, parseSignedCheckpoint),
+    expected: parseExpected(values['expect-size'], values['expect-head']),
+    statePath: values['no-state'] ? 'none' : values.state,
+    full: values.full,
+  }
+}
+
+/** Of --vkey and --policy, for all commands that know them. */
+export function parseTrust(
+  vkey: string | undefined,
+  policyFile: string | undefined,
+): [NoteKey | undefined, Policy | undefined] {
+  const key = vkey === undefined ? undefined : parseKey(vkey)
+  const policy = policyFile === undefined ? undefined : parsed('--policy', policyFile, parsePolicy)
+  return [key, policy]
+}
+
+function parseKey(text: string): NoteKey {
+  try {
+    const key = parseVkey(text)
+    if (key.type === 'ed25519') return key
+    throw new UsageError('--vkey must be the key of a log, and this is the key of a witness')
+  } catch (error) {
+    if (error instanceof FormatError) throw new UsageError(`--vkey: ${error.message}`)
+    throw error
+  }
+}
+
+/** A file that the reader names. Throws SourceError when it is not there, UsageError when it is something else. */
+export function parsed<T>(option: string, path: string, parse: (bytes: Uint8Array) => T): T {
+  let bytes: Uint8Array
+  try {
+    bytes = readFileSync(path)
+  } catch (cause) {
+    throw new SourceError(`${option} ${path} cannot be read: ${(cause as Error).message}`, { cause })
+  }
+  try {
+    return parse(new Uint8Array(bytes))
+  } catch (error) {
+    if (error instanceof FormatError) throw new UsageError(`${option} ${path}: ${error.message}`)
+    throw error
+  }
+}
+
+function checkMeant({ policy, checkpoint, statePath, full }: Options, source: Source): void {
+  if (source.log) return
+  if (policy && !checkpoint)
+    throw new UsageError('--policy needs --checkpoint FILE here: this SOURCE has no checkpoint of its own')
+  if (full || (statePath !== undefined && statePath !== 'none'))
+    throw new UsageError(
+      '--state and --full are for a SOURCE that has a checkpoint: others are always read whole',
+    )
 }
 
 function parseExpected(size: string | undefined, head: string | undefined): Expected | undefined {

@@ -1,14 +1,28 @@
-// What an auditor is told: which entry, what is wrong with it, and what to do next. docs/verifying.md lists the kinds.
+// What an auditor is told: which entry, what is wrong with it, and what to do next. docs/auditor.md lists the kinds.
 
 import type { EntryProblem } from './entry.js'
 
-export type FindingKind = EntryProblem | ChainProblem | HeadProblem | MeaningProblem
+export type FindingKind = EntryProblem | ChainProblem | HeadProblem | LogProblem | MeaningProblem
 
 /** An entry does not follow from the one before. */
 export type ChainProblem = 'wrong-index' | 'broken-link' | 'time-backwards'
 
 /** The ledger is not the one the reader remembers. */
 export type HeadProblem = 'cut-off' | 'other-head'
+
+/** What the log serves, or signed, is not what its entries make. */
+export type LogProblem =
+  | 'wrong-origin'
+  | 'wrong-vkey'
+  | 'not-signed'
+  | 'bad-signature'
+  | 'quorum-missing'
+  | 'wrong-root'
+  | 'wrong-tile'
+  | 'wrong-bundle'
+  | 'missing-tile'
+  | 'log-shrunk'
+  | 'log-forked'
 
 /** The entries are chained, but what they say cannot have happened, or was not allowed to. */
 export type MeaningProblem =
@@ -69,6 +83,12 @@ const REWRITTEN =
   'Treat the ledger as altered here: keep the file as evidence and compare this entry and the one before with an older copy, an export or a receipt.'
 const ASK_THE_BROKER =
   'The chain vouches that a broker with write access put this here: look up the mint in CloudTrail and in the broker log, and ask the operator which program wrote it.'
+const WHOSE_KEY =
+  'Ask the operator for the vkey over a channel you trust, and compare. If the key is right, someone else answers for this log: keep the checkpoint and believe none of it.'
+const TILES =
+  'Fetch the tile again, past any cache. If it stays as it is, the log serves hashes that are not those of its entries: no proof made from its tiles holds, and the operator must rebuild them.'
+const EQUIVOCATION =
+  'Two signed checkpoints of one key contradict each other, which no honest log can explain. Keep both (see evidence), show them to the operator, the witnesses and other auditors, and trust nothing after the older one.'
 const KEYS =
   'Take every JWT of this kid for suspect: compare the key with the JWKS served at the time, and revoke it if nobody can explain the entry.'
 
@@ -85,6 +105,20 @@ const ADVICE = {
     'The end of the ledger is gone. Stop the broker before it chains on, and restore the missing entries from a backup, an export or a mirror.',
   'other-head':
     'The history behind the remembered head was rewritten. Keep both versions; receipts and witnessed checkpoints tell which one is true.',
+  'wrong-origin': WHOSE_KEY,
+  'wrong-vkey': WHOSE_KEY,
+  'not-signed': WHOSE_KEY,
+  'bad-signature': WHOSE_KEY,
+  'quorum-missing':
+    'Too few witnesses have seen this checkpoint, so the log may show others another one. Ask again in a minute; if it stays so, ask the witnesses for the log by its origin.',
+  'wrong-root':
+    'The log signed a tree that is not that of the entries it serves. Keep both; ask the operator for the entries from a backup or a mirror, and verify those against the same checkpoint.',
+  'wrong-tile': TILES,
+  'wrong-bundle': TILES,
+  'missing-tile':
+    'The log signed for entries it does not serve, and those behind them were not read. Ask again; then ask the operator for this file from a backup or a mirror.',
+  'log-shrunk': EQUIVOCATION,
+  'log-forked': EQUIVOCATION,
   'not-opened': 'This is no ledger from its beginning: ask the operator for the entries from index 0 on.',
   'opened-again':
     'Two ledgers were joined, or one was started over: ask the operator for both, each from its own index 0.',

@@ -2,7 +2,7 @@
 
 import type { AnyEvent, EventOf, EventType, LedgerEvent } from './events.js'
 import { finding, type Finding, type MeaningProblem } from './findings.js'
-import { Recent } from './recent.js'
+import { Recent, type RecentState } from './recent.js'
 import { isEventType, shapeProblem } from './shapes.js'
 
 export interface Counts {
@@ -31,17 +31,55 @@ interface Mint {
 
 type KeyState = 'published' | 'active' | 'superseded' | 'retired' | 'revoked'
 
+/** All that is known after some entry, as JSON can hold it. */
+export interface MeaningState {
+  opened: Opened | undefined
+  counts: Counts
+  keys: [string, KeyState][]
+  activeKid: string | undefined
+  mintIds: RecentState<true>
+  unfinished: RecentState<Mint>
+}
+
+/** What entry 0 says of the ledger. */
+export type Opened = Pick<EventOf<'LedgerOpened'>['data'], 'origin' | 'vkey'>
+
 /** Reads entries in order. Memory is bounded: see REMEMBERED_IDS for what that costs. */
 export class Meaning {
-  readonly counts: Counts = { byType: {}, unknownType: 0, unanswered: 0 }
+  /** Of an entry 0 that is LedgerOpened. */
+  opened: Opened | undefined
+  counts: Counts = { byType: {}, unknownType: 0, unanswered: 0 }
   private index = 0
-  private readonly keys = new Map<string, KeyState>()
+  private keys = new Map<string, KeyState>()
   private activeKid: string | undefined
   private readonly mintIds = new Recent<true>(REMEMBERED_IDS)
   /** Mints that ended are taken out, so that only those that never ended push one another out. */
   private readonly unfinished = new Recent<Mint>(REMEMBERED_UNFINISHED)
 
-  constructor(private readonly report: (finding: Finding) => void) {}
+  /** `state` is what was known when the reading stopped: the next entry is the one after it. */
+  constructor(
+    private readonly report: (finding: Finding) => void,
+    state?: MeaningState,
+  ) {
+    if (!state) return
+    this.opened = state.opened
+    this.counts = structuredClone(state.counts)
+    this.keys = new Map(state.keys)
+    this.activeKid = state.activeKid
+    this.mintIds.restore(state.mintIds)
+    this.unfinished.restore(state.unfinished)
+  }
+
+  state(): MeaningState {
+    return {
+      opened: this.opened,
+      counts: structuredClone(this.counts),
+      keys: [...this.keys],
+      activeKid: this.activeKid,
+      mintIds: this.mintIds.state(),
+      unfinished: structuredClone(this.unfinished.state()),
+    }
+  }
 
   take({ index, type, data }: AnyEvent & { index: number }): void {
     this.index = index
@@ -59,7 +97,7 @@ export class Meaning {
   private follow(event: LedgerEvent): void {
     switch (event.type) {
       case 'LedgerOpened':
-        return this.opened(event.data)
+        return this.ledgerOpened(event.data)
       case 'BrokerStarted':
         return
       case 'SigningKeyPublished':
@@ -89,8 +127,9 @@ export class Meaning {
     }
   }
 
-  private opened({ origin, vkey }: EventOf<'LedgerOpened'>['data']): void {
-    if (this.index !== 0) this.found('opened-again', 'only entry 0 may be LedgerOpened')
+  private ledgerOpened({ origin, vkey }: EventOf<'LedgerOpened'>['data']): void {
+    if (this.index === 0) this.opened = { origin, vkey }
+    else this.found('opened-again', 'only entry 0 may be LedgerOpened')
     if (!vkey.startsWith(`${origin}+`))
       this.found('wrong-shape', 'LedgerOpened: vkey must bear the name of the origin')
   }

@@ -1,3 +1,10 @@
+/** As JSON can hold it. */
+export interface RecentState<V> {
+  forgotten: string
+  old: [string, V][]
+  young: [string, V][]
+}
+
 /**
  * The latest keys and what is known of them, in bounded memory: the last `limit` at least, twice that at most.
  *
@@ -27,6 +34,17 @@ export class Recent<V> {
 
   delete(key: string): void {
     if (!this.young.delete(key)) this.old.delete(key)
+  }
+
+  state(): RecentState<V> {
+    return { forgotten: this.forgotten, old: [...this.old], young: [...this.young] }
+  }
+
+  /** Takes the place of what was remembered. */
+  restore({ forgotten, old, young }: RecentState<V>): void {
+    this.forgotten = forgotten
+    this.old = new Map(old)
+    this.young = new Map(young)
   }
 
   private age(): void {

@@ -104,8 +104,8 @@ export function tileReader(size: number, fetch: (tile: Tile) => Uint8Array): Has
   }
 }
 
-/** Of 1, 2, 4 … 128 hashes. */
-function subtreeRoot(hashes: Uint8Array[]): Uint8Array {
+/** Of 1, 2, 4 … 256 hashes. */
+export function subtreeRoot(hashes: Uint8Array[]): Uint8Array {
   let row = hashes
   while (row.length > 1) {
     const above: Uint8Array[] = []

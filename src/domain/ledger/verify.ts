@@ -36,6 +36,13 @@ export interface Verdict {
   counts: Counts
 }
 
+/** Where the chain stands after some entry. */
+export interface ChainState {
+  size: number
+  head: string | null
+  lastTime: string
+}
+
 /** Verifies all of `rows`, from entry 0 on. Memory does not grow with the ledger. */
 export function verifyLedger(rows: Iterable<Row>, expected?: Expected): Verdict {
   const findings = new Findings()
@@ -77,17 +84,26 @@ export function verdictOf(
  */
 export class ChainWalk {
   /** Entries taken. */
-  size = 0
-  head: string | null = GENESIS
-  private due = 0
-  private lastTime = ''
+  size: number
+  head: string | null
+  private due: number
+  private lastTime: string
   /** How far the store's places are ahead of the indexes. */
   private shift = 0
 
   constructor(
     private readonly report: (finding: Finding) => void,
     private readonly expected?: Expected,
-  ) {}
+    { size, head, lastTime }: ChainState = { size: 0, head: GENESIS, lastTime: '' },
+  ) {
+    this.size = this.due = size
+    this.head = head
+    this.lastTime = lastTime
+  }
+
+  get state(): ChainState {
+    return { size: this.size, head: this.head, lastTime: this.lastTime }
+  }
 
   /** The next row. Whether it is an entry. `place` is where a store that numbers its rows keeps it. */
   take(row: Row, place?: number): boolean {
