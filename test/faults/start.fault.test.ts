@@ -105,7 +105,7 @@ describe('the ledger is not the one the configuration speaks of', () => {
       env: { BROKER_OIDC_ISSUER: 'https://other.example.com', BROKER_LEDGER_KEY_PATH },
     })
     expect(code).toBe(1)
-    expect(reason).toMatch(/is the ledger of broker\.example\.com\/ledger/)
+    expect(reason).toMatch(/is the ledger of "broker\.example\.com\/ledger"/)
     expect(reason).toMatch(/set BROKER_LEDGER_ORIGIN \(or BROKER_OIDC_ISSUER\) back/)
     await expectUntouched(dataDir)
   })
@@ -180,7 +180,9 @@ describe('the ledger was changed while the broker was away', () => {
       // By itself the older copy is a valid ledger: only what was kept elsewhere shows that its end is gone.
       await expectUntouched(dataDir)
       const expected = { size, head: head as string }
-      expect((await verdictOn(ledgerPath(dataDir), expected)).firstFinding).toMatchObject({ kind: 'cut-off' })
+      expect((await verdictOn(ledgerPath(dataDir), { expected })).firstFinding).toMatchObject({
+        kind: 'cut-off',
+      })
     },
     60_000,
   )

@@ -4,13 +4,16 @@ import { join } from 'node:path'
 
 import type { Entry } from '../../src/domain/ledger/entry.js'
 import type { EventData } from '../../src/domain/ledger/events.js'
-import { entryOf, type Expected, type Verdict } from '../../src/domain/ledger/verify.js'
-import { verifySource } from '../../tools/verify-ledger/checks.js'
+import { entryOf, type Verdict } from '../../src/domain/ledger/verify.js'
+import { type Options, verify } from '../../tools/verify-ledger/verification.js'
 import { SqliteSource } from '../../tools/verify-ledger/sources/sqlite.js'
 
 export interface EntryOf<Type extends keyof EventData> extends Entry {
   data: EventData[Type] & Entry['data']
 }
+
+/** What an auditor kept: a size and head, or a checkpoint and the key it was signed with. */
+export type Remembered = Pick<Options, 'expected' | 'checkpoint' | 'vkey'>
 
 /** A ledger that verified, from entry 0 to its end. */
 export class VerifiedLedger {
@@ -29,11 +32,11 @@ export function ledgerPath(dataDir: string): string {
   return join(dataDir, 'ledger.sqlite')
 }
 
-/** What verify-ledger says of the file, whoever is writing to it. */
-export async function verdictOn(path: string, expected?: Expected): Promise<Verdict> {
+/** What verify-ledger says of the file, whoever is writing to it, and whatever it held when somebody last looked. */
+export async function verdictOn(path: string, remembered: Remembered = {}): Promise<Verdict> {
   const source = new SqliteSource(path)
   try {
-    return await verifySource(source, expected)
+    return (await verify(source, { ...remembered, statePath: 'none' })).verdict
   } finally {
     await source.close()
   }
