@@ -116,7 +116,7 @@ describe.each(Object.entries(STORES))('over the %s store', (_, openStore) => {
 
 describe('when the thread of the read models dies', () => {
   test('between and in batches, rows and position stay together: a new thread goes on, and the model is that of a replay', async () => {
-    const store = await memoryOf(entriesOf(20_000))
+    const store = await memoryOf(entriesOf(12_000))
     const { projector } = projecting(store)
     let killed = 0
     const kill = (message: unknown) => {
@@ -134,15 +134,15 @@ describe('when the thread of the read models dies', () => {
     subscribe('worker_threads', kill)
     try {
       await projector.start()
-      await projector.caughtUpTo(20_000)
+      await projector.caughtUpTo(12_000)
     } finally {
       unsubscribe('worker_threads', kill)
     }
     expect(killed).toBe(4)
-    expect(projector.status()).toEqual({ ok: true, position: 20_000 })
+    expect(projector.status()).toEqual({ ok: true, position: 12_000 })
     await projector.stop()
     expect(dump(readModel())).toEqual(await replayed(store))
-  })
+  }, 120_000)
 })
 
 describe('a ledger that is not the one the read model was made of', () => {

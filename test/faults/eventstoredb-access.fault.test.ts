@@ -1,6 +1,7 @@
 // The ledger in a secured EventStoreDB: TLS with a private CA, wrong passwords, missing rights, and no secret anywhere
 // it could be read.
 
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -106,6 +107,27 @@ test('the password is in no description, no error and nothing that is inspected'
   const basic = Buffer.from(`ledger-app:${PASSWORD}`).toString('base64')
   for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), basic])
     expect(shown.filter((text) => text.includes(secret))).toEqual([])
+})
+
+test('nor is it in what the client prints when it is debugged', () => {
+  const script = `
+    const { EventStoreDbEventStore } = await import(process.env.STORE)
+    const store = new EventStoreDbEventStore(process.env.LEDGER_URL, { stream: 's' })
+    const failed = await store.append([{ text: '{}', leafHash: '0'.repeat(64) }], 0).catch((error) => error)
+    console.error(failed)
+    await store.close()`
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: {
+      ...process.env,
+      DEBUG: 'esdb:*',
+      STORE: new URL('../../src/event-store/eventstoredb.js', import.meta.url).href,
+      // Nobody listens at the discard port.
+      LEDGER_URL: `esdb://${APP}@127.0.0.1:9?defaultDeadline=500`,
+    },
+  })
+  expect(stderr).toMatch(/esdb:.*ledger-app/s)
+  for (const secret of [PASSWORD, encodeURIComponent(PASSWORD)]) expect(stderr).not.toContain(secret)
 })
 
 const malformed: [string, RegExp][] = [

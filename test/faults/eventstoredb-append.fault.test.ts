@@ -67,6 +67,15 @@ describe('over the stand-in', () => {
     expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
   })
 
+  test('cut off in the middle of a large append: nothing of it is there, and then all of it', async () => {
+    const large = entriesFrom(first[2], 8, 'x'.repeat(60_000))
+    standIn.appends.next('reset')
+    await expect(store.append(large, 3)).rejects.toMatchObject({ code: 'unknown' })
+    expect(standIn.database.events(STREAM)).toHaveLength(3)
+    await appendUntilSettled(store, large, 3)
+    expect(textsOf(await readAll(store))).toEqual(textsOf([...first, ...large]))
+  })
+
   test('while an earlier attempt is in doubt, a node that is down makes it no less so', async () => {
     standIn.appends.next('commit-then-time-out')
     await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unknown' })
@@ -118,6 +127,17 @@ describe('over the stand-in', () => {
     await expect(store.append(first, 0)).rejects.toMatchObject({ code: 'refused' })
     await expect(store.append(entriesFrom(undefined, 2, 'new'), 0)).rejects.toMatchObject({ code: 'refused' })
     expect(standIn.database.events(STREAM)).toHaveLength(3)
+  })
+
+  test('a ledger soft-deleted in the very moment of the first append: the entries went to another place', async () => {
+    standIn.applyDelayMs = () => {
+      standIn.database.softDelete(STREAM)
+      return 0
+    }
+    await expect(store.append(entriesFrom(undefined, 2, 'new'), 0)).rejects.toMatchObject({
+      code: 'refused',
+      message: 'the entries were stored up to revision 4 instead of 1: the stream was deleted or truncated',
+    })
   })
 
   test('a tombstoned ledger is refused', async () => {

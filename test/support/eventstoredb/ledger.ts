@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { parseEntry, type Sealed } from '../../../src/domain/ledger/entry.js'
+import { EntryError, parseEntry, type Sealed } from '../../../src/domain/ledger/entry.js'
 import {
   type EventStore,
   StoreError,
@@ -54,8 +54,9 @@ export function isEntry({ text }: Stored): boolean {
   try {
     parseEntry(text)
     return true
-  } catch {
-    return false
+  } catch (error) {
+    if (error instanceof EntryError) return false
+    throw error
   }
 }
 
