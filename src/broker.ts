@@ -12,7 +12,7 @@ import { RefusalCounter } from './commands/refusal-counter.js'
 import type { Config, SessionBackendConfig } from './config.js'
 import { configSha256 } from './config/effective.js'
 import type { MintPolicy } from './domain/mint.js'
-import { Ledger } from './ledger/ledger.js'
+import { type Ledger } from './ledger/ledger.js'
 import { announceKey } from './oidc/announce-key.js'
 import { loadOrCreateSigningKey } from './oidc/key-file.js'
 import { TokenSigner } from './oidc/token-signer.js'
@@ -64,8 +64,9 @@ async function openParts(
   log: Logger,
   onClose: (step: () => unknown) => void,
 ): Promise<Parts> {
-  const { nodeId, release } = openDataDir(config.dataDir, config.nodeId, uuidv7)
-  onClose(release)
+  const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
+  onClose(() => dataDir.release())
+  const { nodeId } = dataDir
   const key = loadOrCreateSigningKey(config.oidcKeypairPath, now())
   log.info({ kid: key.kid }, 'OIDC signer ready')
   const sessions = openSessions(config.backend, config.dataDir)

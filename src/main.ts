@@ -103,6 +103,7 @@ async function checkSts(config: Config, broker: Broker, log: Logger): Promise<vo
     throw new Error(
       `${(error as Error).message}; check AWS_PROFILE, the instance profile or the static keys, and the region, ` +
         'or start with --skip-startup-check',
+      { cause: error },
     )
   }
 }

@@ -7,7 +7,8 @@ import type { Logger } from 'pino'
 import type { Config } from './config.js'
 import type { LedgerStoreConfig } from './config/ledger.js'
 import { isGated } from './config/witness.js'
-import type { SignedCheckpoint } from './domain/ledger/checkpoint.js'
+import { parseSignedCheckpoint, signCheckpoint, type SignedCheckpoint } from './domain/ledger/checkpoint.js'
+import { EMPTY_ROOT, Tree } from './domain/ledger/merkle.js'
 import type { EventStore } from './event-store/event-store.js'
 import { EventStoreDbEventStore } from './event-store/eventstoredb.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
@@ -55,6 +56,11 @@ export async function openRecords(
   const key = loadOrCreateLedgerKey(keyPath, origin)
   const store = openStore(config.ledger.store, nodeId)
   onClose(() => store.close())
+  const trace = new CheckpointTrace(tracePath(config), (error) =>
+    log.error({ err: error }, 'the last checkpoint could not be kept'),
+  )
+  // Before the ledger is opened: one that was emptied must not be begun anew.
+  if (trace.last() && (await store.size()) === 0) trace.check(0, key.signer.key, () => EMPTY_ROOT)
   const identity = { origin, vkey: key.vkey, software: `agentkeys-broker/${VERSION}` }
   const head = await openLedger(store, identity, now())
   const size = head.entry.index + 1
@@ -70,9 +76,6 @@ export async function openRecords(
   const audit = new AuditQuery(config.auditDbPath)
   onClose(() => audit.close())
 
-  const trace = new CheckpointTrace(tracePath(config), (error) =>
-    log.error({ err: error }, 'the last checkpoint could not be kept'),
-  )
   trace.check(size, key.signer.key, tiles.hashes(size))
   onClose(() => trace.close())
   const follow: ((checkpoint: SignedCheckpoint) => void)[] = []
@@ -83,7 +86,7 @@ export async function openRecords(
     onSigned: (checkpoint) => follow.forEach((tell) => tell(checkpoint)),
   })
   const tilesReach = (wanted: number) => projector.caughtUpTo(wanted)
-  const witnessing = await openWitnessing(config, key, { log, onClose }, { tree, tiles, tilesReach })
+  const witnessing = await openWitnessing(config, key, { log, onClose }, { store, tree, tiles, tilesReach })
   follow.push((checkpoint) => trace.remember(checkpoint))
   if (witnessing) follow.push((checkpoint) => witnessing.witnesses.offer(checkpoint))
   trace.remember(tree.checkpoint)
@@ -109,6 +112,7 @@ export function openStore(store: LedgerStoreConfig, node: string): EventStore {
 }
 
 interface Witnessed {
+  store: EventStore
   tree: LogTree
   tiles: PublishedTiles
   tilesReach: (size: number) => Promise<void>
@@ -117,11 +121,12 @@ interface Witnessed {
 /** Shows the ledger, as it was found, to its witnesses: one that knows more of it stops the start. */
 async function openWitnessing(
   { witness, release, dataDir }: Config,
-  { signer: { key } }: LedgerKey,
+  { signer }: LedgerKey,
   { log, onClose }: Context,
-  { tree, tiles, tilesReach }: Witnessed,
+  { store, tree, tiles, tilesReach }: Witnessed,
 ): Promise<Witnessing | undefined> {
   if (witness.kind === 'none') return undefined
+  const { key } = signer
   const witnesses = new Witnesses({
     policy: readWitnessPolicy(witness.policyPath, key, isGated(release)),
     log: {
@@ -129,7 +134,13 @@ async function openWitnessing(
         await tilesReach(newSize)
         return tiles.consistency(oldSize, newSize)
       },
-      newest: () => Promise.resolve(tree.checkpoint),
+      // From the store itself: another broker may have shown the witness more than this one knows.
+      async newest() {
+        const size = Math.max(await store.size(), tree.checkpoint.size)
+        await tilesReach(size)
+        const root = Tree.at(size, tiles.hashes(size)).root()
+        return parseSignedCheckpoint(signCheckpoint({ origin: key.name, size, root }, signer))
+      },
     },
     limits: { ...DEFAULT_WITNESS_LIMITS, refreshMs: witness.refreshSeconds * 1000 },
     alarmPath: join(dataDir, 'witness-alarm.json'),

@@ -1,4 +1,4 @@
-import { SessionBackend } from '../session/session-backend.js'
+import { type SessionBackend } from '../session/session-backend.js'
 import type { FileToken } from '../storage/token-file.js'
 
 /** Who reads the records: the auditor all of them, a session those of its own wallet. */

@@ -60,6 +60,9 @@ export class Ledger {
     const { index } = sealed.entry
     const checkpoint =
       level === 'witnessed' ? await this.witnessed(index + 1) : this.cosigned(this.parts.tree.checkpoint)
+    // The alarm may have come while the append was under way.
+    const alarm = this.alarm
+    if (alarm) throw new LedgerError('failed', alarm)
     const receipt = this.parts.tree.receipt(sealed, checkpoint)
     return { origin: this.origin, index, leaf_hash: sealed.leafHash, receipt }
   }

@@ -106,7 +106,7 @@ describe('the view of the keys', () => {
       ledger.publishKey('a').activateKey().revokeKey('a').publishKey('a').activateKey('a'),
     )
     expect(kids()).toEqual([])
-    expect([view.isRevoked('a'), view.activeKid()]).toEqual([true, undefined])
+    expect([view.isOver('a'), view.activeKid()]).toEqual([true, undefined])
   })
 
   test('has no active key after the active one was retired: an older one does not come back by itself', () => {
@@ -127,7 +127,7 @@ describe('the view of the keys', () => {
 
   test('knows nothing before it is shown anything', () => {
     const view = new KeysView(() => new Date(START))
-    expect([view.jwks(), view.activeKid(), view.isPublished('a'), view.isRevoked('a')]).toEqual([
+    expect([view.jwks(), view.activeKid(), view.isPublished('a'), view.isOver('a')]).toEqual([
       { keys: [] },
       undefined,
       false,

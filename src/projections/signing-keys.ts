@@ -114,8 +114,9 @@ export class KeysView {
     return this.rows.some((row) => row.kid === kid)
   }
 
-  isRevoked(kid: string): boolean {
-    return this.rows.some((row) => row.kid === kid && row.revoked_at !== null)
+  /** Retired or revoked: it must not be taken into use again. */
+  isOver(kid: string): boolean {
+    return this.rows.some((row) => row.kid === kid && (row.retired_at !== null || row.revoked_at !== null))
   }
 
   private lay(): void {

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 
-import Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3'
 
 import { parseWallet, type Wallet } from '../domain/wallet.js'
 import { assertWellFormed, type Session, SessionBackend, SessionError } from './session-backend.js'

@@ -102,7 +102,8 @@ export class HttpFiles implements Files {
   private refusal({ statusCode, headers }: Dispatcher.ResponseData, path: string): Answer {
     if (statusCode === 404) return { bytes: undefined }
     if (statusCode === 401 || statusCode === 403) {
-      const remedy = this.options.token === undefined ? 'give it with --token-file FILE' : 'this one is not it'
+      const remedy =
+        this.options.token === undefined ? 'give it with --token-file FILE' : 'this one is not it'
       throw this.error(path, `answered ${statusCode}: entries need the auditor token; ${remedy}`)
     }
     if (statusCode >= 300 && statusCode < 400) {
@@ -150,7 +151,8 @@ export class HttpFiles implements Files {
 }
 
 function parseUrl(address: string): URL {
-  if (!URL.canParse(address)) throw new UsageError('SOURCE is no URL, as in https://broker.example.com/ledger')
+  if (!URL.canParse(address))
+    throw new UsageError('SOURCE is no URL, as in https://broker.example.com/ledger')
   const url = new URL(address)
   // It would be in the shell's history, in the process list and in the report.
   if (url.username !== '' || url.password !== '')
