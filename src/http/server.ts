@@ -39,10 +39,7 @@ export async function createServer(
     logger: new NestLog(log),
   })
   const server = app.getHttpAdapter().getInstance()
-<<<<<<< HEAD
-=======
   refuseEncodedPaths(server)
->>>>>>> e2e
   readBodies(server)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log))
