@@ -89,7 +89,11 @@ if (version === undefined) {
       async (size) => {
         if (size !== 257) writeTiles(log(size), ledgerOf(size))
         await served(log(size), {}, async (url) => {
-          expect(await read(url)).toEqual({ code: 0, stdout: `${size} entries are in the tree\n`, stderr: '' })
+          expect(await read(url)).toEqual({
+            code: 0,
+            stdout: `${size} entries are in the tree\n`,
+            stderr: '',
+          })
         })
       },
       180_000,
@@ -107,7 +111,10 @@ if (version === undefined) {
 
     test('refuses a log of another key', async () => {
       await served(log(257), {}, async (url) => {
-        const { code } = await read(url, VKEY.replace(/\+.*/, formatVkey(witness(1).key).replace(/^[^+]+/, '')))
+        const { code } = await read(
+          url,
+          VKEY.replace(/\+.*/, formatVkey(witness(1).key).replace(/^[^+]+/, '')),
+        )
         expect(code).toBe(1)
       })
     })

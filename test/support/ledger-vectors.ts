@@ -42,7 +42,7 @@ const good = LedgerBuilder.opened().oidcMint().awsMint().refused().refusalsCount
 /** An entry with another value in its data; the chain after it is left as it is. */
 const edited = (text: string, member: string, value: Json): string => {
   const entry = JSON.parse(text) as { data: Record<string, Json> }
-  return canonicalize({ ...entry, data: { ...entry.data, [member]: value } } as unknown as Json)
+  return canonicalize({ ...entry, data: { ...entry.data, [member]: value } })
 }
 
 /** What an attacker with write access makes of it: every index and link after a change is right again. */
@@ -51,7 +51,7 @@ const rechained = (texts: readonly string[]): string[] => {
   for (const text of texts) {
     const last = chained.at(-1)
     const link = { index: chained.length, prev: last === undefined ? '0'.repeat(64) : leafHash(last) }
-    chained.push(canonicalize({ ...(JSON.parse(text) as object), ...link } as unknown as Json))
+    chained.push(canonicalize({ ...(JSON.parse(text) as object), ...link }))
   }
   return chained
 }
@@ -63,20 +63,58 @@ function ledgers(): LedgerVectors['ledgers'] {
     ['good, though its tail was cut off: only a checkpoint can tell', good.slice(0, -1), []],
     ['empty', [], [[0, 'not-opened']]],
     ['a value edited', good.with(5, edited(good[5]!, 'aud', 'other')), [[6, 'broken-link']]],
-    ['an entry removed', good.toSpliced(4, 1), [[4, 'wrong-index'], [5, 'broken-link'], [5, 'no-session']]],
+    [
+      'an entry removed',
+      good.toSpliced(4, 1),
+      [
+        [4, 'wrong-index'],
+        [5, 'broken-link'],
+        [5, 'no-session'],
+      ],
+    ],
     ['an entry removed, and chained again', rechained(good.toSpliced(4, 1)), [[4, 'no-session']]],
     ['two entries swapped, and chained again', rechained(good.with(4, good[5]!).with(5, good[4]!)), swapped],
-    ['a space added', good.with(5, good[5]!.replace(':', ': ')), [[5, 'not-canonical'], [6, 'broken-link']]],
-    ['members out of order', good.with(0, reversed(good[0]!)), [[0, 'not-canonical'], [1, 'broken-link']]],
-    ['no JSON', good.with(5, good[5]!.slice(0, -1)), [[5, 'malformed'], [6, 'broken-link']]],
+    [
+      'a space added',
+      good.with(5, good[5]!.replace(':', ': ')),
+      [
+        [5, 'not-canonical'],
+        [6, 'broken-link'],
+      ],
+    ],
+    [
+      'members out of order',
+      good.with(0, reversed(good[0]!)),
+      [
+        [0, 'not-canonical'],
+        [1, 'broken-link'],
+      ],
+    ],
+    [
+      'no JSON',
+      good.with(5, good[5]!.slice(0, -1)),
+      [
+        [5, 'malformed'],
+        [6, 'broken-link'],
+      ],
+    ],
     ['another wallet, chained again', rechained(good.with(5, walletEdited())), [[5, 'wrong-wallet']]],
     ['a bearer in an entry', rechained(good.with(4, edited(good[4]!, 'token', 'x'))), unasked],
-    ['an unknown event', rechained(good.with(9, good[9]!.replace('MintRefused', 'Mint'))), [[9, 'unknown-type']]],
+    [
+      'an unknown event',
+      rechained(good.with(9, good[9]!.replace('MintRefused', 'Mint'))),
+      [[9, 'unknown-type']],
+    ],
     ['a mint twice', rechained([...good, ...good.slice(4, 6)]), timesBack],
   ]
   return cases.map(([name, entries, findings]) => {
     const last = entries.at(-1)
-    return { name, entries: [...entries], head: last === undefined ? '0'.repeat(64) : leafHash(last), findings }
+    return {
+      name,
+      entries: [...entries],
+      head: last === undefined ? '0'.repeat(64) : leafHash(last),
+      findings,
+    }
   })
 }
 
@@ -123,7 +161,10 @@ function logs(): LedgerVectors['logs'] {
     return cases.map(([name, changes, findings]) => ({
       ...{ name, vkey: VKEY, root: Buffer.from(root).toString('base64'), findings },
       files: Object.fromEntries(
-        Object.entries({ ...files, ...changes }).map(([path, bytes]) => [path, Buffer.from(bytes).toString('base64')]),
+        Object.entries({ ...files, ...changes }).map(([path, bytes]) => [
+          path,
+          Buffer.from(bytes).toString('base64'),
+        ]),
       ),
     }))
   } finally {
@@ -173,10 +214,17 @@ function receipts(): LedgerVectors['receipts'] {
     { name: 'another JWT', vkey: VKEY, receipt: receipt(5), jwt: other, problem: 'other-jwt' },
     { name: 'another key', vkey: stranger, receipt: receipt(5), jwt, problem: 'not-signed-by-log' },
     { name: 'the entry altered', vkey: VKEY, receipt: receipt(5, altered), jwt, problem: 'not-included' },
-    { name: 'the entry of another index', vkey: VKEY, receipt: receipt(4, texts[5]!), jwt, problem: 'not-included' },
+    {
+      name: 'the entry of another index',
+      vkey: VKEY,
+      receipt: receipt(4, texts[5]),
+      jwt,
+      problem: 'not-included',
+    },
     { name: 'an entry that announces no JWT', vkey: VKEY, receipt: receipt(6), jwt, problem: 'no-jwt-entry' },
     { name: 'no JWT', vkey: VKEY, receipt: receipt(5), jwt: `${jwt}A`, problem: 'not-a-jwt' },
   ]
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(`${JSON.stringify(ledgerVectors(), null, 1)}\n`)
+if (argv[1] === fileURLToPath(import.meta.url))
+  process.stdout.write(`${JSON.stringify(ledgerVectors(), null, 1)}\n`)

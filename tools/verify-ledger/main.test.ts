@@ -213,7 +213,9 @@ describe('a log', () => {
     expect(first.stdout).toContain('The tree of these entries is the one that was signed')
     const [name] = readdirSync(join(folder, 'state/agentkeys/verify-ledger'))
     expect(name).toBe(`${createHash('sha256').update(ORIGIN).digest('hex')}.json`)
-    expect((await run(log(), '--vkey', VKEY)).stdout).toContain('It has grown from the checkpoint of 10 entries')
+    expect((await run(log(), '--vkey', VKEY)).stdout).toContain(
+      'It has grown from the checkpoint of 10 entries',
+    )
   })
 
   test('that names its own key is said to prove nothing', async () => {
@@ -265,7 +267,15 @@ describe('receipt', () => {
   test('proves nothing of a JWT that is another, and does not print it', async () => {
     const jwt = join(folder, 'token.jwt')
     writeFileSync(jwt, `e30.e30.${'A'.repeat(86)}\n`)
-    const { code, stdout, stderr } = await run('receipt', '--vkey', VKEY, '--receipt', receipt(5), '--jwt', jwt)
+    const { code, stdout, stderr } = await run(
+      'receipt',
+      '--vkey',
+      VKEY,
+      '--receipt',
+      receipt(5),
+      '--jwt',
+      jwt,
+    )
     expect([code, stderr]).toEqual([1, ''])
     expect(stdout).toContain('NOT PROVEN: other-jwt\n')
     expect(stdout).not.toContain('e30.')

@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -8,8 +17,21 @@ import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import type { Sealed } from '../../src/domain/ledger/entry.js'
 import { formatVkey, parseVkey, signerFromSeed } from '../../src/domain/ledger/note.js'
 import { parsePolicy } from '../../src/domain/ledger/policy.js'
-import { LedgerBuilder, ledgerOf, ORIGIN, VKEY, writeJsonl, writeSqlite } from '../../test/support/ledger-builder.js'
-import { LOG_SIGNER, type LogOptions, signedHead, witness, writeTiles } from '../../test/support/tile-writer.js'
+import {
+  LedgerBuilder,
+  ledgerOf,
+  ORIGIN,
+  VKEY,
+  writeJsonl,
+  writeSqlite,
+} from '../../test/support/ledger-builder.js'
+import {
+  LOG_SIGNER,
+  type LogOptions,
+  signedHead,
+  witness,
+  writeTiles,
+} from '../../test/support/tile-writer.js'
 
 import { openSource, parseSource } from './sources/open.js'
 import { type Options, type Outcome, verify } from './verification.js'
@@ -129,14 +151,17 @@ describe('a bundle', () => {
 })
 
 describe('a tile', () => {
-  test.each(['tile/0/000', 'tile/0/002.p/188', 'tile/1/000.p/2'])('with a bit flipped is found: %s', async (path) => {
-    const flip = (bytes: Buffer): Buffer => {
-      bytes[bytes.length - 1]! ^= 1
-      return bytes
-    }
-    const at = path.startsWith('tile/0/002') ? 512 : 0
-    expect(kinds(await verified(spoil(path, flip), { vkey }))).toEqual([[at, 'wrong-tile']])
-  })
+  test.each(['tile/0/000', 'tile/0/002.p/188', 'tile/1/000.p/2'])(
+    'with a bit flipped is found: %s',
+    async (path) => {
+      const flip = (bytes: Buffer): Buffer => {
+        bytes[bytes.length - 1]! ^= 1
+        return bytes
+      }
+      const at = path.startsWith('tile/0/002') ? 512 : 0
+      expect(kinds(await verified(spoil(path, flip), { vkey }))).toEqual([[at, 'wrong-tile']])
+    },
+  )
 
   test('that is cut off or missing is found', async () => {
     spoil('tile/0/001', (bytes) => bytes.subarray(32))
@@ -323,20 +348,25 @@ describe('an older checkpoint that you give', () => {
   test('is what the ledger has grown from, whatever it is read from', async () => {
     const [sqlite, jsonl] = [join(scratch, 'ledger.sqlite'), join(scratch, 'ledger.jsonl')]
     writeSqlite(sqlite, [entries])
-    writeJsonl(jsonl, entries.map(({ text }) => text))
+    writeJsonl(
+      jsonl,
+      entries.map(({ text }) => text),
+    )
     for (const source of [good, `sqlite:${sqlite}`, jsonl]) {
       for (const size of [1, 256, 300, 700]) {
         const outcome = await verified(source, { vkey, checkpoint: older(size) })
         expect([kinds(outcome), outcome.consistentWith]).toEqual([[], expect.arrayContaining([size])])
       }
-      expect(kinds(await verified(source, { vkey: STRANGER.key, checkpoint: older(300) }))[0]?.[1]).toBe('not-signed')
+      expect(kinds(await verified(source, { vkey: STRANGER.key, checkpoint: older(300) }))[0]?.[1]).toBe(
+        'not-signed',
+      )
     }
     expect(kinds(await verified(jsonl, { vkey, checkpoint: older(600, rewritten(0, 600)) }))).toEqual([
       [599, 'other-head'],
     ])
-    expect(kinds(await verified(jsonl, { checkpoint: parseSignedCheckpoint(signedHead(701, root([]))) }))).toEqual([
-      [700, 'cut-off'],
-    ])
+    expect(
+      kinds(await verified(jsonl, { checkpoint: parseSignedCheckpoint(signedHead(701, root([]))) })),
+    ).toEqual([[700, 'cut-off']])
   })
 
   test('of another history is a fork', async () => {

@@ -10,7 +10,7 @@ import { sameBytes } from '../../src/domain/ledger/wire.js'
 
 import { type Checked, type VerifierState, verifySource } from './checks.js'
 import { defaultStatePath, keepEvidence, readRemembered, type Remembered, writeRemembered } from './remembered.js'
-import type { Source } from './sources/source.js'
+import { type Source, SourceError } from './sources/source.js'
 import { type KeyFrom, quorumFindings, type Signed, type Trust, trustIn, trustInItself, whoSigned } from './trust.js'
 
 export interface Options {
@@ -194,7 +194,14 @@ class Verification {
   private contradicted({ checkpoint }: Head, found: Finding): void {
     const { current, statePath } = this.known
     this.add([found])
-    if (statePath !== null && current) this.evidence.push(...keepEvidence(statePath, [checkpoint, current]))
+    if (statePath === null || !current) return
+    try {
+      this.evidence.push(...keepEvidence(statePath, [checkpoint, current]))
+    } catch (error) {
+      // The finding matters more than the files: the older checkpoint is still in the state, this one in the JSON report.
+      if (!(error instanceof SourceError)) throw error
+      this.evidence.push(`not kept: ${error.message}`)
+    }
   }
 
   /** Only here, after all else: a run that found anything leaves the memory as it was. */

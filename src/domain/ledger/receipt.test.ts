@@ -33,7 +33,9 @@ const claims = {
 }
 const announce = (jwt: string, change: Change<'JwtIssued'> = {}): Change<'JwtIssued'> => ({
   ...{ iat, exp: iat + 300 },
-  signingInputSha256: createHash('sha256').update(jwt.slice(0, jwt.lastIndexOf('.'))).digest('hex'),
+  signingInputSha256: createHash('sha256')
+    .update(jwt.slice(0, jwt.lastIndexOf('.')))
+    .digest('hex'),
   ...change,
 })
 const jwt = jwtOf(claims)
@@ -57,7 +59,10 @@ const noObjectAt = logged(noObject, {})
 const bytes = ledger.texts.map((text) => new TextEncoder().encode(text))
 const tree = new GrownTree(bytes)
 
-function receipt(index: number, options: { extra?: Uint8Array | undefined; cosigned?: boolean } = {}): TlogProof {
+function receipt(
+  index: number,
+  options: { extra?: Uint8Array | undefined; cosigned?: boolean } = {},
+): TlogProof {
   const size = bytes.length
   const note = signedHead(size, tree.rootAt(size), { witnesses: options.cosigned ? [witness(1)] : [] })
   const extra = 'extra' in options ? options.extra : bytes[index]
@@ -132,9 +137,16 @@ describe('it is not proven', () => {
     }
   })
 
-  test.each(['', 'x', jwt.slice(0, -1), `${jwt}A`, `${jwt}\n`, jwt.split('.').slice(0, 2).join('.'), `${jwt}.x`])(
-    'when the text is no JWT: case %#',
-    (text) => expect(problem(receipt(JWT_AT), { jwt: text })).toBe('not-a-jwt'),
+  test.each([
+    '',
+    'x',
+    jwt.slice(0, -1),
+    `${jwt}A`,
+    `${jwt}\n`,
+    jwt.split('.').slice(0, 2).join('.'),
+    `${jwt}.x`,
+  ])('when the text is no JWT: case %#', (text) =>
+    expect(problem(receipt(JWT_AT), { jwt: text })).toBe('not-a-jwt'),
   )
 
   test('when the entry says other things of the JWT than the JWT itself', () => {
@@ -160,6 +172,10 @@ describe('it is not proven', () => {
       path: inclusionProof(index, 3, other.read),
       checkpoint: parseSignedCheckpoint(signedHead(3, other.rootAt(3))),
     })
-    expect([0, 1, 2].map((index) => problem(at(index)))).toEqual(['not-an-entry', 'not-an-entry', 'wrong-index'])
+    expect([0, 1, 2].map((index) => problem(at(index)))).toEqual([
+      'not-an-entry',
+      'not-an-entry',
+      'wrong-index',
+    ])
   })
 })

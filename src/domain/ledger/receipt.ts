@@ -41,7 +41,11 @@ export interface Logged {
 }
 
 /** Whether a log that `policy` believes has the entry, and whether it announces the JWT, if one is given. */
-export function verifyReceipt(proof: TlogProof, policy: Policy, { entry: given, jwt }: Logged): ReceiptVerdict {
+export function verifyReceipt(
+  proof: TlogProof,
+  policy: Policy,
+  { entry: given, jwt }: Logged,
+): ReceiptVerdict {
   const bytes = given ?? proof.extra
   if (!bytes) return { ok: false, problem: 'no-entry' }
   // Nobody signed the extra line. That its hash is in the tree is what makes it worth reading.
@@ -79,7 +83,8 @@ const JWT = /^(?<header>[\w-]+)\.(?<payload>[\w-]+)\.[\w-]{86}$/
 
 function jwtProblem(jwt: string, { type, data }: Entry): ReceiptProblem | undefined {
   if (type !== 'JwtIssued' || !isEventType(type) || shapeProblem(type, data)) return 'no-jwt-entry'
-  const { mintId, kid, sub, aud, iat, exp, signingInputSha256 } = data as unknown as EventOf<'JwtIssued'>['data']
+  const { mintId, kid, sub, aud, iat, exp, signingInputSha256 } =
+    data as unknown as EventOf<'JwtIssued'>['data']
   const { header, payload } = JWT.exec(jwt)?.groups ?? {}
   if (header === undefined || payload === undefined) return 'not-a-jwt'
   if (sha256Hex(utf8(`${header}.${payload}`)) !== signingInputSha256) return 'other-jwt'

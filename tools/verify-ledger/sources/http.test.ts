@@ -79,7 +79,9 @@ describe('the auditor token', () => {
 
   test('that is missing or wrong is asked for, and not shown', async () => {
     const server = await serve({ token: 'c2VjcmV0' })
-    await expect(verified(server.url)).rejects.toThrow('answered 401: entries need the auditor token; give it with')
+    await expect(verified(server.url)).rejects.toThrow(
+      'answered 401: entries need the auditor token; give it with',
+    )
     const wrong = await verified(server.url, { token: 'd3Jvbmc' }).catch((error: Error) => error.message)
     expect(wrong).toContain('this one is not it')
     expect(wrong).not.toContain('d3Jvbmc')
@@ -93,12 +95,18 @@ describe('the auditor token', () => {
     expect((await verify(source, { statePath: 'none' })).verdict.ok).toBe(true)
     await source.close()
     writeFileSync(tokenFile, 'two tokens\n')
-    await expect(openSource(await parseSource(server.url), { tokenFile })).rejects.toThrow('must hold one token')
-    await expect(openSource({ kind: 'directory', path: folder }, { tokenFile })).rejects.toThrow('--token-file is for')
+    await expect(openSource(await parseSource(server.url), { tokenFile })).rejects.toThrow(
+      'must hold one token',
+    )
+    await expect(openSource({ kind: 'directory', path: folder }, { tokenFile })).rejects.toThrow(
+      '--token-file is for',
+    )
   })
 
   test('does not go over plain HTTP but to this machine', () => {
-    expect(() => new HttpFiles('http://broker.example.com/ledger', { token: 'c2VjcmV0' })).toThrow('over https:')
+    expect(() => new HttpFiles('http://broker.example.com/ledger', { token: 'c2VjcmV0' })).toThrow(
+      'over https:',
+    )
   })
 })
 
@@ -139,7 +147,9 @@ describe('a server that misbehaves', () => {
   })
 
   test('by sending more than a file may have is not read to the end', async () => {
-    const instead = firstTimes(1, 'tile/0/001', (response) => response.writeHead(200).end(Buffer.alloc(10_000)))
+    const instead = firstTimes(1, 'tile/0/001', (response) =>
+      response.writeHead(200).end(Buffer.alloc(10_000)),
+    )
     await expect(verified((await serve({ instead })).url)).rejects.toThrow('longer than 8192 bytes')
   })
 
@@ -184,7 +194,9 @@ describe('a server that misbehaves', () => {
 
 test('nobody there is an error', async () => {
   const port = await freePort()
-  await expect(verified(`http://127.0.0.1:${port}/ledger`)).rejects.toThrow('no answer: ECONNREFUSED (5 attempts)')
+  await expect(verified(`http://127.0.0.1:${port}/ledger`)).rejects.toThrow(
+    'no answer: ECONNREFUSED (5 attempts)',
+  )
 })
 
 test.each([

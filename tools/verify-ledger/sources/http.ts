@@ -87,8 +87,8 @@ export class HttpFiles implements Files {
     } catch (error) {
       if (error instanceof SourceError) throw error
       // A code, where there is one: messages of the network may be empty, or quote what a server sent.
-      const { code, name } = error as NodeJS.ErrnoException
-      return { again: `no answer: ${code ?? name}` }
+      const { code, name } = error as { code?: unknown; name: string }
+      return { again: `no answer: ${typeof code === 'string' ? code : name}` }
     }
   }
 
@@ -103,7 +103,8 @@ export class HttpFiles implements Files {
   private refusal({ statusCode, headers }: Dispatcher.ResponseData, path: string): Answer {
     if (statusCode === 404) return { bytes: undefined }
     if (statusCode === 401 || statusCode === 403) {
-      const remedy = this.options.token === undefined ? 'give it with --token-file FILE' : 'this one is not it'
+      const remedy =
+        this.options.token === undefined ? 'give it with --token-file FILE' : 'this one is not it'
       throw this.error(path, `answered ${statusCode}: entries need the auditor token; ${remedy}`)
     }
     if (statusCode >= 300 && statusCode < 400) {
@@ -154,7 +155,8 @@ export class HttpFiles implements Files {
 }
 
 function parseUrl(address: string): URL {
-  if (!URL.canParse(address)) throw new UsageError('SOURCE is no URL, as in https://broker.example.com/ledger')
+  if (!URL.canParse(address))
+    throw new UsageError('SOURCE is no URL, as in https://broker.example.com/ledger')
   const url = new URL(address)
   // It would be in the shell's history, in the process list and in the report.
   if (url.username !== '' || url.password !== '')
