@@ -1,6 +1,12 @@
 import { expect, test } from '@jest/globals'
 
-import { type Expected, type Row, type Verdict, verdictOf, verifyLedger } from '../../src/domain/ledger/verify.js'
+import {
+  type Expected,
+  type Row,
+  type Verdict,
+  verdictOf,
+  verifyLedger,
+} from '../../src/domain/ledger/verify.js'
 import { ledgerOf } from '../../test/support/ledger-builder.js'
 
 import { verifySource } from './checks.js'

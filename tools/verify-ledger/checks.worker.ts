@@ -50,9 +50,7 @@ let row = 0
 const walk = new ChainWalk((finding) => answer.found.push({ row, finding }), expected, state?.chain)
 const takeTile = (tile: Tile, hashes: Uint8Array): void => void answer.tiles.push({ tile, hashes })
 /** Undefined after an entry without a hash: what follows has no place in a tree. */
-let tree: TileTree | undefined = state
-  ? TileTree.resume(state.tree, takeTile)
-  : new TileTree(takeTile)
+let tree: TileTree | undefined = state ? TileTree.resume(state.tree, takeTile) : new TileTree(takeTile)
 
 parentPort?.on('message', ({ from, rows }: Question) => {
   answer = emptyAnswer()

@@ -29,7 +29,8 @@ export function receiptCommand(args: readonly string[]): number {
   const proof = parsed('--receipt', receipt, parseProof)
   const verdict = verifyReceipt(proof, policy, {
     entry: entry === undefined ? undefined : parsed('--entry', entry, withoutLf),
-    jwt: jwt === undefined ? undefined : parsed('--jwt', jwt, (bytes) => Buffer.from(bytes).toString().trim()),
+    jwt:
+      jwt === undefined ? undefined : parsed('--jwt', jwt, (bytes) => Buffer.from(bytes).toString().trim()),
   })
   process.stdout.write(values.json ? jsonVerdict(verdict) : textVerdict(verdict, jwt !== undefined))
   return verdict.ok ? 0 : 1
@@ -40,7 +41,9 @@ function parsePolicyOf(vkey: string | undefined, policyFile: string | undefined)
   const [key, policy] = parseTrust(vkey, policyFile)
   if (key) return { ...(policy ?? { witnesses: [], groups: [], quorum: 'none' }), logs: [{ key }] }
   if (policy && policy.logs.length > 0) return policy
-  throw new UsageError('--vkey V is missing: a receipt is worth what the key is worth that it is checked with')
+  throw new UsageError(
+    '--vkey V is missing: a receipt is worth what the key is worth that it is checked with',
+  )
 }
 
 /** A line of an export is an entry and a line feed; no canonical text ends in one. */

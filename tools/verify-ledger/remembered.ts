@@ -42,7 +42,8 @@ export function readRemembered(path: string): Remembered | undefined {
   try {
     return parse(text)
   } catch (cause) {
-    if (!(cause instanceof FormatError || cause instanceof SyntaxError || cause instanceof TypeError)) throw cause
+    if (!(cause instanceof FormatError || cause instanceof SyntaxError || cause instanceof TypeError))
+      throw cause
     throw new SourceError(
       `${path} is no state of verify-ledger: move it away to begin anew, or name another with --state FILE`,
       { cause },

@@ -57,7 +57,8 @@ const KEY_FROM = {
   given: 'the key you gave',
   policy: 'a key of your policy',
   remembered: 'the key of your last run, which you never gave: --vkey shows that it is the right one',
-  itself: 'the key that the log names itself: that proves nothing until you compare it, and give it with --vkey',
+  itself:
+    'the key that the log names itself: that proves nothing until you compare it, and give it with --vkey',
 } satisfies Record<KeyFrom, string>
 
 function logLines({ checkpoint, key, keyFrom, cosignatures }: Outcome): string[] {
@@ -67,9 +68,7 @@ function logLines({ checkpoint, key, keyFrom, cosignatures }: Outcome): string[]
     `root     ${encodeBase64(checkpoint.root)} of ${number(checkpoint.size)} entries`,
     `signed   ${keyFrom ? `with ${KEY_FROM[keyFrom]}` : 'by no key that is known'}`,
     ...(key ? [`key      ${formatVkey(key)}`] : []),
-    ...cosignatures.map(
-      ({ witness, time }) => `witness  ${witness.name}, ${timeText(time)}`,
-    ),
+    ...cosignatures.map(({ witness, time }) => `witness  ${witness.name}, ${timeText(time)}`),
   ]
 }
 
@@ -105,7 +104,10 @@ function logVerifiedLines({ statePath }: Outcome): string[] {
   return [
     'The tree of these entries is the one that was signed, and every tile is as it must be.',
     ...(statePath === null
-      ? ['', 'Nothing is remembered of this run: keep the checkpoint, and give it next time with --checkpoint.']
+      ? [
+          '',
+          'Nothing is remembered of this run: keep the checkpoint, and give it next time with --checkpoint.',
+        ]
       : ['', `Remembered in ${statePath}: the next run shows that nothing before was changed.`]),
   ]
 }

@@ -1,6 +1,10 @@
 // One verification from beginning to end: what to compare the ledger with, the walk over its entries, the comparison.
 
-import { parseSignedCheckpoint, type SignedCheckpoint, type Cosignature } from '../../src/domain/ledger/checkpoint.js'
+import {
+  parseSignedCheckpoint,
+  type SignedCheckpoint,
+  type Cosignature,
+} from '../../src/domain/ledger/checkpoint.js'
 import { type Finding, finding, Findings } from '../../src/domain/ledger/findings.js'
 import { formatVkey, type NoteKey } from '../../src/domain/ledger/note.js'
 import type { Policy } from '../../src/domain/ledger/policy.js'
@@ -9,9 +13,23 @@ import { type Expected, type Verdict, verdictOf } from '../../src/domain/ledger/
 import { sameBytes } from '../../src/domain/ledger/wire.js'
 
 import { type Checked, type VerifierState, verifySource } from './checks.js'
-import { defaultStatePath, keepEvidence, readRemembered, type Remembered, writeRemembered } from './remembered.js'
+import {
+  defaultStatePath,
+  keepEvidence,
+  readRemembered,
+  type Remembered,
+  writeRemembered,
+} from './remembered.js'
 import { type Source, SourceError } from './sources/source.js'
-import { type KeyFrom, quorumFindings, type Signed, type Trust, trustIn, trustInItself, whoSigned } from './trust.js'
+import {
+  type KeyFrom,
+  quorumFindings,
+  type Signed,
+  type Trust,
+  trustIn,
+  trustInItself,
+  whoSigned,
+} from './trust.js'
 
 export interface Options {
   /** The log's key, from someone you trust. Without it, a signature shows only that the log agrees with itself. */
@@ -89,7 +107,11 @@ class Verification {
     if (options.checkpoint)
       this.heads.push({ name: 'the checkpoint you gave', checkpoint: options.checkpoint, current: false })
     if (remembered)
-      this.heads.push({ name: 'the remembered checkpoint', checkpoint: remembered.checkpoint, current: false })
+      this.heads.push({
+        name: 'the remembered checkpoint',
+        checkpoint: remembered.checkpoint,
+        current: false,
+      })
     this.trust = trustIn(options, remembered?.key)
   }
 
@@ -165,7 +187,9 @@ class Verification {
     const key = this.signed?.key ?? this.options.vkey
     if (!key || !opened) return
     if (opened.origin !== key.name)
-      this.add([finding(0, 'wrong-origin', 'LedgerOpened names another origin than the key that is expected')])
+      this.add([
+        finding(0, 'wrong-origin', 'LedgerOpened names another origin than the key that is expected'),
+      ])
     if (opened.vkey !== formatVkey(key))
       this.add([finding(0, 'wrong-vkey', 'LedgerOpened names another key than the one that is expected')])
   }

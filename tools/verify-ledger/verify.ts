@@ -58,7 +58,9 @@ function parseOptions(values: ReturnType<typeof parseArguments<typeof OPTIONS>>[
     vkey,
     policy,
     checkpoint:
-      values.checkpoint === undefined ? undefined : parsed('--checkpoint', values.checkpoint, parseSignedCheckpoint),
+      values.checkpoint === undefined
+        ? undefined
+        : parsed('--checkpoint', values.checkpoint, parseSignedCheckpoint),
     expected: parseExpected(values['expect-size'], values['expect-head']),
     statePath: values['no-state'] ? 'none' : values.state,
     full: values.full,
@@ -107,7 +109,9 @@ function checkMeant({ policy, checkpoint, statePath, full }: Options, source: So
   if (policy && !checkpoint)
     throw new UsageError('--policy needs --checkpoint FILE here: this SOURCE has no checkpoint of its own')
   if (full || (statePath !== undefined && statePath !== 'none'))
-    throw new UsageError('--state and --full are for a SOURCE that has a checkpoint: others are always read whole')
+    throw new UsageError(
+      '--state and --full are for a SOURCE that has a checkpoint: others are always read whole',
+    )
 }
 
 function parseExpected(size: string | undefined, head: string | undefined): Expected | undefined {

@@ -64,6 +64,7 @@ async function tokenOf({ tokenFile }: Access): Promise<{ token?: string }> {
   })
   const token = text.trim()
   // RFC 6750 section 2.1. The value is not shown: it may be half a token.
-  if (!/^[A-Za-z0-9._~+/=-]+$/.test(token)) throw new UsageError(`${tokenFile} must hold one token and no more`)
+  if (!/^[A-Za-z0-9._~+/=-]+$/.test(token))
+    throw new UsageError(`${tokenFile} must hold one token and no more`)
   return { token }
 }

@@ -97,7 +97,9 @@ export class TileSource implements Source {
       return decodeBundle(bytes, width).slice(0, tile.width).map(rowOf)
     } catch (error) {
       if (!(error instanceof FormatError)) throw error
-      throw new SourceFault(finding(firstLeaf(tile), 'wrong-bundle', `${formatTilePath(tile)}: ${error.message}`))
+      throw new SourceFault(
+        finding(firstLeaf(tile), 'wrong-bundle', `${formatTilePath(tile)}: ${error.message}`),
+      )
     }
   }
 
