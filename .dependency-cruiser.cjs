@@ -19,11 +19,11 @@ module.exports = {
       to: { pathNot: '^src/domain|^#sha256$|node_modules/@noble/|^(node:)?crypto$' },
     },
     only('format-stands-alone', '^src/domain/ledger', '^src/domain/ledger', 'All an auditor has to trust.'),
-    only('store-knows-the-format', '^src/event-store', '^src/(event-store|domain)'),
+    only('store-knows-the-format', '^src/event-store', '^src/(event-store|domain|storage)'),
     only('ledger-process', '^src/ledger', '^src/(ledger|domain|event-store|storage)'),
     only('session', '^src/session', '^src/(session|domain|storage)'),
     only('oidc', '^src/oidc', '^src/(oidc|domain|ledger|event-store|storage)'),
-    only('aws', '^src/aws', '^src/(aws|domain)'),
+    only('aws', '^src/aws', '^src/(aws|domain|config)'),
     only('commands', '^src/commands', '^src/(commands|domain|event-store|ledger|oidc|aws|session|config)'),
     only('projections', '^src/projections', '^src/(projections|domain|event-store|storage)'),
     {

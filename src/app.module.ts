@@ -7,17 +7,23 @@ import { Callers } from './commands/caller.js'
 import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
 import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
+import { Config } from './config.js'
 import { MintPolicy } from './domain/mint.js'
+import { ReleasePolicy } from './domain/release.js'
+import { EventStore } from './event-store/event-store.js'
 import { AuditController } from './http/audit.controller.js'
 import { HealthController } from './http/health.controller.js'
 import { Metrics, MetricsController } from './http/metrics.js'
 import { MintController } from './http/mint.controller.js'
 import { Readiness } from './http/readiness.js'
+import { Viewers } from './http/viewer.js'
 import { WellKnownController } from './http/well-known.controller.js'
+import { LedgerController } from './http/ledger.controller.js'
 import { Ledger } from './ledger/ledger.js'
 import { TokenSigner } from './oidc/token-signer.js'
 import { AuditQuery } from './projections/audit-query.js'
 import { Projector } from './projections/projector.js'
+import { PublishedTiles } from './projections/published-tiles.js'
 import { KeysView } from './projections/signing-keys.js'
 import { SessionBackend } from './session/session-backend.js'
 
@@ -32,19 +38,25 @@ export class AppModule {
         MintController,
         WellKnownController,
         AuditController,
+        LedgerController,
         HealthController,
         MetricsController,
       ],
       providers: [
+        { provide: Config, useValue: parts.config },
         { provide: MintPolicy, useValue: parts.policy },
+        { provide: ReleasePolicy, useValue: parts.config.release },
         { provide: SessionBackend, useValue: parts.sessions },
         { provide: Ledger, useValue: parts.ledger },
         { provide: TokenSigner, useValue: parts.signer },
         { provide: Sts, useValue: parts.sts },
+        { provide: EventStore, useValue: parts.store },
+        { provide: PublishedTiles, useValue: parts.tiles },
         { provide: Projector, useValue: parts.projector },
         { provide: KeysView, useValue: parts.keys },
         { provide: AuditQuery, useValue: parts.audit },
         { provide: RefusalCounter, useValue: parts.refusals },
+        { provide: Viewers, useValue: new Viewers(parts.sessions, parts.auditorToken) },
         Callers,
         MintOidcJwtHandler,
         MintAwsCredsHandler,

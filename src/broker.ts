@@ -11,39 +11,29 @@ import type { Sts } from './aws/sts.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
 import type { Config, SessionBackendConfig } from './config.js'
 import { configSha256 } from './config/effective.js'
-import type { LedgerStoreConfig } from './config/ledger.js'
-import { Tree } from './domain/ledger/merkle.js'
 import type { MintPolicy } from './domain/mint.js'
-import type { EventStore } from './event-store/event-store.js'
-import { SqliteEventStore } from './event-store/sqlite.js'
-import { Appender } from './ledger/appender.js'
-import { loadOrCreateLedgerKey } from './ledger/key.js'
-import { Ledger } from './ledger/ledger.js'
-import { openLedger } from './ledger/open-ledger.js'
+import { type Ledger } from './ledger/ledger.js'
 import { announceKey } from './oidc/announce-key.js'
 import { loadOrCreateSigningKey } from './oidc/key-file.js'
 import { TokenSigner } from './oidc/token-signer.js'
-import { AuditQuery } from './projections/audit-query.js'
-import { Projector } from './projections/projector.js'
-import { KeysView } from './projections/signing-keys.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { HttpSessionBackend } from './session/http-backend.js'
 import type { SessionBackend } from './session/session-backend.js'
+import { openRecords, type Records } from './records.js'
 import { openDataDir } from './storage/data-dir.js'
+import { type FileToken, loadOrCreateToken } from './storage/token-file.js'
 import { VERSION } from './version.js'
 
 /** What serves requests: app.module.ts hands each part to Nest. */
-export interface Parts {
+export interface Parts extends Records {
   config: Config
   policy: MintPolicy
   sessions: SessionBackend
-  ledger: Ledger
   signer: TokenSigner
   sts: Sts
-  projector: Projector
-  keys: KeysView
-  audit: AuditQuery
   refusals: RefusalCounter
+  auditorToken: FileToken
+  operatorToken: FileToken
 }
 
 const now = () => new Date()
@@ -69,9 +59,14 @@ export async function openBroker(config: Config, log: Logger): Promise<Broker> {
   }
 }
 
-async function openParts(config: Config, log: Logger, onClose: (step: () => unknown) => void): Promise<Parts> {
-  const { nodeId, release } = openDataDir(config.dataDir, config.nodeId, uuidv7)
-  onClose(release)
+async function openParts(
+  config: Config,
+  log: Logger,
+  onClose: (step: () => unknown) => void,
+): Promise<Parts> {
+  const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
+  onClose(() => dataDir.release())
+  const { nodeId } = dataDir
   const key = loadOrCreateSigningKey(config.oidcKeypairPath, now())
   log.info({ kid: key.kid }, 'OIDC signer ready')
   const sessions = openSessions(config.backend, config.dataDir)
@@ -80,35 +75,23 @@ async function openParts(config: Config, log: Logger, onClose: (step: () => unkn
   onClose(() => sts.close())
   log.info(sts.describeCredentials())
 
-  const { origin, keyPath } = config.ledger
-  const ledgerKey = loadOrCreateLedgerKey(keyPath, origin)
-  const store = openStore(config.ledger.store, nodeId)
-  onClose(() => store.close())
-  const identity = { origin, vkey: ledgerKey.vkey, software: `agentkeys-broker/${VERSION}` }
-  const head = await openLedger(store, identity, now())
-  const size = head.entry.index + 1
-  log.info({ ledger: store.description, origin, size }, 'ledger opened')
-
-  const projector = new Projector(store, config.auditDbPath, log)
-  onClose(() => projector.stop())
-  await projector.start()
-  await projector.caughtUpTo(size)
-
-  const appender = new Appender(store, head, now)
-  const ledger = new Ledger(origin, appender)
-  onClose(() => ledger.close())
+  const opened = await openRecords(config, nodeId, { log, onClose })
+  const { ledger, projector, keys } = opened
   await ledger.append([
-    ...announceKey(key, projector.keys),
+    ...announceKey(key, keys),
     { type: 'BrokerStarted', data: { node: nodeId, version: VERSION, configSha256: configSha256(config) } },
   ])
   await projector.caughtUpTo(ledger.size)
 
   const refusals = new RefusalCounter(now)
   onClose(writeRefusals(refusals, ledger, log))
-  const audit = new AuditQuery(config.auditDbPath)
-  onClose(() => audit.close())
-  const signer = new TokenSigner(key)
-  return { config, policy: config.policy, sessions, ledger, signer, sts, projector, keys: projector.keys, audit, refusals }
+  return {
+    ...opened,
+    ...{ config, policy: config.policy, sessions, sts, refusals },
+    signer: new TokenSigner(key),
+    auditorToken: loadOrCreateToken(config.auditorTokenFile),
+    operatorToken: loadOrCreateToken(config.operatorTokenFile),
+  }
 }
 
 function openSessions(backend: SessionBackendConfig, dataDir: string): SessionBackend {
@@ -117,15 +100,6 @@ function openSessions(backend: SessionBackendConfig, dataDir: string): SessionBa
       return new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), now)
     case 'http':
       return new HttpSessionBackend({ url: backend.url, timeoutMs: backend.timeoutSeconds * 1000 })
-  }
-}
-
-function openStore(store: LedgerStoreConfig, _nodeId: string): EventStore {
-  switch (store.kind) {
-    case 'sqlite':
-      return new SqliteEventStore(store.path)
-    case 'esdb':
-      throw new Error('BROKER_LEDGER_URL esdb:// is not served by this version yet: use sqlite:PATH')
   }
 }
 

@@ -52,6 +52,8 @@ test('an empty environment is a broker on this machine, with everything in the h
         keyPath: '/home/ann/.agentkeys/broker/ledger-key.json',
         entries: 'auditor',
       },
+      witness: { kind: 'none' },
+      release: { requires: 'durable', witnessedRoles: [], witnessedAudiences: [] },
       dataDir: '/home/ann/.agentkeys/broker',
       nodeId: undefined,
       auditDbPath: '/home/ann/.agentkeys/broker/audit.sqlite',

@@ -20,7 +20,9 @@ import { type LedgerConfig, readLedger } from './config/ledger.js'
 import { type LogLevel, readLogLevel } from './config/log-level.js'
 import { crossesInClear, parseIssuer, parseServiceUrl } from './config/urls.js'
 import { unknownVariables } from './config/variables.js'
+import { readWitnessing, type WitnessConfig } from './config/witness.js'
 import { CREDS_DURATION, JWT_TTL, type MintPolicy } from './domain/mint.js'
+import type { ReleasePolicy } from './domain/release.js'
 import type { Flags } from './flags.js'
 
 export type SessionBackendConfig =
@@ -36,6 +38,8 @@ export abstract class Config {
   abstract readonly backend: SessionBackendConfig
   abstract readonly aws: AwsConfig
   abstract readonly ledger: LedgerConfig
+  abstract readonly witness: WitnessConfig
+  abstract readonly release: ReleasePolicy
   abstract readonly dataDir: string
   /** Undefined: the one kept in the data dir. */
   abstract readonly nodeId: string | undefined
@@ -69,6 +73,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     backend: readBackend(env, flags),
     aws: readAws(env, policy),
     ledger: readLedger(env, issuer, dataDir),
+    ...readWitnessing(env, policy),
     dataDir,
     ...readFiles(env, dataDir),
     nodeId: env.read('BROKER_NODE_ID', NODE_ID, undefined),
@@ -199,6 +204,7 @@ function checkFilesDiffer(env: Environment, config: Config): void {
     ['BROKER_OPERATOR_TOKEN_FILE', config.operatorTokenFile],
   ]
   if (store.kind === 'sqlite') files.push(['BROKER_LEDGER_URL', store.path])
+  if (config.witness.kind === 'policy') files.push(['BROKER_WITNESS_POLICY', config.witness.policyPath])
   const owner = new Map<string, string>()
   for (const [name, file] of files) {
     const other = owner.get(file)

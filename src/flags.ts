@@ -15,12 +15,14 @@ export interface Flags {
 export type CommandLine =
   | { kind: 'run'; flags: Flags }
   | { kind: 'print-config'; flags: Flags }
+  | { kind: 'export-tiles'; flags: Flags; directory: string }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
   | { kind: 'wrong-usage'; message: string }
 
 export const USAGE = `Usage: agentkeys-broker [options]
+       agentkeys-broker export-tiles DIR
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
 
@@ -30,6 +32,9 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
   --print-config         print the effective configuration, without secrets, as JSON and exit
   --help                 print this
   --version              print the version
+
+  export-tiles DIR       write the ledger's checkpoint, tiles and entry bundles as files for a static host; entries
+                         are written in clear, so publish tile/entries only where everyone may read them
 
 The rest is set by environment variables, all in docs/configuration.md. The ones most used:
 
@@ -49,7 +54,7 @@ const SHORT_USAGE =
 
 export function parseFlags(args: readonly string[]): CommandLine {
   try {
-    const values = parseValues(args)
+    const { values, positionals } = parseValues(args)
     if (values.help) return { kind: 'help' }
     if (values.version) return { kind: 'version' }
     const flags = {
@@ -57,6 +62,8 @@ export function parseFlags(args: readonly string[]): CommandLine {
       bind: parseBind(values.bind),
       skipStartupCheck: values['skip-startup-check'],
     }
+    if (positionals.length > 0)
+      return { kind: 'export-tiles', flags, directory: exportDirectory(positionals) }
     return { kind: values['print-config'] ? 'print-config' : 'run', flags }
   } catch (error) {
     const reason = whyWrong(error)
@@ -74,10 +81,17 @@ function parseValues(args: readonly string[]) {
     help: { type: 'boolean', default: false },
     version: { type: 'boolean', default: false },
   } as const
-  return parseArgs({ args: [...args], options, allowPositionals: false }).values
+  return parseArgs({ args: [...args], options, allowPositionals: true })
 }
 
 class WrongFlag extends Error {}
+
+/** Stray arguments are not repeated: one may be a pasted secret. */
+function exportDirectory([command, directory, ...rest]: string[]): string {
+  if (command !== 'export-tiles') throw new WrongFlag('takes flags only, or: export-tiles DIR')
+  if (directory === undefined || rest.length > 0) throw new WrongFlag('export-tiles takes one directory')
+  return directory
+}
 
 function parsePort(text: string): number {
   if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
@@ -91,11 +105,10 @@ function parseBind(text: string): string {
   )
 }
 
-/** Undefined for an error that is not about the arguments. Stray arguments are not repeated: one may be a pasted secret. */
+/** Undefined for an error that is not about the arguments. */
 function whyWrong(error: unknown): string | undefined {
   if (error instanceof WrongFlag) return error.message
   if (!isArgumentError(error)) return undefined
-  if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'takes flags only, no other arguments'
   return printable(error.message.replace(/(?:\.\s|\n)[^]*/, ''))
 }
 

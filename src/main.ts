@@ -10,7 +10,12 @@ import { describeConfig } from './config/effective.js'
 import { type Flags, parseFlags, USAGE } from './flags.js'
 import { createServer } from './http/server.js'
 import { startSessionListener } from './http/session-listener.js'
+import { CheckpointTrace } from './ledger/checkpoint-trace.js'
+import { exportTiles } from './ledger/export-tiles.js'
+import { loadOrCreateLedgerKey } from './ledger/key.js'
+import { LedgerRefused } from './ledger/open-ledger.js'
 import { openLog } from './logging.js'
+import { openStore, tracePath } from './records.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { VERSION } from './version.js'
 
@@ -25,6 +30,8 @@ async function main(): Promise<void> {
       return end(2, line.message)
     case 'print-config':
       return print(JSON.stringify(describeConfig(configured(line.flags)), null, 2))
+    case 'export-tiles':
+      return writeTiles(configured(line.flags), line.directory)
     case 'run':
       return run(line.flags)
   }
@@ -42,7 +49,10 @@ async function run(flags: Flags): Promise<void> {
 
     await stopped
     log.info('shutdown signal received; draining in-flight requests')
-    const drained = await within(config.shutdownGraceSeconds * 1000, stopServing().then(() => broker.close()))
+    const drained = await within(
+      config.shutdownGraceSeconds * 1000,
+      stopServing().then(() => broker.close()),
+    )
     log.info(drained ? 'broker shut down cleanly' : 'shutdown grace expired; requests under way were cut off')
     process.exitCode = 0
   } catch (error) {
@@ -50,6 +60,27 @@ async function run(flags: Flags): Promise<void> {
     process.exitCode = 1
   }
   log.flush(() => process.exit())
+}
+
+/** Beside a running broker or without one: it reads, and shows the checkpoint that was signed last. */
+async function writeTiles(config: Config, directory: string): Promise<void> {
+  const store = openStore(config.ledger.store, 'export-tiles')
+  try {
+    const checkpoint = new CheckpointTrace(tracePath(config), () => undefined).last()
+    if (!checkpoint)
+      return end(3, `no checkpoint was signed yet: ${tracePath(config)} is missing; start the broker once`)
+    const { vkey } = loadOrCreateLedgerKey(config.ledger.keyPath, config.ledger.origin)
+    const written = await exportTiles({ store, checkpoint, vkey, directory, onProgress })
+    print(`${checkpoint.size} entries, ${written} files written to ${directory}`)
+  } catch (error) {
+    end(error instanceof LedgerRefused ? 1 : 3, `export-tiles: ${(error as Error).message}`)
+  } finally {
+    await store.close()
+  }
+}
+
+function onProgress(entries: number): void {
+  if (process.stderr.isTTY && entries % 25_600 === 0) process.stderr.write(`\r${entries} entries`)
 }
 
 /** The configuration, its warnings on stderr; all its problems at once, and the end, when there are any. */
@@ -72,6 +103,7 @@ async function checkSts(config: Config, broker: Broker, log: Logger): Promise<vo
     throw new Error(
       `${(error as Error).message}; check AWS_PROFILE, the instance profile or the static keys, and the region, ` +
         'or start with --skip-startup-check',
+      { cause: error },
     )
   }
 }

@@ -6,7 +6,11 @@ import type { Sts } from './sts.js'
 export function openSts(aws: AwsConfig): Sts {
   if (aws.kind === 'off') return new NoSts()
   const { region, stsEndpoint } = aws
-  return new SdkSts({ access: accessOf(aws), region, ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }) })
+  return new SdkSts({
+    access: accessOf(aws),
+    region,
+    ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
+  })
 }
 
 function accessOf(aws: Exclude<AwsConfig, { kind: 'off' }>): StsAccess {

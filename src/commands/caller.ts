@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 
 import { Injectable } from '@nestjs/common'
-import { v7 as uuidv7 } from 'uuid'
 
 import { BrokerError } from '../domain/errors.js'
 import type { MintKind } from '../domain/ledger/events.js'
@@ -23,9 +22,7 @@ export class Callers {
   async identify(bearer: string): Promise<Caller> {
     try {
       const { wallet, backend, agent } = await this.sessions.validate(bearer)
-      // The id's time is the ledger's: it never runs behind an entry, so ids grow as the ledger does.
-      const mintId = uuidv7({ msecs: this.ledger.clock().getTime() })
-      return { mintId, wallet, tokenSha256: hash('sha256', bearer), backend, agent }
+      return { mintId: this.ledger.newMintId(), wallet, tokenSha256: hash('sha256', bearer), backend, agent }
     } catch (error) {
       if (error instanceof SessionError) this.refusals.count(error.code)
       throw error

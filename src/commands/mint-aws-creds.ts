@@ -15,7 +15,8 @@ import {
   sessionValidated,
   STS_AUDIENCE,
 } from '../domain/mint.js'
-import { Ledger } from '../ledger/ledger.js'
+import { releaseLevel, ReleasePolicy } from '../domain/release.js'
+import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
 import { Callers } from './caller.js'
 import { unixSeconds } from './mint-oidc-jwt.js'
@@ -25,7 +26,7 @@ export interface MintedCreds {
   mintId: string
   wallet: string
   roleArn: string
-  entry: Sealed
+  ledger: LedgerReference
 }
 
 export class MintAwsCreds extends Command<MintedCreds> {
@@ -49,6 +50,7 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
   constructor(
     private readonly callers: Callers,
     private readonly policy: MintPolicy,
+    private readonly releases: ReleasePolicy,
     private readonly ledger: Ledger,
     private readonly signer: TokenSigner,
     private readonly sts: Sts,
@@ -64,14 +66,11 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     // The announcement is durable at this line: STS may be asked.
     const credentials = await this.actOrRecordFailure(caller, grant, exchange)
     const [entry] = await this.ledger.append([credsMinted(caller, grant, credentials)])
-    // CredsMinted is durable at this line: the caller may have them.
-    return {
-      credentials,
-      mintId: caller.mintId,
-      wallet: caller.wallet,
-      roleArn: grant.roleArn,
-      entry: entry as Sealed,
-    }
+    const { roleArn } = grant
+    const level = releaseLevel({ audience: STS_AUDIENCE, roleArn }, this.releases)
+    const ledger = await this.ledger.release(entry as Sealed, level)
+    // CredsMinted is durable at this line, and witnessed if it has to be: the caller may have them.
+    return { credentials, mintId: caller.mintId, wallet: caller.wallet, roleArn, ledger }
   }
 
   private webIdentity(caller: Caller, grant: CredsGrant): Exchange {

@@ -2,7 +2,8 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 
 import type { Sealed } from '../domain/ledger/entry.js'
 import { decideJwt, type JwtAsk, jwtClaims, jwtIssued, MintPolicy, sessionValidated } from '../domain/mint.js'
-import { Ledger } from '../ledger/ledger.js'
+import { releaseLevel, ReleasePolicy } from '../domain/release.js'
+import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
 import { Callers } from './caller.js'
 
@@ -12,7 +13,7 @@ export interface MintedJwt {
   wallet: string
   /** Unix seconds. */
   expiration: number
-  entry: Sealed
+  ledger: LedgerReference
 }
 
 export class MintOidcJwt extends Command<MintedJwt> {
@@ -30,6 +31,7 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
   constructor(
     private readonly callers: Callers,
     private readonly policy: MintPolicy,
+    private readonly releases: ReleasePolicy,
     private readonly ledger: Ledger,
     private readonly signer: TokenSigner,
   ) {}
@@ -42,10 +44,12 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
     const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
     const entries = await this.ledger.append([sessionValidated(caller), issued])
 
-    // JwtIssued is durable at this line, and only now does the token come to exist.
+    const ledger = await this.ledger.release(entries.at(-1) as Sealed, releaseLevel(grant, this.releases))
+
+    // JwtIssued is durable at this line, witnessed if it has to be, and only now does the token come to exist.
     const jwt = this.signer.sign(token)
     const { mintId: jti, wallet } = caller
-    return { jwt, jti, wallet, expiration: token.claims.exp, entry: entries.at(-1) as Sealed }
+    return { jwt, jti, wallet, expiration: token.claims.exp, ledger }
   }
 }
 

@@ -16,6 +16,8 @@ const FULL = {
   DAEMON_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
   AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:8093',
   BROKER_LEDGER_URL: 'esdb://ledger-app:hunter2@node1:2111,node2:2112?tlsCAFile=/ca.crt',
+  BROKER_WITNESS_POLICY: '/etc/agentkeys/witnesses',
+  BROKER_WITNESSED_ROLES: ROLE,
   BROKER_NODE_ID: 'node-a',
 }
 
@@ -48,6 +50,8 @@ test('the effective configuration is what decides who gets what, without a secre
       origin: 'broker.example.com/ledger',
       entries: 'auditor',
     },
+    witness: { kind: 'policy', refreshSeconds: 3600, timeoutSeconds: 10 },
+    release: { requires: 'durable', witnessedRoles: [ROLE], witnessedAudiences: [] },
   })
 })
 

@@ -7,9 +7,18 @@ import { canonicalize, type Json } from '../domain/ledger/canonical.js'
 import { formatAddress } from './address.js'
 import type { AwsConfig } from './aws.js'
 import type { LedgerStoreConfig } from './ledger.js'
+import type { WitnessConfig } from './witness.js'
 
 /** What decides who gets what, and where it is recorded. Nothing that only says where on this machine things are. */
-export function effectiveConfig({ issuer, policy, backend, aws, ledger }: Config): Record<string, Json> {
+export function effectiveConfig({
+  issuer,
+  policy,
+  backend,
+  aws,
+  ledger,
+  witness,
+  release,
+}: Config): Record<string, Json> {
   return {
     issuer,
     policy: {
@@ -23,6 +32,12 @@ export function effectiveConfig({ issuer, policy, backend, aws, ledger }: Config
     backend: backend.kind === 'http' ? { kind: backend.kind, url: backend.url } : { kind: backend.kind },
     aws: shownAws(aws),
     ledger: { store: shownStore(ledger.store), origin: ledger.origin, entries: ledger.entries },
+    witness: shownWitness(witness),
+    release: {
+      requires: release.requires,
+      witnessedRoles: release.witnessedRoles,
+      witnessedAudiences: release.witnessedAudiences,
+    },
   }
 }
 
@@ -35,7 +50,7 @@ export function configSha256(config: Config): string {
 
 /** For --print-config: the effective configuration, and what is this machine's own. */
 export function describeConfig(config: Config): Record<string, Json> {
-  const { backend, ledger } = config
+  const { backend, ledger, witness } = config
   return {
     ...effectiveConfig(config),
     node: {
@@ -47,6 +62,7 @@ export function describeConfig(config: Config): Record<string, Json> {
       dataDir: config.dataDir,
       ...(ledger.store.kind === 'sqlite' ? { ledgerPath: ledger.store.path } : {}),
       ledgerKeyPath: ledger.keyPath,
+      ...(witness.kind === 'policy' ? { witnessPolicyPath: witness.policyPath } : {}),
       oidcKeypairPath: config.oidcKeypairPath,
       auditDbPath: config.auditDbPath,
       auditorTokenFile: config.auditorTokenFile,
@@ -66,6 +82,12 @@ function shownAws(aws: AwsConfig): Json {
     ...(aws.stsEndpoint === undefined ? {} : { stsEndpoint: aws.stsEndpoint }),
     ...(aws.kind === 'assume-role' ? { credentials: aws.credentials.kind } : {}),
   }
+}
+
+function shownWitness(witness: WitnessConfig): Json {
+  if (witness.kind === 'none') return { kind: witness.kind }
+  const { kind, refreshSeconds, timeoutSeconds } = witness
+  return { kind, refreshSeconds, timeoutSeconds }
 }
 
 function shownStore(store: LedgerStoreConfig): Json {

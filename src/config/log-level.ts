@@ -9,7 +9,7 @@ const WORDS = ['trace', 'debug', 'info', 'warn', 'error', 'off'] as const
 type Word = (typeof WORDS)[number]
 
 export function readLogLevel(env: Environment): LogLevel {
-  if (env.has('BROKER_LOG')) return inPino(env.read<Word>('BROKER_LOG', oneOf(...WORDS), 'info'))
+  if (env.has('BROKER_LOG')) return inPino(env.read<Word>('BROKER_LOG', oneOf<Word>(...WORDS), 'info'))
   const name = env.firstFilled(['RUST_LOG'])
   if (name === undefined) return 'info'
   const { word, exact } = env.read<Filter>(name, parseFilter, { word: 'info', exact: true })

@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 import Sqlite from 'better-sqlite3'
 
+import { isSqliteError } from '../storage/sqlite-error.js'
 import type { StoreErrorCode } from './event-store.js'
 import type { Answer, Ask } from './sqlite.js'
 
@@ -87,7 +88,7 @@ function reopenNextTime(): void {
   try {
     broken?.close()
   } catch (error) {
-    if (!(error instanceof Sqlite.SqliteError)) throw error
+    if (!isSqliteError(error)) throw error
   }
 }
 

@@ -51,6 +51,9 @@ export class AskPipe implements PipeTransform {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new BrokerError('bad_request', 'the body must be a JSON object')
     }
+    // class-transformer drops these two in silence, where an unknown field is an error.
+    const dropped = ['constructor', 'prototype'].find((name) => Object.hasOwn(value, name))
+    if (dropped) throw new BrokerError('bad_request', `property ${dropped} should not exist`)
     const ask = plainToInstance(metatype as new () => object, value)
     const errors = validateSync(ask, {
       whitelist: true,

@@ -85,7 +85,9 @@ export class ErrorFilter implements ExceptionFilter {
 
 /** As the original: an unknown path is an empty 404, a known one with another method an empty 405. */
 function unknownRoute(request: FastifyRequest, reply: FastifyReply): void {
-  const allowed = allowedMethods(request)
+  reply.outcome = 'not_found'
+  // A route that was found says itself that the thing asked for is not there.
+  const allowed = request.is404 ? allowedMethods(request) : []
   if (allowed.length > 0) void reply.status(405).header('Allow', allowed.join(', ')).send()
   else void reply.status(404).send()
 }

@@ -1,13 +1,13 @@
 import { Body, Controller, Header, HttpCode, Post, Res } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
-import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import { ApiBearerAuth, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger'
 
 import type { FastifyReply } from 'fastify'
 
 import { Sts } from '../aws/sts.js'
 import { MintAwsCreds } from '../commands/mint-aws-creds.js'
 import { MintOidcJwt } from '../commands/mint-oidc-jwt.js'
-import { Ledger, type LedgerReference } from '../ledger/ledger.js'
+import type { LedgerReference } from '../ledger/ledger.js'
 import { Bearer } from './bearer.js'
 import { AskPipe } from './body.js'
 import { MintAwsCredsBody, MintOidcJwtBody } from './mint.dto.js'
@@ -40,7 +40,6 @@ interface CredsReply {
 export class MintController {
   constructor(
     private readonly commands: CommandBus,
-    private readonly ledger: Ledger,
     private readonly sts: Sts,
   ) {}
 
@@ -48,6 +47,7 @@ export class MintController {
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'A short-lived ES256 JWT that AWS IAM and other relying parties trust' })
+  @ApiBody({ type: MintOidcJwtBody, required: false })
   async oidcJwt(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintOidcJwtBody,
@@ -55,15 +55,16 @@ export class MintController {
   ): Promise<JwtReply> {
     const { audience, ttl_seconds: ttlSeconds, role } = body
     const minted = await this.commands.execute(new MintOidcJwt(bearer, { audience, ttlSeconds, role }))
-    const { jwt, wallet, expiration, jti, entry } = minted
+    const { jwt, wallet, expiration, jti, ledger } = minted
     Object.assign(reply, { wallet, mintId: jti })
-    return { jwt, wallet, expiration, jti, ledger: this.ledger.reference(entry) }
+    return { jwt, wallet, expiration, jti, ledger }
   }
 
   @Post('mint-aws-creds')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'Temporary AWS credentials for the caller, from AWS STS' })
+  @ApiBody({ type: MintAwsCredsBody, required: false })
   async awsCreds(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintAwsCredsBody,
@@ -71,7 +72,7 @@ export class MintController {
   ): Promise<CredsReply> {
     const { role, duration_seconds: durationSeconds } = body
     const minted = await this.commands.execute(new MintAwsCreds(bearer, { role, durationSeconds }))
-    const { credentials, wallet, mintId, roleArn, entry } = minted
+    const { credentials, wallet, mintId, roleArn, ledger } = minted
     Object.assign(reply, { wallet, mintId })
     return {
       access_key_id: credentials.accessKeyId,
@@ -82,7 +83,7 @@ export class MintController {
       mint_id: mintId,
       role_arn: roleArn,
       region: this.sts.region,
-      ledger: this.ledger.reference(entry),
+      ledger,
     }
   }
 }

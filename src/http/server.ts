@@ -33,7 +33,7 @@ export async function createServer(
     bodyParser: false,
     logger: new NestLog(log),
   })
-  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance
+  const server = app.getHttpAdapter().getInstance()
   readBodies(server)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log))

@@ -1,44 +1,119 @@
+import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
+import type { ReleaseLevel } from '../domain/release.js'
 import type { Appender, AppenderStatus } from './appender.js'
+import { LedgerError } from './ledger-error.js'
+import type { LogTree } from './log-tree.js'
+import { MintIds } from './mint-ids.js'
+import type { Witnesses } from './witnesses.js'
 
-/** Where an entry stands, as a caller is told: enough to ask for its proof. */
+/** Where an entry stands, as a caller is told, and the proof of it. */
 export interface LedgerReference {
   origin: string
   index: number
   leaf_hash: string
+  /** A C2SP tlog-proof. */
+  receipt: string
 }
 
-/** The ledger as the rest of the broker knows it: append, and only then act. */
+export interface Witnessing {
+  witnesses: Witnesses
+  /** How long a mint waits for the quorum. */
+  timeoutMs: number
+}
+
+export interface LedgerParts {
+  vkey: string
+  appender: Appender
+  tree: LogTree
+  witnessing: Witnessing | undefined
+  /** Resolves when the tree's tiles hold the first `size` entries. */
+  tilesReach: (size: number) => Promise<void>
+}
+
+/** How long readers are shown a checkpoint that witnesses signed although there is a newer one that they did not. */
+const WITNESSED_FIRST_MS = 30_000
+
+/** The ledger as the rest of the broker knows it: append, and only then act; and only then, perhaps, wait for witnesses. */
 export class Ledger {
+  readonly vkey: string
+  private readonly ids: MintIds
+  private unwitnessedSince: number | undefined
+
   constructor(
     readonly origin: string,
-    private readonly appender: Appender,
-  ) {}
+    private readonly parts: LedgerParts,
+  ) {
+    this.vkey = parts.vkey
+    this.ids = new MintIds(() => parts.appender.clock())
+  }
 
   /** Resolves once the entries are durable, in order and together. Rejects with LedgerError: then nothing may be done. */
   append(events: readonly LedgerEvent[]): Promise<Sealed[]> {
-    return this.appender.append(events)
+    const alarm = this.alarm
+    return alarm ? Promise.reject(new LedgerError('failed', alarm)) : this.parts.appender.append(events)
   }
 
-  /** Never behind the ledger's last entry, even when the system's clock was set back. */
-  clock(): Date {
-    return this.appender.clock()
+  /** The receipt of an entry that was just appended, once what must be behind it is. Rejects with LedgerError. */
+  async release(sealed: Sealed, level: ReleaseLevel): Promise<LedgerReference> {
+    const { index } = sealed.entry
+    const checkpoint =
+      level === 'witnessed' ? await this.witnessed(index + 1) : this.cosigned(this.parts.tree.checkpoint)
+    // The alarm may have come while the append was under way.
+    const alarm = this.alarm
+    if (alarm) throw new LedgerError('failed', alarm)
+    const receipt = this.parts.tree.receipt(sealed, checkpoint)
+    return { origin: this.origin, index, leaf_hash: sealed.leafHash, receipt }
+  }
+
+  /** The id of a new mint, which is also its JWT's jti. */
+  newMintId(): string {
+    return this.ids.next()
   }
 
   get size(): number {
-    return this.appender.size
+    return this.parts.appender.size
   }
 
   status(): AppenderStatus {
-    return this.appender.status()
+    const alarm = this.alarm
+    return alarm ? { ok: false, reason: alarm } : this.parts.appender.status()
   }
 
-  reference({ entry, leafHash }: Sealed): LedgerReference {
-    return { origin: this.origin, index: entry.index, leaf_hash: leafHash }
+  /** What readers are shown whose tiles reach `size` entries: with its cosignatures, and rather one that has its quorum. */
+  published(size: number): SignedCheckpoint {
+    const newest = this.parts.tree.checkpointUpTo(size)
+    const witnessed = this.parts.witnessing?.witnesses.latestWitnessed()
+    if (!witnessed || witnessed.size > size) return this.cosigned(newest)
+    if (witnessed.size >= newest.size) this.unwitnessedSince = undefined
+    else this.unwitnessedSince ??= performance.now()
+    const waitedTooLong = performance.now() - (this.unwitnessedSince ?? Infinity) > WITNESSED_FIRST_MS
+    return waitedTooLong ? this.cosigned(newest) : witnessed
   }
 
   close(): Promise<void> {
-    return this.appender.close()
+    return this.parts.appender.close()
+  }
+
+  private get alarm(): string | undefined {
+    const alarm = this.parts.witnessing?.witnesses.alarm
+    return (
+      alarm &&
+      `a witness contradicts the ledger (${alarm.kind}): nothing is minted until an operator has looked`
+    )
+  }
+
+  private async witnessed(size: number): Promise<SignedCheckpoint> {
+    const { witnessing, tilesReach } = this.parts
+    if (!witnessing)
+      throw new LedgerError('failed', 'witnesses are required, and BROKER_WITNESS_POLICY names none')
+    const checkpoint = await witnessing.witnesses.witnessed(size, { timeoutMs: witnessing.timeoutMs })
+    await tilesReach(checkpoint.size)
+    return checkpoint
+  }
+
+  private cosigned(checkpoint: SignedCheckpoint): SignedCheckpoint {
+    return this.parts.witnessing?.witnesses.cosigned(checkpoint) ?? checkpoint
   }
 }

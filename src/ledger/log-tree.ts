@@ -1,18 +1,17 @@
-// The Merkle tree over the ledger, as entries are appended: its signed head, and receipts for what was just written.
+// The Merkle tree over the ledger, as entries are appended: its signed heads, and receipts for what was just written.
 
-import {
-  formatCheckpoint,
-  parseSignedCheckpoint,
-  signCheckpoint,
-  type SignedCheckpoint,
-} from '../domain/ledger/checkpoint.js'
+import { parseSignedCheckpoint, signCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
-import { inclusionProof, Tree, verifyInclusion } from '../domain/ledger/merkle.js'
+import { type HashReader, inclusionProof, Tree, verifyInclusion } from '../domain/ledger/merkle.js'
 import type { Signer } from '../domain/ledger/note.js'
 import { formatProof } from '../domain/ledger/proof.js'
+import { utf8 } from '../domain/ledger/wire.js'
 
 /** How many of the latest leaves have their hashes at hand for receipts: more than one group of any size. */
 const RECENT_LEAVES = 2048
+
+/** How many of the latest checkpoints are kept until the read models have caught up with one of them. */
+const RECENT_CHECKPOINTS = 256
 
 /** The latest nodes of one level: `first` is the index of the first one kept. */
 interface Row {
@@ -20,51 +19,71 @@ interface Row {
   hashes: Uint8Array[]
 }
 
+export interface LogTreeOptions {
+  origin: string
+  signer: Signer
+  /** Complete subtrees that are not among the latest: those of the start, and what the read models hold since. */
+  older: HashReader
+  /** Hears of every checkpoint as soon as it is signed. Must not throw or wait. */
+  onSigned?: (checkpoint: SignedCheckpoint) => void
+}
+
 /**
  * Grows with every committed group and signs a checkpoint for each. Only entries that are durable may reach it: what is
  * signed here can never be taken back.
  */
 export class LogTree {
+  private readonly tree: Tree
   private readonly rows: Row[] = []
-  private signed: SignedCheckpoint | undefined
+  private readonly recent: SignedCheckpoint[] = []
+  private published: SignedCheckpoint
 
   constructor(
-    private readonly tree: Tree,
-    private readonly origin: string,
-    private readonly signer: Signer,
-    /** Of the tree as it was given: complete subtrees from before this process. */
-    private readonly older: (level: number, index: number) => Uint8Array,
-  ) {}
-
-  get size(): number {
-    return this.tree.size
+    size: number,
+    private readonly options: LogTreeOptions,
+  ) {
+    this.tree = Tree.at(size, options.older)
+    this.published = this.sign()
   }
 
   /** Takes durable entries in order. */
   append(entries: readonly Sealed[]): void {
     for (const { leafHash } of entries) {
-      this.tree.append(Buffer.from(leafHash, 'hex'), (level, index, hash) => this.keep(level, index, hash))
+      this.tree.append(hexBytes(leafHash), (level, index, hash) => this.keep(level, index, hash))
     }
-    this.signed = undefined
+    this.sign()
   }
 
   /** The signed head of everything appended so far. */
-  checkpoint(): SignedCheckpoint {
-    if (!this.signed) {
-      const head = { origin: this.origin, ...this.tree.head() }
-      this.signed = parseSignedCheckpoint(signCheckpoint(head, this.signer))
-    }
-    return this.signed
+  get checkpoint(): SignedCheckpoint {
+    return this.recent.at(-1) as SignedCheckpoint
   }
 
-  /** The receipt of one of the latest entries under the current checkpoint, checked before it is given. */
-  receipt({ entry: { index }, leafHash }: Sealed): string {
-    const checkpoint = this.checkpoint()
+  /** The newest checkpoint of at most `size` entries: what may be shown to readers whose tiles reach that far. */
+  checkpointUpTo(size: number): SignedCheckpoint {
+    this.published = this.recent.findLast((checkpoint) => checkpoint.size <= size) ?? this.published
+    return this.published
+  }
+
+  /**
+   * The receipt of one of the latest entries under a checkpoint of this tree, checked before it is given. It carries
+   * the entry's own bytes, so that it proves something to whoever holds nothing else.
+   */
+  receipt({ entry: { index }, text, leafHash }: Sealed, checkpoint: SignedCheckpoint): string {
     const path = inclusionProof(index, checkpoint.size, (level, at) => this.node(level, at))
-    if (!verifyInclusion(Buffer.from(leafHash, 'hex'), index, checkpoint, path)) {
-      throw new Error(`the receipt for entry ${index} does not verify under ${formatCheckpoint(checkpoint)}`)
+    if (!verifyInclusion(hexBytes(leafHash), index, checkpoint, path)) {
+      throw new Error(`the receipt for entry ${index} does not verify at size ${checkpoint.size}`)
     }
-    return formatProof({ index, path, checkpoint })
+    return formatProof({ extra: utf8(text), index, path, checkpoint })
+  }
+
+  private sign(): SignedCheckpoint {
+    const { origin, signer, onSigned } = this.options
+    const checkpoint = parseSignedCheckpoint(signCheckpoint({ origin, ...this.tree.head() }, signer))
+    this.recent.push(checkpoint)
+    if (this.recent.length > RECENT_CHECKPOINTS) this.recent.shift()
+    onSigned?.(checkpoint)
+    return checkpoint
   }
 
   private keep(level: number, index: number, hash: Uint8Array): void {
@@ -80,6 +99,10 @@ export class LogTree {
 
   private node(level: number, index: number): Uint8Array {
     const row = this.rows[level]
-    return row?.hashes[index - row.first] ?? this.older(level, index)
+    return row?.hashes[index - row.first] ?? this.options.older(level, index)
   }
+}
+
+function hexBytes(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex, 'hex'))
 }

@@ -53,13 +53,13 @@ async function checkFirst(store: EventStore, identity: LedgerIdentity): Promise<
   }
   if (origin !== identity.origin) {
     throw new LedgerRefused(
-      `${store.description} is the ledger of ${String(origin)}, and this broker's is ${identity.origin}: ` +
+      `${store.description} is the ledger of ${JSON.stringify(origin)}, and this broker's is ${identity.origin}: ` +
         'set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or point BROKER_LEDGER_URL at a new ledger',
     )
   }
   if (vkey !== identity.vkey) {
     throw new LedgerRefused(
-      `${store.description} was opened with another ledger key (${String(vkey)}): ` +
+      `${store.description} was opened with another ledger key (${JSON.stringify(vkey)}): ` +
         'put that key back at BROKER_LEDGER_KEY_PATH, or point BROKER_LEDGER_URL at a new ledger',
     )
   }

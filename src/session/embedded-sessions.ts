@@ -1,9 +1,10 @@
 import { hash, randomBytes } from 'node:crypto'
 
-import Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3'
 
 import { parseWallet, type Wallet } from '../domain/wallet.js'
 import { assertWellFormed, type Session, SessionBackend, SessionError } from './session-backend.js'
+import { isSqliteError } from '../storage/sqlite-error.js'
 import { openSessionFile } from './session-file.js'
 
 export const SESSION_TTL_SECONDS = 2_592_000
@@ -197,7 +198,7 @@ export class EmbeddedSessions extends SessionBackend {
     try {
       return work()
     } catch (cause) {
-      const failed = cause instanceof Sqlite.SqliteError
+      const failed = isSqliteError(cause)
       if (!failed && this.db.open) throw cause
       const code = failed ? cause.code : 'closed'
       throw new SessionError('backend-unreachable', `session store failed (${code})`, { cause })

@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -8,7 +9,7 @@ import { basename, dirname, join } from 'node:path'
 export function writeFileAtomically(path: string, text: string | Uint8Array, mode: number): void {
   const folder = dirname(path)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const neighbour = join(folder, `.${basename(path)}.${process.pid}.tmp`)
+  const neighbour = neighbourOf(path)
   rmSync(neighbour, { force: true })
   try {
     const file = openSync(neighbour, 'wx', mode)
@@ -23,14 +24,34 @@ export function writeFileAtomically(path: string, text: string | Uint8Array, mod
     rmSync(neighbour, { force: true })
     throw error
   }
-  syncFolder(folder)
-}
-
-function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r')
   try {
     fsyncSync(handle)
   } finally {
     closeSync(handle)
   }
+}
+
+/** The same without holding up the event loop, for a file that is written again and again. One write at a time. */
+export async function replaceFile(path: string, text: string | Uint8Array, mode: number): Promise<void> {
+  const neighbour = neighbourOf(path)
+  await rm(neighbour, { force: true })
+  const file = await open(neighbour, 'wx', mode)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(neighbour, path)
+  const folder = await open(dirname(path), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+function neighbourOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
 }

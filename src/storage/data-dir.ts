@@ -1,6 +1,15 @@
 // The broker's folder on this machine: its lock, its node id.
 
-import { accessSync, chmodSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
@@ -45,7 +54,9 @@ export function openDataDir(path: string, nodeId: string | undefined, newId: () 
  * ends. A file with a process id in it would outlive a SIGKILL.
  */
 function takeLock(path: string): Sqlite.Database {
-  const lock = new Sqlite(join(path, 'lock'), { timeout: 0 })
+  const file = join(path, 'lock')
+  closeSync(openSync(file, 'a', 0o600))
+  const lock = new Sqlite(file, { timeout: 0 })
   try {
     lock.exec('BEGIN EXCLUSIVE')
     return lock

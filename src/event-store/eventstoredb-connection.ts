@@ -1,0 +1,171 @@
+import {
+  DeadlineExceededError,
+  EventStoreDBClient,
+  NotLeaderError,
+  type ResolvedEvent,
+  StreamNotFoundError,
+} from '@eventstore/db-client'
+
+import type { Address, Credentials } from './eventstoredb-address.js'
+import type { FoundEvent } from './eventstoredb-event.js'
+import { readFailure } from './eventstoredb-outcome.js'
+import { StoreError } from './event-store.js'
+
+/** How long a read or a new subscription may be silent. The client has no deadline for them, whatever it is given. */
+const SILENCE_MS = 10_000
+/** What the client's own deadline is given before an append counts as stuck. */
+const GRACE_MS = 1_000
+
+/** A read or subscription of the client: a Readable that has to be cancelled, even when it was left early. */
+export interface Reading extends AsyncIterable<ResolvedEvent> {
+  on(event: string, listener: (...args: never[]) => void): unknown
+  read(): unknown
+  destroy(error?: Error): unknown
+  cancel?(): Promise<void>
+  unsubscribe?(): Promise<void>
+}
+
+/** One client at a time, and a timeout around each of its calls. A client that got stuck is replaced. */
+export class Connection {
+  readonly credentials: Credentials
+  private current: EventStoreDBClient | undefined
+  private readonly readings = new Set<Reading>()
+
+  constructor(
+    private readonly address: Address,
+    readonly silenceMs = SILENCE_MS,
+  ) {
+    this.credentials = address.credentials
+    this.current = connect(address)
+  }
+
+  get client(): EventStoreDBClient {
+    return (this.current ??= connect(this.address))
+  }
+
+  /** For a call that has an answer: `send` is given the deadline the client itself is to keep. */
+  answer<T>(send: (client: EventStoreDBClient, deadline: number) => Promise<T>): Promise<T> {
+    return atTheLeader(() => this.answerOnce(send))
+  }
+
+  private async answerOnce<T>(
+    send: (client: EventStoreDBClient, deadline: number) => Promise<T>,
+  ): Promise<T> {
+    const { client } = this
+    const { appendTimeoutMs } = this.address
+    let timer: NodeJS.Timeout | undefined
+    const stuck = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        this.replace(client)
+        reject(new Error(`no answer within ${appendTimeoutMs} ms`))
+      }, appendTimeoutMs + GRACE_MS)
+    })
+    try {
+      return await Promise.race([send(client, appendTimeoutMs), stuck])
+    } catch (error) {
+      if (error instanceof DeadlineExceededError) this.replace(client)
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Everything a read gives; undefined when the stream does not exist or is soft-deleted. Rejects with StoreError. */
+  async collect(start: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[] | undefined> {
+    try {
+      return await atTheLeader(() => this.collectOnce(start))
+    } catch (error) {
+      if (error instanceof StreamNotFoundError) return undefined
+      throw readFailure(error)
+    }
+  }
+
+  private async collectOnce(start: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[]> {
+    const { client } = this
+    const reading = this.open(start(client))
+    const silence = setTimeout(() => this.replace(client), this.silenceMs)
+    const found: FoundEvent[] = []
+    try {
+      for await (const { event } of reading) {
+        silence.refresh()
+        if (event) found.push(event)
+      }
+      return found
+    } finally {
+      clearTimeout(silence)
+      this.leave(reading)
+    }
+  }
+
+  /** Every reading is opened here in the tick that starts it, and left when it is done with. */
+  open<R extends Reading>(reading: R): R {
+    // An error reaches whoever iterates. One that comes earlier or later must not take the process down.
+    reading.on('error', ignore)
+    this.readings.add(reading)
+    return reading
+  }
+
+  /** Ends the call at the server too: leaving a `for await` does not. */
+  leave(reading: Reading): void {
+    this.readings.delete(reading)
+    const cancelled = reading.unsubscribe ? reading.unsubscribe() : reading.cancel?.()
+    cancelled?.catch(ignore)
+  }
+
+  /**
+   * Lets go of a client that does not answer. Readings on it would hear nothing more, not even that they were
+   * cancelled, so they are told.
+   */
+  replace(stuck: EventStoreDBClient): void {
+    if (this.current !== stuck) return
+    this.current = undefined
+    for (const reading of this.readings)
+      reading.destroy(
+        new StoreError('unavailable', `EventStoreDB did not answer within ${this.silenceMs} ms`),
+      )
+    shut(stuck)
+  }
+
+  close(): void {
+    const last = this.current
+    this.current = undefined
+    if (last) shut(last)
+  }
+}
+
+/**
+ * A node that does not lead names the one that does, and does nothing else. The client turns to it by itself, a moment
+ * after the refusal.
+ */
+async function atTheLeader<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (!(error instanceof NotLeaderError)) throw error
+    await new Promise(setImmediate)
+    return call()
+  }
+}
+
+/** Connects at the first call, but reads the certificate files now. */
+function connect({ clientUrl }: Address): EventStoreDBClient {
+  try {
+    return EventStoreDBClient.connectionString(clientUrl)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : 'unknown'
+    throw new StoreError('refused', `the ledger URL is of no use to the EventStoreDB client: ${why}`, {
+      cause,
+    })
+  }
+}
+
+const ignore = (): void => undefined
+
+/**
+ * dispose() cancels the calls and leaves the connection open. It is not waited for: it never ends when a stream was
+ * left that the server had already finished.
+ */
+function shut(client: EventStoreDBClient): void {
+  client.dispose().catch(ignore)
+  client['getChannel']().then((channel) => channel.close(), ignore)
+}

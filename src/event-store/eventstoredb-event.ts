@@ -1,0 +1,77 @@
+// An entry as an EventStoreDB event, and back. docs/ledger-format.md, "In the store".
+
+import { type EventData, jsonEvent } from '@eventstore/db-client'
+
+import { canonicalize, type Json } from '../domain/ledger/canonical.js'
+import type { Entry, Sealed } from '../domain/ledger/entry.js'
+import type { Stored } from './event-store.js'
+
+/**
+ * The event is made from the entry's text, which is what was hashed, never from the object beside it. `by` goes into
+ * the metadata: it is no part of the entry.
+ */
+export function toEvent({ text, leafHash }: Sealed, by: string | undefined): EventData {
+  const { data, index, prev, time, type, v } = JSON.parse(text) as Entry
+  const metadata = { v, index, time, prev, ...(by === undefined ? {} : { by }) }
+  return jsonEvent({ id: eventId(leafHash), type, data, metadata })
+}
+
+/**
+ * UUIDv8 (RFC 9562 section 5.8) of the leaf hash's first 16 bytes. EventStoreDB recognises a repeated append by its
+ * ids alone: the same bytes must have the same id, and bytes chained anew another one.
+ */
+export function eventId(leafHash: string): string {
+  const variant = ((parseInt(leafHash.charAt(16), 16) & 3) | 8).toString(16)
+  return [
+    leafHash.slice(0, 8),
+    leafHash.slice(8, 12),
+    `8${leafHash.slice(13, 16)}`,
+    `${variant}${leafHash.slice(17, 20)}`,
+    leafHash.slice(20, 32),
+  ].join('-')
+}
+
+/** What the client makes of a recorded event: JSON already parsed, or a string where it was none. */
+export interface FoundEvent {
+  id: string
+  revision: bigint
+  type: string
+  isJson: boolean
+  data: unknown
+  metadata?: unknown
+}
+
+/**
+ * The entry's text, built anew from the members. An event that is no entry (redacted, malformed, written by someone
+ * else) gives a text that no entry can have, for the verifier to report.
+ */
+export function toStored(event: FoundEvent): Stored {
+  const index = Number(event.revision)
+  const { by } = membersOf(event.metadata)
+  const text = entryText(event) ?? foreignText(event)
+  return typeof by === 'string' ? { index, text, by } : { index, text }
+}
+
+function membersOf(metadata: unknown): Record<string, unknown> {
+  return typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>) : {}
+}
+
+function entryText({ type, isJson, data, metadata }: FoundEvent): string | undefined {
+  // Bytes that are not marked as JSON come as an array of numbers, which would have a JSON form of its own.
+  if (!isJson) return undefined
+  const { v, index, time, prev } = membersOf(metadata)
+  try {
+    return canonicalize({ data, index, prev, time, type, v } as Json)
+  } catch (error) {
+    // TypeError: a member is missing or has no JSON form. RangeError: nested deeper than the stack bears.
+    if (error instanceof TypeError || error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+const SHOWN = 200
+
+function foreignText({ id, revision, type, data }: FoundEvent): string {
+  const found = typeof data === 'string' ? data.slice(0, SHOWN) : typeof data
+  return JSON.stringify({ notAnEntry: { revision: String(revision), id, type, found } })
+}

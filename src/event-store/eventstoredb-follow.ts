@@ -1,0 +1,164 @@
+// Following the ledger's stream: a subscription of EventStoreDB never comes back by itself, does not notice that its
+// stream was truncated, and waits in silence where the stream has become shorter than the place it starts from.
+
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { type ResolvedEvent, START } from '@eventstore/db-client'
+
+import type { Reading } from './eventstoredb-connection.js'
+import { readFailure } from './eventstoredb-outcome.js'
+import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
+import { StoreError, type Stored } from './event-store.js'
+
+const BATCH = 256
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 5_000
+
+/** Every entry from index `from` on; subscribes again as often as it takes. Ends when `signal` aborts. */
+export async function* follow(
+  stream: LedgerStream,
+  from: number,
+  signal: AbortSignal,
+): AsyncGenerator<Stored[], void> {
+  let next = from
+  let before: Stored | undefined
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    try {
+      before = await orAborted(proven(stream, next, before), signal)
+      for await (const batch of subscription(stream, next, signal)) {
+        failures = 0
+        next += batch.length
+        before = batch.at(-1)
+        yield batch
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      const failure = readFailure(error)
+      if (failure.code === 'refused') throw failure
+    }
+    await rest(failures, signal)
+  }
+}
+
+/** The entry before `next`, which must be there and, after the first time, be the one that was delivered. */
+async function proven(
+  stream: LedgerStream,
+  next: number,
+  delivered: Stored | undefined,
+): Promise<Stored | undefined> {
+  await stream.assertWhole()
+  if (next === 0) return undefined
+  const [before] = await stream.read(next - 1, 1)
+  if (!before)
+    throw new StoreError(
+      'refused',
+      `the ledger has no entry ${next - 1}: it is shorter than it was, or another`,
+    )
+  if (delivered && before.text !== delivered.text)
+    throw new StoreError('refused', `entry ${next - 1} of the ledger is not the one that was read before`)
+  return before
+}
+
+/** One subscription, until it ends or fails. What has arrived together is handed on together. */
+async function* subscription(
+  stream: LedgerStream,
+  from: number,
+  signal: AbortSignal,
+): AsyncGenerator<Stored[], void> {
+  if (signal.aborted) return
+  const { connection, name, metastream } = stream
+  const { client, credentials } = connection
+  // Exclusive: the first event is the one after.
+  const fromRevision = from === 0 ? START : BigInt(from - 1)
+  const entries = connection.open(
+    client.subscribeToStream(name, { credentials, fromRevision }, { highWaterMark: BATCH }),
+  )
+  const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
+  watchMetadata(metadata, entries)
+  const waiting: Waiting = { for: from }
+  const pulse = watchPulse(stream, entries, waiting)
+  const stop = () => entries.destroy()
+  signal.addEventListener('abort', stop)
+  try {
+    let next = from
+    for await (const first of entries) {
+      waiting.for = undefined
+      const batch = contiguous(arrived(first, entries), next)
+      next += batch.length
+      yield batch
+      waiting.for = next
+    }
+  } finally {
+    clearInterval(pulse)
+    signal.removeEventListener('abort', stop)
+    connection.leave(entries)
+    connection.leave(metadata)
+  }
+}
+
+/** The entry a subscription waits for; undefined while the last ones are being handled. */
+interface Waiting {
+  for: number | undefined
+}
+
+/**
+ * A subscription can be open and dead: never confirmed, or cut off behind a proxy. When nothing came for a while, the
+ * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze.
+ */
+function watchPulse(stream: LedgerStream, entries: Reading, waiting: Waiting): NodeJS.Timeout {
+  let before: number | undefined
+  return setInterval(() => {
+    const next = waiting.for
+    const idle = next !== undefined && next === before
+    before = next
+    if (!idle) return
+    stream.size().then(
+      (size) => {
+        if (size > next && waiting.for === next)
+          entries.destroy(new StoreError('unavailable', 'the subscription has gone silent'))
+      },
+      (error: Error) => entries.destroy(error),
+    )
+  }, stream.connection.silenceMs)
+}
+
+/** Truncation and soft deletion show in the metastream alone. Without sight of it there is no following. */
+function watchMetadata(metadata: Reading, entries: Reading): void {
+  metadata.on('data', ({ event }: ResolvedEvent) => {
+    const problem = event && truncation(event)
+    if (problem) entries.destroy(problem)
+  })
+  metadata.on('error', (error: Error) => entries.destroy(error))
+  metadata.on('end', () => entries.destroy(new Error('the subscription to the metadata ended')))
+}
+
+function arrived(first: ResolvedEvent, entries: Reading) {
+  const events = [first]
+  for (let more = entries.read(); more !== null; more = events.length < BATCH ? entries.read() : null) {
+    events.push(more as ResolvedEvent)
+  }
+  return events.flatMap(({ event }) => event ?? [])
+}
+
+/** `work`, unless `signal` aborts first: a frozen node must not hold up a shutdown. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: (() => void) | undefined
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(new StoreError('unavailable', 'told to stop'))
+    signal.addEventListener('abort', stop)
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    if (stop) signal.removeEventListener('abort', stop)
+  }
+}
+
+async function rest(failures: number, signal: AbortSignal): Promise<void> {
+  const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures)
+  try {
+    await pause(longest * (0.5 + Math.random() / 2), undefined, { signal })
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

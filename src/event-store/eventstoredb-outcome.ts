@@ -1,0 +1,78 @@
+// What an error of the EventStoreDB client says about the ledger. docs/eventstoredb.md, "Outcomes".
+
+import {
+  AccessDeniedError,
+  InvalidArgumentError,
+  MaxAppendSizeExceededError,
+  NotLeaderError,
+  StreamDeletedError,
+  UnsupportedError,
+  WrongExpectedVersionError,
+} from '@eventstore/db-client'
+
+import { StoreError } from './event-store.js'
+
+/** A TLS mistake looks like a node that is down, but no retry mends it. */
+const TLS_MISTAKE = /certificate|altnames|wrong version number|SSL routines/i
+
+/**
+ * The request was turned away before anything was tried: the server says so (too busy, still starting, no leader
+ * elected), or gRPC never had a connection to send it on.
+ */
+const NOT_TRIED =
+  /Server Is (?:Too )?Busy|Server Is Not Ready|No leader info|Failed to discover|No connection established|Name resolution failed|Channel closed before call started|Channel has been shut down/
+
+/**
+ * A failed append. Only what is known to have left no trace is told as such. Everything else, codes never seen before
+ * included, may be written or be written yet: deadlines, cut connections, a server that timed out waiting for its
+ * followers (of plain appends that ended in DEADLINE_EXCEEDED most had been written).
+ */
+export function appendFailure(error: unknown, expectedSize: number): StoreError {
+  if (error instanceof WrongExpectedVersionError) {
+    const size = typeof error.actualVersion === 'bigint' ? error.actualVersion + 1n : 0
+    return new StoreError('conflict', `the ledger has ${size} entries, not ${expectedSize}`, { cause: error })
+  }
+  const final = refusal(error)
+  if (final) return final
+  const code = error instanceof NotLeaderError || NOT_TRIED.test(messageOf(error)) ? 'unavailable' : 'unknown'
+  return new StoreError(code, `the append was not confirmed: ${describe(error)}`, { cause: error })
+}
+
+/** A failed read or subscription: asking again costs nothing, except where the answer will stay no. */
+export function readFailure(error: unknown): StoreError {
+  return (
+    refusal(error) ??
+    new StoreError('unavailable', `the ledger cannot be read now: ${describe(error)}`, { cause: error })
+  )
+}
+
+function refusal(error: unknown): StoreError | undefined {
+  if (error instanceof StoreError) return error
+  const why = reasonForGood(error)
+  return why === undefined ? undefined : new StoreError('refused', why, { cause: error })
+}
+
+const UNAUTHENTICATED = 16
+
+function reasonForGood(error: unknown): string | undefined {
+  if (error instanceof AccessDeniedError) {
+    return (error.code as number | undefined) === UNAUTHENTICATED
+      ? 'EventStoreDB does not know this user and password'
+      : "EventStoreDB denies access: the user's rights to the ledger stream and its metadata do not suffice"
+  }
+  if (error instanceof StreamDeletedError) return 'the ledger stream was deleted for good (tombstoned)'
+  if (error instanceof MaxAppendSizeExceededError) return 'EventStoreDB allows less than one append needs'
+  if (error instanceof InvalidArgumentError || error instanceof UnsupportedError) return describe(error)
+  if (TLS_MISTAKE.test(messageOf(error)))
+    return `TLS to EventStoreDB fails: ${messageOf(error)} (tlsCAFile in the connection string names the CA)`
+  return undefined
+}
+
+function describe(error: unknown): string {
+  const name = error instanceof Error ? error.constructor.name : typeof error
+  return `${name} ${messageOf(error)}`.trim()
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

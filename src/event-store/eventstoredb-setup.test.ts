@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
+
+import { entriesFrom } from '../../test/contract/event-store.contract.js'
+import { certificates } from '../../test/support/eventstoredb/certificates.js'
+import { textsOf } from '../../test/support/eventstoredb/ledger.js'
+import { StandIn } from '../../test/support/eventstoredb/stand-in.js'
+import { EventStoreDbEventStore } from './eventstoredb.js'
+import { type Address, parseAddress } from './eventstoredb-address.js'
+import { excessPowers, initEventStore } from './eventstoredb-setup.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-setup-'))
+let secured: ReturnType<typeof certificates>
+let standIn: StandIn
+const as = (user: string, password: string): Address =>
+  parseAddress(
+    `esdb://${user}:${password}@127.0.0.1:${standIn.port}?tlsCAFile=${encodeURIComponent(secured.caFile)}`,
+  )
+
+beforeAll(() => {
+  secured = certificates(folder)
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+beforeEach(async () => {
+  const users = { admin: { password: 'changeit', groups: ['$admins'] } }
+  standIn = await new StandIn({ users, tls: secured.tls }).start()
+})
+afterEach(() => standIn.dispose())
+
+test('the users and the default ACL are set once, and a second run changes the passwords alone', async () => {
+  expect(await initEventStore(as('admin', 'changeit'), { app: 'a1', audit: 'b1' })).toEqual([
+    { step: 'default ACL', outcome: 'set' },
+    { step: 'user', name: 'ledger-app', outcome: 'created' },
+    { step: 'user', name: 'ledger-audit', outcome: 'created' },
+  ])
+  expect(await initEventStore(as('admin', 'changeit'), { app: 'a2', audit: 'b1' })).toEqual([
+    { step: 'default ACL', outcome: 'was set' },
+    { step: 'user', name: 'ledger-app', outcome: 'password set' },
+    { step: 'user', name: 'ledger-audit', outcome: 'password set' },
+  ])
+  expect(standIn.database.events('$settings')).toHaveLength(1)
+  expect(standIn.access.users?.get('ledger-app')?.password).toBe('a2')
+})
+
+test('afterwards the app writes and reads, the auditor reads, and neither can delete or truncate', async () => {
+  await initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })
+  const entries = entriesFrom(undefined, 3)
+  const app = new EventStoreDbEventStore(as('ledger-app', 'a'), { stream: 's', node: 'n1' })
+  const audit = new EventStoreDbEventStore(as('ledger-audit', 'b'), { stream: 's' })
+  await app.append(entries, 0)
+  expect(textsOf(await audit.read(0, 10))).toEqual(textsOf(entries))
+  await expect(audit.append(entriesFrom(entries[2], 1), 3)).rejects.toMatchObject({ code: 'refused' })
+  await Promise.all([app.close(), audit.close()])
+
+  expect(await excessPowers(as('ledger-app', 'a'), 's')).toEqual([])
+  expect(await excessPowers(as('ledger-audit', 'b'), 's')).toEqual([])
+})
+
+test('before it, any user can do both, and asking leaves no trace', async () => {
+  standIn.access.users?.set('someone', { password: 'p', groups: [] })
+  expect(await excessPowers(as('someone', 'p'), 's')).toEqual(['delete streams', 'write stream metadata'])
+  expect(standIn.database.log).toEqual([])
+})
+
+test('an insecure node has no rights to check: everyone can do both', async () => {
+  const insecure = await new StandIn().start()
+  expect(await excessPowers(parseAddress(insecure.url), 's')).toEqual([
+    'delete streams',
+    'write stream metadata',
+  ])
+  await insecure.dispose()
+})
+
+test('a wrong password is an error, not a lack of power', async () => {
+  await expect(excessPowers(as('admin', 'wrong'), 's')).rejects.toMatchObject({ code: 16 })
+})
+
+test('only an administrator can set it up', async () => {
+  standIn.access.users?.set('someone', { password: 'p', groups: [] })
+  await expect(initEventStore(as('someone', 'p'), { app: 'a', audit: 'b' })).rejects.toMatchObject({
+    code: 'refused',
+  })
+  expect([...(standIn.access.users?.keys() ?? [])]).toEqual(['admin', 'someone'])
+})
+
+test('a database with another default ACL is left alone', async () => {
+  const data = Buffer.from('{"$userStreamAcl":{"$r":"$all"}}')
+  const event = { id: crypto.randomUUID(), type: 'update-default-acl', contentType: 'application/json', data }
+  standIn.database.append('$settings', 'any', [{ ...event, metadata: new Uint8Array() }])
+  await expect(initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })).rejects.toMatchObject({
+    code: 'refused',
+  })
+  expect([...(standIn.access.users?.keys() ?? [])]).toEqual(['admin'])
+})

@@ -1,0 +1,167 @@
+// What keeps the shared ledger append-only against the broker itself: users with no more rights than they need. An
+// administrator sets it up once; each broker checks at start that it holds. docs/eventstoredb.md, "Rights".
+
+import {
+  AccessDeniedError,
+  BACKWARDS,
+  convertToCommandError,
+  END,
+  type EventStoreDBClient,
+  jsonEvent,
+  LoginConflictError,
+  metastreamOf,
+  NO_STREAM,
+  WrongExpectedVersionError,
+} from '@eventstore/db-client'
+import { UsersClient } from '@eventstore/db-client/generated/users_grpc_pb.js'
+import usersPb from '@eventstore/db-client/generated/users_pb.js'
+
+import { canonicalize, type Json } from '../domain/ledger/canonical.js'
+import type { Address, Credentials } from './eventstoredb-address.js'
+import { Connection } from './eventstoredb-connection.js'
+import { StoreError } from './event-store.js'
+
+export const APP_USER = 'ledger-app'
+export const AUDIT_USER = 'ledger-audit'
+
+/** `$d` covers soft delete and tombstone, `$mw` covers $tb, $maxCount, $maxAge and the ACL itself. */
+const DEFAULT_ACL = {
+  $userStreamAcl: {
+    $r: [APP_USER, AUDIT_USER],
+    $w: [APP_USER],
+    $d: '$admins',
+    $mr: [APP_USER, AUDIT_USER],
+    $mw: '$admins',
+  },
+  $systemStreamAcl: { $r: '$admins', $w: '$admins', $d: '$admins', $mr: '$admins', $mw: '$admins' },
+}
+
+export type SetupStep =
+  | { step: 'user'; name: string; outcome: 'created' | 'password set' }
+  | { step: 'default ACL'; outcome: 'set' | 'was set' }
+
+/** `address` is an administrator's. Run again it changes nothing but the passwords, which become the given ones. */
+export async function initEventStore(
+  address: Address,
+  passwords: { app: string; audit: string },
+): Promise<SetupStep[]> {
+  const connection = new Connection(address)
+  try {
+    return [
+      // The ACL first: while it is missing, a user that exists may delete.
+      await setDefaultAcl(connection),
+      await setUser(connection, { username: APP_USER, password: passwords.app }),
+      await setUser(connection, { username: AUDIT_USER, password: passwords.audit }),
+    ]
+  } finally {
+    connection.close()
+  }
+}
+
+async function setDefaultAcl(connection: Connection): Promise<SetupStep> {
+  const { credentials } = connection
+  const found = await connection.collect((client) =>
+    client.readStream('$settings', { credentials, direction: BACKWARDS, fromRevision: END }),
+  )
+  const current = found?.find(({ type }) => type === 'update-default-acl')
+  if (current) {
+    if (canonicalize(current.data as Json) === canonicalize(DEFAULT_ACL))
+      return { step: 'default ACL', outcome: 'was set' }
+    throw new StoreError(
+      'refused',
+      'this EventStoreDB has another default ACL in $settings: give the ledger a database of its own',
+    )
+  }
+  const event = jsonEvent({ type: 'update-default-acl', data: DEFAULT_ACL })
+  const head = found?.[0]
+  await connection.answer((client, deadline) =>
+    client.appendToStream('$settings', event, {
+      credentials,
+      deadline,
+      expectedRevision: head ? head.revision : NO_STREAM,
+    }),
+  )
+  return { step: 'default ACL', outcome: 'set' }
+}
+
+async function setUser(connection: Connection, user: Credentials): Promise<SetupStep> {
+  try {
+    await connection.answer((client) => createUser(client, connection.credentials, user))
+    return { step: 'user', name: user.username, outcome: 'created' }
+  } catch (error) {
+    if (!(error instanceof LoginConflictError)) throw error
+    await connection.answer((client) => resetPassword(client, connection.credentials, user))
+    return { step: 'user', name: user.username, outcome: 'password set' }
+  }
+}
+
+// The client has no user management of its own, but ships the stubs of the server's Users service.
+
+function createUser(client: EventStoreDBClient, admin: Credentials, user: Credentials): Promise<void> {
+  const options = new usersPb.CreateReq.Options().setLoginName(user.username).setPassword(user.password)
+  const request = new usersPb.CreateReq().setOptions(options.setFullName('AgentKeys ledger'))
+  return client['execute'](UsersClient, 'createUser', (users) =>
+    answered((done) => users.create(request, ...client['callArguments']({ credentials: admin }), done)),
+  )
+}
+
+function resetPassword(client: EventStoreDBClient, admin: Credentials, user: Credentials): Promise<void> {
+  const options = new usersPb.ResetPasswordReq.Options()
+  options.setLoginName(user.username).setNewPassword(user.password)
+  const request = new usersPb.ResetPasswordReq().setOptions(options)
+  return client['execute'](UsersClient, 'resetPassword', (users) =>
+    answered((done) =>
+      users.resetPassword(request, ...client['callArguments']({ credentials: admin }), done),
+    ),
+  )
+}
+
+function answered(call: (done: (error: Error | null) => void) => unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call((error) => (error ? reject(convertToCommandError(error)) : resolve()))
+  })
+}
+
+export type Power = 'delete streams' | 'write stream metadata'
+
+/** No stream gets this long: a request that expects it is refused for its rights, or else for its revision. */
+const NEVER = 2n ** 62n
+
+/**
+ * What the user of `address` may do beyond appending: it should be nothing. Asked without leaving a trace, by requests
+ * that fail on their expected revision where they do not fail on their rights. Deletion is asked of a stream that does
+ * not exist, so that no misreading of the server can cost the ledger.
+ */
+export async function excessPowers(address: Address, stream: string): Promise<Power[]> {
+  const connection = new Connection(address)
+  const { credentials } = connection
+  const options = { credentials, expectedRevision: NEVER }
+  const nothing = jsonEvent({ type: '$metadata', data: {} })
+  try {
+    const mayDelete = await mayDo((client, deadline) =>
+      client.deleteStream(`${stream}-probe`, { ...options, deadline }),
+    )
+    const mayWrite = await mayDo((client, deadline) =>
+      client.appendToStream(metastreamOf(stream), nothing, { ...options, deadline }),
+    )
+    return [
+      ...(mayDelete ? ['delete streams' as const] : []),
+      ...(mayWrite ? ['write stream metadata' as const] : []),
+    ]
+  } finally {
+    connection.close()
+  }
+
+  async function mayDo(
+    ask: (client: EventStoreDBClient, deadline: number) => Promise<unknown>,
+  ): Promise<boolean> {
+    try {
+      await connection.answer(ask)
+      return true
+    } catch (error) {
+      if (error instanceof AccessDeniedError && (error.code as number | undefined) !== 16) return false
+      if (error instanceof WrongExpectedVersionError) return true
+      throw error
+    }
+  }
+}

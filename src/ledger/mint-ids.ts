@@ -1,0 +1,31 @@
+import { randomInt } from 'node:crypto'
+
+import { v7 as uuidv7 } from 'uuid'
+
+const MAX_SEQUENCE = 0xffff_ffff
+
+/**
+ * UUIDv7s that only grow, RFC 9562 section 6.2 method 1: the verifier tells a used id from a new one by that. `clock` is
+ * the ledger's, never behind its last entry; where it stands still, the counter goes on.
+ */
+export class MintIds {
+  private last = 0
+  private sequence = 0
+
+  constructor(private readonly clock: () => Date) {}
+
+  next(): string {
+    const msecs = this.clock().getTime()
+    if (msecs > this.last) {
+      this.last = msecs
+      // The upper half of the counter's range is kept free to grow into.
+      this.sequence = randomInt(0x8000_0000)
+    } else if (this.sequence === MAX_SEQUENCE) {
+      this.last += 1
+      this.sequence = 0
+    } else {
+      this.sequence += 1
+    }
+    return uuidv7({ msecs: this.last, seq: this.sequence })
+  }
+}

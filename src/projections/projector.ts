@@ -1,0 +1,237 @@
+// Follows the ledger, in order, and keeps the read models up to it.
+
+import type { Logger } from 'pino'
+
+import { GENESIS, leafHash } from '../domain/ledger/entry.js'
+import { type Finding, finding } from '../domain/ledger/findings.js'
+import type { EventStore } from '../event-store/event-store.js'
+import { type Applied, type Head, ReadModels } from './read-models.js'
+import type { KeysView } from './signing-keys.js'
+
+/**
+ * The ledger no longer holds what the read models were made of: its end was cut off, or it was replaced. The read
+ * models are the witness here, and so they are not thrown away for it.
+ */
+export class LedgerMismatch extends Error {
+  constructor(
+    readonly finding: Finding,
+    store: string,
+    readModel: string,
+  ) {
+    super(
+      `${store}: ${finding.detail}. ${finding.advice} If the read model ${readModel} belongs to another ledger, ` +
+        'move it away (with its -wal and -shm) and it is made anew',
+    )
+    this.name = 'LedgerMismatch'
+  }
+}
+
+/** caughtUpTo was asked for a size that will not be reached: the projector stopped, or was stopped. */
+export class ProjectorStopped extends Error {
+  constructor(reason: string) {
+    super(`the read models are no longer kept up to date: ${reason}`)
+    this.name = 'ProjectorStopped'
+  }
+}
+
+export type ProjectorStatus =
+  | { ok: true; position: number }
+  /** `finding` is there when the ledger itself is at fault: then the projector has stopped for good. */
+  | { ok: false; position: number; reason: string; finding?: Finding }
+
+export interface ProjectorOptions {
+  /** BROKER_AUDIT_DB_PATH. */
+  readModelPath: string
+  log: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** After a failure, before the next try: doubled each time, up to 64-fold. */
+  retryMs?: number
+}
+
+interface Waiting {
+  size: number
+  resolve: () => void
+  reject: (error: ProjectorStopped) => void
+}
+
+/**
+ * One batch at a time: the next one is asked of the store when this one is committed, so a slow read model makes
+ * batches longer, not a queue. This thread signs tokens: it hands texts on and looks at nothing.
+ */
+export class Projector {
+  private readonly stopping = new AbortController()
+  private running: Promise<void> = Promise.resolve()
+  private models: ReadModels | undefined
+  private at: Head = { size: 0, leafHash: GENESIS, time: '' }
+  private trouble: { reason: string; finding?: Finding } | undefined = { reason: 'not started' }
+  private waiting: Waiting[] = []
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly keys: KeysView,
+    private readonly options: ProjectorOptions,
+  ) {}
+
+  /**
+   * Opens the read models, shows their keys to the KeysView, and follows the ledger from where they end.
+   * Rejects with LedgerMismatch, ReadModelError or StoreError; then nothing runs.
+   */
+  async start(): Promise<void> {
+    try {
+      await this.connect()
+    } catch (error) {
+      await this.disconnect()
+      throw error
+    }
+    this.running = this.run()
+  }
+
+  /** The batch under way is committed first. */
+  async stop(): Promise<void> {
+    this.stopping.abort()
+    await this.running
+    await this.disconnect()
+    this.end({ reason: 'stopped' })
+  }
+
+  /** Resolves when the first `size` entries are in the read models. Rejects with ProjectorStopped. */
+  caughtUpTo(size: number): Promise<void> {
+    if (this.at.size >= size) return Promise.resolve()
+    if (this.stopping.signal.aborted || this.trouble?.finding) {
+      return Promise.reject(new ProjectorStopped(this.trouble?.reason ?? 'stopped'))
+    }
+    return new Promise((resolve, reject) => this.waiting.push({ size, resolve, reject }))
+  }
+
+  /** How many entries the read models hold. */
+  get position(): number {
+    return this.at.size
+  }
+
+  get head(): { size: number; leafHash: string } {
+    const { size, leafHash } = this.at
+    return { size, leafHash }
+  }
+
+  status(): ProjectorStatus {
+    const position = this.at.size
+    return this.trouble ? { ok: false, position, ...this.trouble } : { ok: true, position }
+  }
+
+  private async run(): Promise<void> {
+    const { retryMs = 250 } = this.options
+    for (let failures = 0; !this.stopping.signal.aborted;) {
+      const before = this.at.size
+      try {
+        await this.follow()
+        return
+      } catch (error) {
+        if (error instanceof LedgerMismatch)
+          return this.end({ reason: error.message, finding: error.finding })
+        failures = this.at.size > before ? 1 : failures + 1
+        this.report(error as Error, failures)
+        // A read model that failed once is opened anew; for the store's failures that costs a moment.
+        await this.disconnect()
+        await pause(retryMs * 2 ** Math.min(failures - 1, 6), this.stopping.signal)
+      }
+    }
+  }
+
+  /** Until stopped, or until something fails. */
+  private async follow(): Promise<void> {
+    const models = this.models ?? (await this.connect())
+    for await (const batch of this.store.follow(this.at.size, this.stopping.signal)) {
+      const applied = await models.apply(batch.map(({ text }) => text))
+      this.take(applied)
+      if (applied.finding) return this.end(stoppedBy(applied.finding))
+    }
+    if (!this.stopping.signal.aborted) throw new Error('the store stopped following the ledger')
+  }
+
+  /** Ready to follow: the read models are open, and what they hold is what the ledger holds. */
+  private async connect(): Promise<ReadModels> {
+    const { models, applied } = await ReadModels.open(this.options.readModelPath)
+    this.models = models
+    await this.assertSameLedger(applied.head)
+    this.trouble = undefined
+    this.take(applied)
+    return models
+  }
+
+  private async disconnect(): Promise<void> {
+    const models = this.models
+    this.models = undefined
+    await models?.close()
+  }
+
+  /** Without this a ledger that lost its end would be followed in silence until it had grown to the old size again. */
+  private async assertSameLedger({ size, leafHash: known }: Head): Promise<void> {
+    if (size === 0) return
+    const last = size - 1
+    const there = await this.store.size()
+    const stored = there < size ? undefined : (await this.store.read(last, 1))[0]
+    if (!stored) {
+      const detail =
+        `the ledger has ${there} entries, and the read model was made of ${size}: ` +
+        `from ${Math.min(there, last)} on they are missing, up to entry ${last} with the leaf hash ${known}`
+      throw this.mismatch(finding(there, 'cut-off', detail))
+    }
+    const found = hashOf(stored.text)
+    if (found === known) return
+    const detail = `entry ${last} has the leaf hash ${found}, and the read model was made of one with ${known}`
+    throw this.mismatch(finding(last, 'other-head', detail))
+  }
+
+  private mismatch(finding: Finding): LedgerMismatch {
+    return new LedgerMismatch(finding, this.store.description, this.options.readModelPath)
+  }
+
+  private take({ head, keys }: Applied): void {
+    this.at = head
+    if (keys) this.keys.show(keys)
+    if (this.waiting.length === 0) return
+    const [reached, waiting] = [this.waiting.filter(({ size }) => size <= head.size), this.waiting]
+    this.waiting = waiting.filter(({ size }) => size > head.size)
+    for (const { resolve } of reached) resolve()
+  }
+
+  private report({ message: reason }: Error, failures: number): void {
+    this.trouble = { reason }
+    this.options.log.warn(
+      { position: this.at.size, failures, reason },
+      'read models are behind; trying again',
+    )
+  }
+
+  private end(trouble: { reason: string; finding?: Finding }): void {
+    // What stopped it first is what an operator must see.
+    if (!this.trouble?.finding) this.trouble = trouble
+    if (trouble.finding) this.options.log.error({ finding: trouble.finding }, 'read models stopped')
+    for (const { reject } of this.waiting.splice(0)) reject(new ProjectorStopped(trouble.reason))
+  }
+}
+
+function stoppedBy(found: Finding): { reason: string; finding: Finding } {
+  const { index, kind, detail, advice } = found
+  return { reason: `entry ${index} of the ledger (${kind}): ${detail}. ${advice}`, finding: found }
+}
+
+function hashOf(text: string): string {
+  try {
+    return leafHash(text)
+  } catch {
+    return 'none: it is too long for an entry'
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
+}

@@ -1,0 +1,110 @@
+// The main thread's side of the read models: hands over texts, gets back how far they are applied. Parses nothing.
+
+import { Worker } from 'node:worker_threads'
+
+import type { Finding } from '../domain/ledger/findings.js'
+import type { SigningKeyRow } from './signing-keys.js'
+
+/** How much of the ledger the read models hold: `size` entries, and of the last one its leafHash and time. */
+export interface Head {
+  size: number
+  leafHash: string
+  time: string
+}
+
+/** What read-models.worker.ts answers once a batch is committed, rows and head together. */
+export interface Applied {
+  head: Head
+  /** All keys, when the file was opened and whenever one changed. */
+  keys?: SigningKeyRow[]
+  /** The first entry that could not be taken. Those before it are applied, it and those after it are not. */
+  finding?: Finding
+}
+
+/**
+ * unavailable  nothing was changed; later it may work (disk full, the thread ended). Open anew and go on from the head.
+ * refused      the file is not ours, damaged, or may not be written: an operator must look.
+ */
+export type ReadModelErrorCode = 'unavailable' | 'refused'
+
+export class ReadModelError extends Error {
+  constructor(
+    readonly code: ReadModelErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'ReadModelError'
+  }
+}
+
+export type Answer = { ok: true; applied: Applied } | { ok: false; code: ReadModelErrorCode; message: string }
+
+interface Waiting {
+  resolve: (applied: Applied) => void
+  reject: (error: ReadModelError) => void
+}
+
+/** The read-model file, in the thread that owns it. One batch at a time: the caller waits for the last one. */
+export class ReadModels {
+  private readonly worker: Worker
+  private waiting: Waiting | undefined
+  private ended = false
+
+  private constructor(path: string) {
+    this.worker = new Worker(new URL('./read-models.worker.js', import.meta.url), { workerData: path })
+    this.worker.on('message', (answer: Answer) => this.settle(answer))
+    // 'exit' follows, and settles what is waiting.
+    this.worker.on('error', (cause) => this.lose(cause))
+    this.worker.on('exit', () => this.lose(undefined))
+  }
+
+  /** Opens the file, making it if missing; what it holds already is the first answer. Rejects with ReadModelError. */
+  static async open(path: string): Promise<{ models: ReadModels; applied: Applied }> {
+    const models = new ReadModels(path)
+    try {
+      return { models, applied: await models.answer() }
+    } catch (error) {
+      await models.close()
+      throw error
+    }
+  }
+
+  /** Applies the entries that follow the head. Rejects with ReadModelError: then none of them is applied. */
+  apply(texts: readonly string[]): Promise<Applied> {
+    const answer = this.answer()
+    if (!this.ended) this.worker.postMessage(texts)
+    return answer
+  }
+
+  async close(): Promise<void> {
+    if (this.ended) return
+    const exited = new Promise((resolve) => this.worker.once('exit', resolve))
+    this.worker.postMessage('close')
+    await exited
+  }
+
+  private answer(): Promise<Applied> {
+    if (this.ended) return Promise.reject(threadEnded(undefined))
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject }
+    })
+  }
+
+  private settle(answer: Answer): void {
+    const waiting = this.waiting
+    this.waiting = undefined
+    if (answer.ok) waiting?.resolve(answer.applied)
+    else waiting?.reject(new ReadModelError(answer.code, answer.message))
+  }
+
+  private lose(cause: unknown): void {
+    this.ended = true
+    this.waiting?.reject(threadEnded(cause))
+    this.waiting = undefined
+  }
+}
+
+function threadEnded(cause: unknown): ReadModelError {
+  return new ReadModelError('unavailable', 'the read-model thread ended', { cause })
+}

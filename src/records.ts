@@ -1,0 +1,154 @@
+// Opens the ledger and all that follows it: checked against what is known of it before anything is added.
+
+import { join } from 'node:path'
+
+import type { Logger } from 'pino'
+
+import type { Config } from './config.js'
+import type { LedgerStoreConfig } from './config/ledger.js'
+import { isGated } from './config/witness.js'
+import { parseSignedCheckpoint, signCheckpoint, type SignedCheckpoint } from './domain/ledger/checkpoint.js'
+import { EMPTY_ROOT, Tree } from './domain/ledger/merkle.js'
+import type { EventStore } from './event-store/event-store.js'
+import { EventStoreDbEventStore } from './event-store/eventstoredb.js'
+import { SqliteEventStore } from './event-store/sqlite.js'
+import { Appender } from './ledger/appender.js'
+import { CheckpointTrace } from './ledger/checkpoint-trace.js'
+import { type LedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
+import { Ledger, type Witnessing } from './ledger/ledger.js'
+import { LogTree } from './ledger/log-tree.js'
+import { LedgerRefused, openLedger } from './ledger/open-ledger.js'
+import { readWitnessPolicy } from './ledger/witness-policy.js'
+import { DEFAULT_WITNESS_LIMITS } from './ledger/witness.js'
+import { Witnesses } from './ledger/witnesses.js'
+import { AuditQuery } from './projections/audit-query.js'
+import { Projector } from './projections/projector.js'
+import { PublishedTiles } from './projections/published-tiles.js'
+import { KeysView } from './projections/signing-keys.js'
+import { VERSION } from './version.js'
+
+/** The ledger, and what is read from it. */
+export interface Records {
+  store: EventStore
+  ledger: Ledger
+  projector: Projector
+  keys: KeysView
+  tiles: PublishedTiles
+  audit: AuditQuery
+}
+
+export type OnClose = (step: () => unknown) => void
+
+interface Context {
+  log: Logger
+  onClose: OnClose
+}
+
+const now = () => new Date()
+
+/** Rejects with LedgerRefused, LedgerMismatch, PrivateFileError or the store's error: then nothing was appended. */
+export async function openRecords(
+  config: Config,
+  nodeId: string,
+  { log, onClose }: Context,
+): Promise<Records> {
+  const { origin, keyPath } = config.ledger
+  const key = loadOrCreateLedgerKey(keyPath, origin)
+  const store = openStore(config.ledger.store, nodeId)
+  onClose(() => store.close())
+  const trace = new CheckpointTrace(tracePath(config), (error) =>
+    log.error({ err: error }, 'the last checkpoint could not be kept'),
+  )
+  // Before the ledger is opened: one that was emptied must not be begun anew.
+  if (trace.last() && (await store.size()) === 0) trace.check(0, key.signer.key, () => EMPTY_ROOT)
+  const identity = { origin, vkey: key.vkey, software: `agentkeys-broker/${VERSION}` }
+  const head = await openLedger(store, identity, now())
+  const size = head.entry.index + 1
+  log.info({ ledger: store.description, origin, size }, 'ledger opened')
+
+  const keys = new KeysView(now)
+  const projector = new Projector(store, keys, { readModelPath: config.auditDbPath, log })
+  onClose(() => projector.stop())
+  await projector.start()
+  await projector.caughtUpTo(size)
+  const tiles = new PublishedTiles(config.auditDbPath)
+  onClose(() => tiles.close())
+  const audit = new AuditQuery(config.auditDbPath)
+  onClose(() => audit.close())
+
+  trace.check(size, key.signer.key, tiles.hashes(size))
+  onClose(() => trace.close())
+  const follow: ((checkpoint: SignedCheckpoint) => void)[] = []
+  const tree = new LogTree(size, {
+    origin,
+    signer: key.signer,
+    older: (level, index) => tiles.hashes(projector.position)(level, index),
+    onSigned: (checkpoint) => follow.forEach((tell) => tell(checkpoint)),
+  })
+  const tilesReach = (wanted: number) => projector.caughtUpTo(wanted)
+  const witnessing = await openWitnessing(config, key, { log, onClose }, { store, tree, tiles, tilesReach })
+  follow.push((checkpoint) => trace.remember(checkpoint))
+  if (witnessing) follow.push((checkpoint) => witnessing.witnesses.offer(checkpoint))
+  trace.remember(tree.checkpoint)
+
+  const appender = new Appender(store, head, now, (entries) => tree.append(entries))
+  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach })
+  onClose(() => ledger.close())
+  return { store, ledger, projector, keys, tiles, audit }
+}
+
+/** Where the last signed checkpoint is kept, apart from the ledger. */
+export function tracePath({ dataDir }: Config): string {
+  return join(dataDir, 'last-checkpoint')
+}
+
+export function openStore(store: LedgerStoreConfig, node: string): EventStore {
+  switch (store.kind) {
+    case 'sqlite':
+      return new SqliteEventStore(store.path)
+    case 'esdb':
+      return new EventStoreDbEventStore(store.url, { stream: store.stream, node })
+  }
+}
+
+interface Witnessed {
+  store: EventStore
+  tree: LogTree
+  tiles: PublishedTiles
+  tilesReach: (size: number) => Promise<void>
+}
+
+/** Shows the ledger, as it was found, to its witnesses: one that knows more of it stops the start. */
+async function openWitnessing(
+  { witness, release, dataDir }: Config,
+  { signer }: LedgerKey,
+  { log, onClose }: Context,
+  { store, tree, tiles, tilesReach }: Witnessed,
+): Promise<Witnessing | undefined> {
+  if (witness.kind === 'none') return undefined
+  const { key } = signer
+  const witnesses = new Witnesses({
+    policy: readWitnessPolicy(witness.policyPath, key, isGated(release)),
+    log: {
+      async proof(oldSize, newSize) {
+        await tilesReach(newSize)
+        return tiles.consistency(oldSize, newSize)
+      },
+      // From the store itself: another broker may have shown the witness more than this one knows.
+      async newest() {
+        const size = Math.max(await store.size(), tree.checkpoint.size)
+        await tilesReach(size)
+        const root = Tree.at(size, tiles.hashes(size)).root()
+        return parseSignedCheckpoint(signCheckpoint({ origin: key.name, size, root }, signer))
+      },
+    },
+    limits: { ...DEFAULT_WITNESS_LIMITS, refreshMs: witness.refreshSeconds * 1000 },
+    alarmPath: join(dataDir, 'witness-alarm.json'),
+    onAlarm: (alarm) => log.error({ alarm }, 'minting stops: a witness contradicts the ledger'),
+    onStatus: (status) => log.warn({ witness: status }, 'witness'),
+  })
+  onClose(() => witnesses.close())
+  const alarm = await witnesses.checkAtStart(tree.checkpoint)
+  if (alarm) throw new LedgerRefused(alarm.reason)
+  return { witnesses, timeoutMs: witness.timeoutSeconds * 1000 }
+}

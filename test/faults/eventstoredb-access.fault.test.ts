@@ -1,0 +1,166 @@
+// The ledger in a secured EventStoreDB: TLS with a private CA, wrong passwords, missing rights, and no secret anywhere
+// it could be read.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
+
+import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
+import { parseAddress } from '../../src/event-store/eventstoredb-address.js'
+import { entriesFrom } from '../contract/event-store.contract.js'
+import { certificates } from '../support/eventstoredb/certificates.js'
+import { readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
+import { StandIn } from '../support/eventstoredb/stand-in.js'
+
+const PASSWORD = 'p@ss:word/%'
+const entries = entriesFrom(undefined, 4)
+const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-tls-'))
+let caFile: string
+let tls: { key: Buffer; certificate: Buffer }
+let standIn: StandIn
+const stores: EventStoreDbEventStore[] = []
+
+beforeAll(() => {
+  ;({ caFile, tls } = certificates(folder))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+beforeEach(async () => {
+  const users = { 'ledger-app': { password: PASSWORD, groups: [] }, other: { password: 'o', groups: [] } }
+  standIn = await new StandIn({ tls, users }).start()
+})
+afterEach(async () => {
+  for (const store of stores.splice(0)) await store.close()
+  await standIn.dispose()
+})
+
+function opened(user: string, options = `tlsCAFile=${encodeURIComponent(caFile)}`): EventStoreDbEventStore {
+  const url = `esdb://${user}@127.0.0.1:${standIn.port}?${options}`
+  const store = new EventStoreDbEventStore(url, { stream: STREAM, node: 'n1', silenceMs: 1000 })
+  stores.push(store)
+  return store
+}
+const APP = `ledger-app:${encodeURIComponent(PASSWORD)}`
+
+async function failureOf(work: Promise<unknown>): Promise<Error> {
+  return work.then(
+    () => new Error('it went through'),
+    (error: Error) => error,
+  )
+}
+
+test('with the CA in the connection string the ledger is written and read over TLS', async () => {
+  const store = opened(APP)
+  await store.append(entries, 0)
+  expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
+})
+
+test('without the CA it is refused at once, naming the remedy, and not retried as a node that is down', async () => {
+  const store = opened(APP, 'tls=true')
+  for (const failure of [await failureOf(store.append(entries, 0)), await failureOf(store.size())]) {
+    expect(failure).toMatchObject({ code: 'refused' })
+    expect(failure.message).toMatch(/certificate.*tlsCAFile/s)
+  }
+  await expect(follow(store)).rejects.toMatchObject({ code: 'refused' })
+})
+
+test('a CA file that is missing is told when the store is made', () => {
+  expect(() => opened(APP, 'tlsCAFile=/nowhere/ca.pem')).toThrow(/certificate file/)
+})
+
+test('a wrong password is refused, and told apart from a missing right', async () => {
+  const store = opened('ledger-app:wrong')
+  const refusal = { code: 'refused', message: 'EventStoreDB does not know this user and password' }
+  await expect(store.append(entries, 0)).rejects.toMatchObject(refusal)
+  await expect(store.append(entries, 1)).rejects.toMatchObject(refusal)
+  await expect(store.read(0, 1)).rejects.toMatchObject(refusal)
+  await expect(follow(store)).rejects.toMatchObject(refusal)
+})
+
+test('a user without the right to write reads, and its append is refused', async () => {
+  const acl = { $acl: { $w: ['ledger-app'] } }
+  const metadata = { id: crypto.randomUUID(), type: '$metadata', contentType: 'application/json' }
+  const data = Buffer.from(JSON.stringify(acl))
+  standIn.database.append(`$$${STREAM}`, 'any', [{ ...metadata, data, metadata: new Uint8Array() }])
+  await opened(APP).append(entries, 0)
+
+  const other = opened('other:o')
+  expect(textsOf(await readAll(other))).toEqual(textsOf(entries))
+  await expect(other.append(entriesFrom(entries[3], 1), 4)).rejects.toMatchObject({
+    code: 'refused',
+    message:
+      "EventStoreDB denies access: the user's rights to the ledger stream and its metadata do not suffice",
+  })
+})
+
+test('the password is in no description, no error and nothing that is inspected', async () => {
+  const store = opened(APP)
+  expect(store.description).toBe(`esdb://127.0.0.1:${standIn.port} stream ${STREAM}`)
+  const failures = [
+    await failureOf(opened(APP, 'tls=true').size()),
+    await failureOf(store.append(entries, 3)),
+  ]
+  const shown = [store, ...failures].map((value) => inspect(value, { depth: 12, showHidden: false }))
+  const basic = Buffer.from(`ledger-app:${PASSWORD}`).toString('base64')
+  for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), basic])
+    expect(shown.filter((text) => text.includes(secret))).toEqual([])
+})
+
+test('nor is it in what the client prints when it is debugged', () => {
+  const script = `
+    const { EventStoreDbEventStore } = await import(process.env.STORE)
+    const store = new EventStoreDbEventStore(process.env.LEDGER_URL, { stream: 's' })
+    const failed = await store.append([{ text: '{}', leafHash: '0'.repeat(64) }], 0).catch((error) => error)
+    console.error(failed)
+    await store.close()`
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: {
+      ...process.env,
+      DEBUG: 'esdb:*',
+      STORE: new URL('../../src/event-store/eventstoredb.js', import.meta.url).href,
+      // Nobody listens at the discard port.
+      LEDGER_URL: `esdb://${APP}@127.0.0.1:9?defaultDeadline=500`,
+    },
+  })
+  expect(stderr).toMatch(/esdb:.*ledger-app/s)
+  for (const secret of [PASSWORD, encodeURIComponent(PASSWORD)]) expect(stderr).not.toContain(secret)
+})
+
+const malformed: [string, RegExp][] = [
+  ['http://127.0.0.1:2113', /esdb:\/\/user:password@host/],
+  ['esdb://secret@127.0.0.1:2113', /user:password@/],
+  ['esdb://u:secret@host:2113/db', /esdb:\/\/user:password@host/],
+  ['esdb://u:sec/ret@host:2113', /esdb:\/\/user:password@host|hosts/],
+  ['esdb://u:secret%@host:2113', /percent-encoded/],
+  ['esdb://host:2113', /must name a user and a password, or say tls=false/],
+  ['esdb://u:secret@ho st', /hosts as host:port/],
+  ['esdb://u:secret@host:2113?tlsVerifyCert=false', /tlsCAFile/],
+  ['esdb://u:secret@host:2113?throwOnAppendFailure=false', /not known/],
+  ['esdb://u:secret@host:2113?tls=yes', /tls .*true or false/],
+  ['esdb://u:secret@host:2113?keepAliveInterval=-1', /positive whole number/],
+  ['esdb://u:secret@host:2113?constructor=1', /not known/],
+]
+test.each(malformed)('%s is refused without repeating the secret', (url, message) => {
+  expect(() => parseAddress(url)).toThrow(message)
+  expect(() => parseAddress(url)).not.toThrow(/secret/)
+})
+
+test('a cluster, its options and an encoded password are understood', () => {
+  const url = 'esdb://ledger-app:p%40ss@a.example:2111,b.example?nodePreference=leader&DEFAULT_DEADLINE=2500'
+  const address = parseAddress(url)
+  expect(address).toMatchObject({
+    clientUrl: 'esdb://a.example:2111,b.example?nodePreference=leader&DEFAULT_DEADLINE=2500',
+    name: 'esdb://a.example:2111,b.example',
+    appendTimeoutMs: 2500,
+  })
+  expect(address.credentials.username).toBe('ledger-app')
+  expect(address.credentials.password).toBe('p@ss')
+})
+
+async function follow(store: EventStoreDbEventStore): Promise<void> {
+  for await (const batch of store.follow(0, new AbortController().signal)) expect(batch).toEqual([])
+}

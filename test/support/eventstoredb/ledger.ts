@@ -1,0 +1,95 @@
+// What the tests over the stand-in share: a store, its entries, and the patience a caller has with it.
+
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { EntryError, parseEntry, type Sealed } from '../../../src/domain/ledger/entry.js'
+import {
+  type EventStore,
+  StoreError,
+  type StoreErrorCode,
+  type Stored,
+} from '../../../src/event-store/event-store.js'
+import { EventStoreDbEventStore } from '../../../src/event-store/eventstoredb.js'
+
+export const STREAM = 'agentkeys-ledger'
+
+/** Short timeouts: what takes longer in these tests never comes. */
+export function openStore(url: string, node = 'n1'): EventStoreDbEventStore {
+  return new EventStoreDbEventStore(`${url}&defaultDeadline=500`, { stream: STREAM, node, silenceMs: 500 })
+}
+
+/** Appends as a caller has to: the very same entries again, for as long as the outcome is open. */
+export async function appendUntilSettled(
+  store: EventStore,
+  entries: Sealed[],
+  at: number,
+): Promise<StoreErrorCode[]> {
+  const failures: StoreErrorCode[] = []
+  for (;;) {
+    try {
+      await store.append(entries, at)
+      return failures
+    } catch (error) {
+      if (!(error instanceof StoreError) || failures.length === 200) throw error
+      if (error.code !== 'unknown' && error.code !== 'unavailable') throw error
+      failures.push(error.code)
+      await pause(25)
+    }
+  }
+}
+
+export async function readAll(store: EventStore): Promise<Stored[]> {
+  const all: Stored[] = []
+  for (;;) {
+    const page = await store.read(all.length, 1000)
+    if (page.length === 0) return all
+    all.push(...page)
+  }
+}
+
+export const textsOf = (entries: readonly { text: string }[]) => entries.map(({ text }) => text)
+
+/** Whether the text is an entry, as a verifier would ask. */
+export function isEntry({ text }: Stored): boolean {
+  try {
+    parseEntry(text)
+    return true
+  } catch (error) {
+    if (error instanceof EntryError) return false
+    throw error
+  }
+}
+
+/** Collects what a follower is given, until it has `count` entries or fails. */
+export class Follower {
+  readonly got: Stored[] = []
+  private readonly stop = new AbortController()
+  readonly ended: Promise<void>
+  private waiting: { count: number; resolve: () => void } | undefined
+
+  constructor(store: EventStore, from = 0) {
+    this.ended = this.run(store, from)
+    this.ended.catch(() => undefined)
+  }
+
+  private async run(store: EventStore, from: number): Promise<void> {
+    for await (const batch of store.follow(from, this.stop.signal)) {
+      this.got.push(...batch)
+      if (this.waiting && this.got.length >= this.waiting.count) this.waiting.resolve()
+    }
+  }
+
+  /** Resolves when `count` entries have come; rejects with what ended the following before. */
+  async has(count: number): Promise<void> {
+    if (this.got.length >= count) return
+    const enough = new Promise<void>((resolve) => {
+      this.waiting = { count, resolve }
+    })
+    await Promise.race([enough, this.ended])
+  }
+
+  async end(): Promise<void> {
+    this.stop.abort()
+    await this.ended
+  }
+}
