@@ -136,8 +136,9 @@ class Verification {
   }
 
   private walk(state: VerifierState | undefined): Promise<Checked> {
-    const { current } = this.known
-    const fullBundles = Math.floor((current?.size ?? 0) / TILE_WIDTH)
+    const { current, statePath } = this.known
+    // Nothing to remember it in: then it need not be made.
+    const fullBundles = statePath === null ? 0 : Math.floor((current?.size ?? 0) / TILE_WIDTH)
     return verifySource(this.source, {
       expected: this.options.expected,
       rootsAt: this.heads.map(({ checkpoint }) => checkpoint.size),

@@ -69,7 +69,7 @@ test('what it handed out is not changed afterwards', () => {
   const { tree, tiles } = tiled(300)
   const before = [...tiles.values()].map(hex)
   for (let i = 300; i < SIZE; i += 1) tree.append(grown.leafAt(i))
-  expect([...tiles.values()].map(hex)).toEqual(before)
+  expect([...tiles.values()].slice(0, before.length).map(hex).join() === before.join()).toBe(true)
 })
 
 describe('does not resume', () => {
