@@ -64,7 +64,9 @@ export class BrokerProcess {
     const broker = await BrokerProcess.spawn(options)
     while (!broker.log.includes('broker listening on')) {
       if (broker.child.exitCode !== null || broker.child.signalCode !== null) {
-        throw new Error(`the broker ended with ${broker.child.exitCode}:\n${broker.log}`)
+        const code = await broker.exited()
+        if (options.dataDir === undefined) rmSync(broker.dataDir, { recursive: true, force: true })
+        throw new Error(`the broker ended with ${code}:\n${broker.log}`)
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
