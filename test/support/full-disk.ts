@@ -1,16 +1,7 @@
 // Folders whose disk can be made full, and have space again, while a broker runs on them.
 
 import { spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -52,9 +43,9 @@ const tmpfs: Disk = {
   },
 }
 
-/** No file of the process may grow beyond what the largest has now: what a quota does, and any user may have it done. */
+/** The process may not write behind the first byte of any file, as if a quota were used up. Needs no rights. */
 const fileSizeLimit: Disk = {
-  name: 'files that may not grow',
+  name: 'a limit on what may be written',
   folder() {
     const path = mkdtempSync(join(tmpdir(), 'agentkeys-disk-'))
     let full = false
@@ -63,10 +54,10 @@ const fileSizeLimit: Disk = {
     }
     return {
       path,
-      under: () => (full ? ['prlimit', `--fsize=${largestFile(path)}`] : []),
+      under: () => (full ? ['prlimit', '--fsize=1'] : []),
       fill: (pid) => {
         full = true
-        limit(pid, String(walSize(path)))
+        limit(pid, '1')
       },
       free: (pid) => {
         full = false
@@ -86,15 +77,6 @@ function mayMount(): boolean {
   if (mounted) run('umount', [path])
   rmSync(path, { recursive: true })
   return mounted
-}
-
-function walSize(path: string): number {
-  const wal = join(path, 'ledger.sqlite-wal')
-  return existsSync(wal) ? statSync(wal).size : 0
-}
-
-function largestFile(path: string): number {
-  return Math.max(0, ...readdirSync(path).map((name) => statSync(join(path, name)).size))
 }
 
 function writeUntilFull(path: string): void {
