@@ -1,0 +1,34 @@
+// The yardstick: a ledger that forgets. It is given to the same Nest application as the real one, so that what is left
+// between the two is the price of recording. It lives here and nowhere else: no broker can be told to use it.
+
+import { GENESIS, type Sealed } from '../../src/domain/ledger/entry.js'
+import type { LedgerEvent } from '../../src/domain/ledger/events.js'
+import { MemoryEventStore } from '../../src/event-store/memory.js'
+import { Appender } from '../../src/ledger/appender.js'
+import { Ledger } from '../../src/ledger/ledger.js'
+
+export class UnrecordedLedger extends Ledger {
+  private index = 0
+
+  constructor(origin: string) {
+    // For the clock that mint ids are drawn from. Nothing is ever appended to it.
+    super(origin, new Appender(new MemoryEventStore(), undefined, () => new Date()))
+  }
+
+  /** At once, with made-up entries: nothing is chained, hashed, stored or followed. */
+  override append(events: readonly LedgerEvent[]): Promise<Sealed[]> {
+    const time = '2026-01-01T00:00:00.000Z'
+    return Promise.resolve(
+      events.map(({ type, data }) => {
+        const entry = {
+          data: data as unknown as Sealed['entry']['data'],
+          index: this.index++,
+          prev: GENESIS,
+          time,
+          type,
+        }
+        return { entry: { ...entry, v: 1 }, text: '', leafHash: GENESIS }
+      }),
+    )
+  }
+}
