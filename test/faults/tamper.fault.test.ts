@@ -43,9 +43,7 @@ beforeAll(async () => {
   remembered = {
     expected: { size: texts.length, head: leafHash(texts.at(-1) ?? '') },
     checkpoint: parseSignedCheckpoint(readFileSync(join(broker.dataDir, 'last-checkpoint'))),
-    vkey: parseVkey(
-      (ledger.of('LedgerOpened')[0] as { data: { vkey: string } }).data.vkey,
-    ) as Remembered['vkey'] & object,
+    vkey: parseVkey((ledger.of('LedgerOpened')[0] as { data: { vkey: string } }).data.vkey),
   }
   await broker.dispose()
 }, 90_000)
