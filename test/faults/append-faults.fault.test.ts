@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 
 import { SqliteEventStore } from '../../src/event-store/sqlite.js'
 import { DEFAULT_LIMITS } from '../../src/ledger/appender.js'
-import { EmbeddedSessions } from '../../src/session/embedded-sessions.js'
+import { type EmbeddedSessions } from '../../src/session/embedded-sessions.js'
 import type { LocalAws } from '../../tools/local-aws/server.js'
 import { awsFor } from '../support/aws-broker.js'
 import { freePort } from '../support/broker-process.js'
