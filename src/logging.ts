@@ -1,8 +1,8 @@
 import { type LoggerService } from '@nestjs/common'
-import { destination, type Level, type Logger, pino } from 'pino'
+import { destination, type DestinationStream, type Level, type Logger, pino } from 'pino'
 
 /** Members that never reach a log line, whoever logs them. Nothing here should ever be asked to log them at all. */
-const REDACTED = [
+const REDACTED: ReadonlySet<string> = new Set([
   'authorization',
   'bearer',
   'token',
@@ -11,22 +11,49 @@ const REDACTED = [
   'sessionToken',
   'secret',
   'password',
-]
+])
+
+/** Deeper than anything that is logged; a cycle ends here too. */
+const MAX_DEPTH = 4
 
 /** Structured lines on stderr, one JSON object each, as the original's logs went to stderr. */
-export function openLog(level: Level | 'silent'): Logger {
+export function openLog(level: Level | 'silent', stream: DestinationStream = stderr()): Logger {
   return pino(
     {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: REDACTED.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
+      // Not pino's own redaction: with these names at three depths it copied every line over and over, an eighth of
+      // what the main thread did for a mint.
+      formatters: { level: (label) => ({ level: label }), log: (line) => redacted(line, MAX_DEPTH) },
       serializers: { err: safeError },
     },
-    // Lines are gathered while the event loop is busy; main.ts flushes them before it exits.
-    destination({ fd: 2, sync: false, minLength: 0 }),
+    stream,
   )
+}
+
+/** Lines are gathered while the event loop is busy; main.ts flushes them before it exits. */
+function stderr() {
+  return destination({ fd: 2, sync: false, minLength: 0 })
+}
+
+/** The same object where nothing in it is to be hidden, as nearly always. */
+function redacted(members: Record<string, unknown>, depth: number): Record<string, unknown> {
+  let copy: Record<string, unknown> | undefined
+  for (const name in members) {
+    const value = members[name]
+    const shown = REDACTED.has(name) ? '[redacted]' : shownValue(value, depth)
+    if (shown !== value) copy = { ...(copy ?? members), [name]: shown }
+  }
+  return copy ?? members
+}
+
+function shownValue(value: unknown, depth: number): unknown {
+  // safeError decides what of an error is shown.
+  if (typeof value !== 'object' || value === null || value instanceof Error) return value
+  if (depth === 0) return '[too deep]'
+  if (Array.isArray(value)) return value.map((item) => shownValue(item, depth - 1))
+  return redacted(value as Record<string, unknown>, depth - 1)
 }
 
 /** Name, message and stack: never an error's other members, which in HTTP clients hold whole requests. */

@@ -1,15 +1,19 @@
+import { randomUUID } from 'node:crypto'
+
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { v7 as uuidv7 } from 'uuid'
 
 import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
+import { refuseConnection, refuseUrl } from './malformed-request.js'
+import { endConnectionsAtClose } from './connections.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
+import { refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
 const REQUEST_TIMEOUT_MS = 30_000
@@ -23,10 +27,14 @@ export async function createServer(
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    genReqId: () => uuidv7(),
+    genReqId: () => randomUUID(),
     // What a proxy says of the caller's address is not believed; nothing here depends on it.
     trustProxy: false,
     forceCloseConnections: 'idle',
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: refuseUrl,
+    // What arrives on an open connection while the last answers are given is answered too, as the contract says.
+    return503OnClosing: false,
   })
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     abortOnError: false,
@@ -34,7 +42,9 @@ export async function createServer(
     logger: new NestLog(log),
   })
   const server = app.getHttpAdapter().getInstance()
+  refuseEncodedPaths(server)
   readBodies(server)
+  endConnectionsAtClose(server)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log))
   describe(app, server, version)

@@ -7,6 +7,7 @@ import { type ValidationError } from 'class-validator'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import { endConnectionsAtClose } from './connections.js'
 import { sendSessionError, SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
 
@@ -56,8 +57,13 @@ export async function startSessionListener(
 }
 
 async function application(sessions: EmbeddedSessions): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, requestTimeout: REQUEST_TIMEOUT_MS })
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+  })
   guard(adapter.getInstance())
+  endConnectionsAtClose(adapter.getInstance())
   const app = await NestFactory.create<NestFastifyApplication>(SessionBackendModule.of(sessions), adapter, {
     abortOnError: false,
     // Fastify's own JSON parser stays, which refuses `__proto__`; Nest would add one for forms.
@@ -115,7 +121,8 @@ function objectionTo({
  */
 function isPlain(value: unknown, depth = 4): boolean {
   if (typeof value !== 'object' || value === null) return true
-  if (depth === 0 || Object.hasOwn(value, 'constructor') || Object.hasOwn(value, 'prototype')) return false
+  const inherited = (name: string) => name === 'prototype' || name in Object.prototype
+  if (depth === 0 || Object.keys(value).some(inherited)) return false
   return Object.values(value).every((member) => isPlain(member, depth - 1))
 }
 

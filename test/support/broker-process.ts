@@ -16,6 +16,8 @@ export interface BrokerOptions {
   dataDir?: string
   port?: number
   sessionPort?: number
+  /** A command that becomes the broker: what limits or rights to take from it. */
+  under?: string[]
 }
 
 export interface Reply<Body> {
@@ -28,6 +30,7 @@ export class BrokerProcess {
   /** Everything it wrote to stderr (its log) and to stdout. */
   log = ''
   out = ''
+  private readonly closed: Promise<unknown>
 
   private constructor(
     private readonly child: ChildProcess,
@@ -36,6 +39,7 @@ export class BrokerProcess {
     readonly dataDir: string,
     readonly options: BrokerOptions & { port: number; sessionPort: number; dataDir: string },
   ) {
+    this.closed = once(child, 'close')
     child.stderr?.on('data', (chunk: Buffer) => (this.log += chunk.toString()))
     child.stdout?.on('data', (chunk: Buffer) => (this.out += chunk.toString()))
   }
@@ -52,7 +56,8 @@ export class BrokerProcess {
       BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
       ...options.env,
     }
-    const child = spawn(process.execPath, [MAIN, '--port', String(port), ...(options.flags ?? [])], { env })
+    const line = [...(options.under ?? []), process.execPath, MAIN, '--port', String(port)]
+    const child = spawn(line[0] as string, [...line.slice(1), ...(options.flags ?? [])], { env })
     const [url, sessionUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`]
     return new BrokerProcess(child, url, sessionUrl, dataDir, { ...options, port, sessionPort, dataDir })
   }
@@ -60,13 +65,18 @@ export class BrokerProcess {
   /** Resolves when it listens. Rejects with its log when it ends instead. */
   static async start(options: BrokerOptions = {}): Promise<BrokerProcess> {
     const broker = await BrokerProcess.spawn(options)
-    while (!broker.log.includes('broker listening on')) {
-      if (broker.child.exitCode !== null || broker.child.signalCode !== null) {
-        throw new Error(`the broker ended with ${broker.child.exitCode}:\n${broker.log}`)
+    await broker.listening()
+    return broker
+  }
+
+  /** Resolves when it listens. Rejects with its log when it ends instead. */
+  async listening(): Promise<void> {
+    while (!this.log.includes('broker listening on')) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) {
+        throw new Error(`the broker ended with ${this.child.exitCode}:\n${this.log}`)
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
-    return broker
   }
 
   /** The same broker again: same folder, ports and environment. */
@@ -75,8 +85,9 @@ export class BrokerProcess {
     return BrokerProcess.start({ ...this.options, ...changes, env })
   }
 
+  /** Resolves when it has ended and all it wrote has been read. */
   async exited(): Promise<number | NodeJS.Signals> {
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit')
+    await this.closed
     return this.child.exitCode ?? (this.child.signalCode as NodeJS.Signals)
   }
 

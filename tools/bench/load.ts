@@ -1,0 +1,106 @@
+// The load: keep-alive connections, one request in flight on each, bytes made beforehand and replies read no further
+// than needed. It shares the machine with what it measures, so it must cost little.
+
+import { connect, type Socket } from 'node:net'
+
+import { answerOrders } from './child.js'
+import { Histogram } from './histogram.js'
+
+export interface LoadOrder {
+  port: number
+  path: string
+  /** One connection for each. */
+  bearers: string[]
+  /** Whichever comes first. */
+  seconds?: number
+  requests?: number
+}
+
+export interface LoadResult {
+  requests: number
+  seconds: number
+  p50Ms: number
+  p99Ms: number
+  maxMs: number
+}
+
+class Run {
+  private readonly latencies = new Histogram()
+  private readonly started = performance.now()
+  private sent = 0
+  private answered = 0
+  private maxMs = 0
+
+  constructor(private readonly order: LoadOrder) {}
+
+  async result(): Promise<LoadResult> {
+    await Promise.all(this.order.bearers.map((bearer) => this.connection(bearer)))
+    return {
+      requests: this.answered,
+      seconds: (performance.now() - this.started) / 1000,
+      p50Ms: this.latencies.percentile(0.5),
+      p99Ms: this.latencies.percentile(0.99),
+      maxMs: this.maxMs,
+    }
+  }
+
+  /** Sends, waits for the whole reply, sends again. Rejects at the first reply that is not 200. */
+  private connection(bearer: string): Promise<void> {
+    const { port, path } = this.order
+    const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${bearer}`
+    const bytes = Buffer.from(`${head}\r\nContent-Length: 0\r\n\r\n`)
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      const end = (error?: Error) => {
+        socket.destroy()
+        if (error) reject(error)
+        else resolve()
+      }
+      let sentAt = 0
+      const send = () => {
+        if (!this.mayGoOn()) return end()
+        this.sent += 1
+        sentAt = performance.now()
+        socket.write(bytes)
+      }
+      socket.on('connect', send)
+      onReply(socket, (reply) => {
+        if (!reply.startsWith('HTTP/1.1 200 ')) return end(new Error(`a reply was ${reply.slice(0, 500)}`))
+        this.count(performance.now() - sentAt)
+        send()
+      })
+      socket.on('error', end)
+      socket.on('end', () => end(new Error('the server closed a connection')))
+    })
+  }
+
+  private mayGoOn(): boolean {
+    const { seconds = Infinity, requests = Infinity } = this.order
+    return this.sent < requests && performance.now() - this.started < seconds * 1000
+  }
+
+  private count(ms: number): void {
+    this.answered += 1
+    this.latencies.add(ms)
+    if (ms > this.maxMs) this.maxMs = ms
+  }
+}
+
+/** Calls back with each whole reply. Knows Content-Length and nothing else of HTTP: it is all the server sends here. */
+function onReply(socket: Socket, take: (reply: string) => void): void {
+  let received = ''
+  // One character is one byte, so lengths need no second look.
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    received += text
+    const headEnd = received.indexOf('\r\n\r\n')
+    if (headEnd === -1) return
+    const [, length] = /\r\ncontent-length: (\d+)\r\n/i.exec(received.slice(0, headEnd + 2)) ?? []
+    if (length === undefined) return void socket.destroy(new Error('a reply has no Content-Length'))
+    if (received.length < headEnd + 4 + Number(length)) return
+    const reply = received
+    received = ''
+    take(reply)
+  })
+}
+
+answerOrders((order: LoadOrder) => new Run(order).result())

@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+// The bench: what recording costs, what verifying costs, and whether either grows with the ledger.
+
+import { parseArgs } from 'node:util'
+
+import type { AppendOrder, AppendResult } from './append.js'
+import { Bench } from './bench.js'
+import { measureGrowth } from './growth.js'
+import { measureMints, type MintTimes } from './mint.js'
+import { jsonReport, machine, type Report, reportOf, textReport, withGrowth } from './report.js'
+import { measureVerification } from './verification.js'
+
+const USAGE = `Usage: npm run bench -- [options]
+
+Measures mints with the ledger beside the same server without it, the append path, verify-ledger beside plain SHA-256,
+and in the full run also start-up, memory and the cost of a mint while a ledger grows to a million entries.
+Figures on stdout, progress on stderr. docs/performance.md explains them.
+
+  --quick   under a minute: no million entries
+  --json    one JSON object instead of the table
+  --help    print this
+
+Exit codes: 0 measured, 2 wrong usage, 3 something could not be run.`
+
+const QUICK: MintTimes = { rounds: 4, seconds: 2, warmUpSeconds: 2 }
+const FULL: MintTimes = { rounds: 9, seconds: 4, warmUpSeconds: 5 }
+
+async function measure(bench: Bench, quick: boolean): Promise<Report> {
+  const before = machine()
+  const mint = await measureMints(bench, quick ? QUICK : FULL)
+  const append = await measureAppend(bench, quick ? 3 : 8)
+  if (quick) {
+    const verify = await measureVerification(bench, bench.path('recorded', 'ledger.sqlite'), 2)
+    return reportOf(before, mint, append, verify)
+  }
+  const growth = await measureGrowth(bench)
+  const verify = await measureVerification(bench, growth.ledgerPath, 3)
+  return withGrowth(reportOf(before, mint, append, verify), growth)
+}
+
+async function measureAppend(bench: Bench, seconds: number): Promise<AppendResult> {
+  bench.progress('appending')
+  const child = bench.child<AppendOrder, AppendResult>('./append.js')
+  const order = { callers: bench.connections, seconds }
+  // Once for the compiler, once for the figure.
+  await child.ask({ ...order, path: bench.path('warm-up.sqlite'), seconds: 1 })
+  const result = await child.ask({ ...order, path: bench.path('append.sqlite') })
+  await child.end()
+  return result
+}
+
+function parse(args: string[]) {
+  const flag = { type: 'boolean', default: false } as const
+  return parseArgs({ args, options: { quick: flag, json: flag, help: flag } }).values
+}
+
+async function main(args: string[]): Promise<number> {
+  let flags: ReturnType<typeof parse>
+  try {
+    flags = parse(args)
+  } catch (error) {
+    process.stderr.write(`bench: ${(error as Error).message}\nTry npm run bench -- --help\n`)
+    return 2
+  }
+  if (flags.help) {
+    process.stdout.write(`${USAGE}\n`)
+    return 0
+  }
+  const bench = new Bench()
+  process.on('exit', () => bench.clear())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+  const report = await measure(bench, flags.quick)
+  process.stdout.write(flags.json ? jsonReport(report) : textReport(report))
+  return 0
+}
+
+process.exit(
+  await main(process.argv.slice(2)).catch((error: unknown) => {
+    process.stderr.write(`bench: ${(error as Error).stack ?? String(error)}\n`)
+    return 3
+  }),
+)

@@ -1,0 +1,149 @@
+// The figures, for people and for machines.
+
+import { availableParallelism, loadavg } from 'node:os'
+
+import type { AppendResult } from './append.js'
+import type { GrowthFigures } from './growth.js'
+import type { MintFigures } from './mint.js'
+import { rounded } from './statistics.js'
+import type { VerifyFigures } from './verification.js'
+
+export interface Report {
+  machine: { cores: number; node: string; loadBefore: number }
+  mint: MintFigures
+  append: { perSecond: number }
+  verify: Omit<VerifyFigures, 'peakMb'>
+  memory: { verifierMb: number; brokerMb?: number; brokerMbAt1M?: number }
+  /** In the full run only. */
+  startup?: { readyMsAt1k: number; readyMsAt1M: number; rebuildSecondsAt1M: number }
+  growth?: GrowthFigures['points']
+}
+
+export function machine(): Report['machine'] {
+  return { cores: availableParallelism(), node: process.version, loadBefore: loadavg()[0] ?? NaN }
+}
+
+export function reportOf(
+  before: Report['machine'],
+  mint: MintFigures,
+  { entries, seconds }: AppendResult,
+  { peakMb, ...verify }: VerifyFigures,
+): Report {
+  return {
+    machine: before,
+    mint,
+    append: { perSecond: entries / seconds },
+    verify,
+    memory: { verifierMb: peakMb },
+  }
+}
+
+export function withGrowth(report: Report, growth: GrowthFigures): Report {
+  const { readyMsAt1k, readyMsAt1M, rebuildSeconds, brokerMb, brokerMbAt1M, points } = growth
+  return {
+    ...report,
+    memory: { ...report.memory, brokerMb, brokerMbAt1M },
+    startup: { readyMsAt1k, readyMsAt1M, rebuildSecondsAt1M: rebuildSeconds },
+    growth: points,
+  }
+}
+
+export function jsonReport(report: Report): string {
+  const short = (_key: string, value: unknown) =>
+    typeof value === 'number' && !Number.isInteger(value) ? rounded(value) : value
+  return `${JSON.stringify(report, short)}\n`
+}
+
+export function textReport(report: Report): string {
+  const { machine, mint, append, verify, memory, startup, growth } = report
+  const rows: Row[] = [
+    [
+      'mint-oidc-jwt',
+      `${whole(mint.perSecond)}/s`,
+      `${mint.connections} connections, on ${machine.cores} cores shared with the load`,
+    ],
+    ['  without ledger', `${whole(mint.baselinePerSecond)}/s`, 'the same server, its ledger left out'],
+    ['  ratio', mint.ratio.toFixed(2), 'median of neighbouring turns; wanted: 0.7 or more'],
+    [
+      '  p50, p99',
+      `${ms(mint.p50Ms)}, ${ms(mint.p99Ms)}`,
+      `wanted: p99 under 25 ms; without ledger ${ms(mint.baselineP99Ms)}`,
+    ],
+    ...cpuRow(mint),
+    ['append', `${whole(append.perSecond)} entries/s`, 'chained, in the store, durable'],
+    [
+      'verify-ledger',
+      `${whole(verify.perSecond)} entries/s`,
+      `${whole(verify.entries)} entries; wanted: 100,000/s or more`,
+    ],
+    [
+      '  of SHA-256',
+      verify.ratioToSha256.toFixed(2),
+      `plain hashing of the same bytes: ${whole(verify.sha256PerSecond)}/s`,
+    ],
+    ['  memory', `${whole(memory.verifierMb)} MiB`, 'resident at most; wanted: under 200 at a million'],
+    ...startupRows(startup),
+    ...memoryRows(memory),
+    ...(growth ?? []).filter(atMark).map(growthRow),
+  ]
+  const [left, middle] = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const lines = rows.map(
+    ([name, value, note]) => `${name.padEnd(left ?? 0)}  ${value.padStart(middle ?? 0)}  ${note}`,
+  )
+  return `${lines.join('\n')}\n\nLoad average before: ${machine.loadBefore.toFixed(2)}. Node ${machine.node}.\n`
+}
+
+type Row = [name: string, value: string, note: string]
+
+function cpuRow({ cpuUs, baselineCpuUs }: MintFigures): Row[] {
+  if (cpuUs === undefined || baselineCpuUs === undefined) return []
+  return [
+    [
+      '  processor time',
+      `${whole(cpuUs)} µs`,
+      `for one mint, all threads; without ledger ${whole(baselineCpuUs)} µs`,
+    ],
+  ]
+}
+
+function startupRows(startup: Report['startup']): Row[] {
+  if (!startup) return []
+  return [
+    ['start-up', `${whole(startup.readyMsAt1k)} ms`, 'to ready, at 1,000 entries'],
+    ['', `${whole(startup.readyMsAt1M)} ms`, 'at 1,000,000 entries; wanted: under 3,000'],
+    ['', `${startup.rebuildSecondsAt1M.toFixed(1)} s`, 'at 1,000,000 entries, read models made anew'],
+  ]
+}
+
+function memoryRows({ brokerMb, brokerMbAt1M }: Report['memory']): Row[] {
+  if (brokerMb === undefined || brokerMbAt1M === undefined) return []
+  return [
+    ['broker memory', `${whole(brokerMb)} MiB`, 'resident at most, after 100,000 mints; wanted: under 300'],
+    ['', `${whole(brokerMbAt1M)} MiB`, 'after 500,000 mints'],
+  ]
+}
+
+const MARKS = 100_000
+
+/** The first point, and the first past each hundred thousand. */
+function atMark(
+  { entries }: { entries: number },
+  index: number,
+  points: readonly { entries: number }[],
+): boolean {
+  const before = points[index - 1]?.entries
+  return before === undefined || Math.floor(entries / MARKS) > Math.floor(before / MARKS)
+}
+
+function growthRow({ entries, usPerMint, cpuUsPerMint, p99Ms }: GrowthFigures['points'][number]): Row {
+  const cpu = cpuUsPerMint === undefined ? '' : `, ${whole(cpuUsPerMint)} µs of processor time`
+  return ['cost of a mint', `${whole(usPerMint)} µs`, `at ${whole(entries)} entries${cpu}, p99 ${ms(p99Ms)}`]
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString('en')
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(1)} ms`
+}

@@ -1,0 +1,52 @@
+// A broker in a process of the bench: made of the same parts as agentkeys-broker, with its ledger or with the yardstick.
+
+import type { AddressInfo } from 'node:net'
+
+import { AppModule } from '../../src/app.module.js'
+import { openBroker } from '../../src/broker.js'
+import { readConfig } from '../../src/config.js'
+import { createServer } from '../../src/http/server.js'
+import { openLog } from '../../src/logging.js'
+import { EmbeddedSessions } from '../../src/session/embedded-sessions.js'
+import { VERSION } from '../../src/version.js'
+import { answerOrders } from './child.js'
+import { UnrecordedLedger } from './unrecorded-ledger.js'
+
+export interface ServerOrder {
+  ledger: 'recorded' | 'unrecorded'
+  /** How many sessions to open. */
+  sessions: number
+}
+
+export interface Serving {
+  port: number
+  bearers: string[]
+}
+
+const closing: (() => Promise<unknown>)[] = []
+
+async function serve({ ledger, sessions }: ServerOrder): Promise<Serving> {
+  const reading = readConfig(process.env, { port: 0, bind: '127.0.0.1', skipStartupCheck: true })
+  if (!('config' in reading)) throw new Error(reading.problems.join('\n'))
+  const { config } = reading
+  const log = openLog(config.logLevel)
+  const broker = await openBroker(config, log)
+  closing.unshift(() => broker.close())
+
+  const { parts } = broker
+  const chosen = ledger === 'recorded' ? parts.ledger : new UnrecordedLedger(parts.ledger.origin)
+  const app = await createServer(AppModule.of({ ...parts, ledger: chosen }), log, VERSION)
+  await app.listen(0, '127.0.0.1')
+  closing.unshift(() => app.close())
+  const { port } = app.getHttpServer().address() as AddressInfo
+  return { port, bearers: bearersOf(parts.sessions, sessions) }
+}
+
+function bearersOf(sessions: unknown, count: number): string[] {
+  if (!(sessions instanceof EmbeddedSessions)) throw new Error('the bench needs the embedded session backend')
+  return Array.from({ length: count }, (_, i) => sessions.create(`bench ${i}`).session)
+}
+
+answerOrders(serve, async () => {
+  for (const close of closing) await close()
+})

@@ -1,0 +1,47 @@
+// verify-ledger, as an auditor runs it, beside plain SHA-256 of the same bytes.
+
+import { fileURLToPath } from 'node:url'
+
+import type { Bench } from './bench.js'
+import type { HashOrder, HashResult } from './sha256.js'
+import { median } from './statistics.js'
+import { runMeasured } from './usage-of-process.js'
+
+const VERIFIER = fileURLToPath(new URL('../verify-ledger/main.js', import.meta.url))
+
+export interface VerifyFigures {
+  entries: number
+  bytesPerEntry: number
+  perSecond: number
+  sha256PerSecond: number
+  /** 1: verification costs no more time than hashing alone on one core. */
+  ratioToSha256: number
+  peakMb: number
+}
+
+/** In turns, so that both see the same noise. */
+export async function measureVerification(
+  bench: Bench,
+  ledgerPath: string,
+  rounds: number,
+): Promise<VerifyFigures> {
+  const hasher = bench.child<HashOrder, HashResult>('./sha256.js')
+  const turns: { entries: number; bytes: number; verify: number; sha256: number; peakMb: number }[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    bench.progress(`verifying, round ${round + 1} of ${rounds}`)
+    const { stdout, peakMb } = await runMeasured(VERIFIER, [`sqlite:${ledgerPath}`, '--json'])
+    const verdict = JSON.parse(stdout) as { size: number; seconds: number }
+    const { entries, bytes, seconds } = await hasher.ask({ ledgerPath })
+    turns.push({ entries, bytes, verify: verdict.size / verdict.seconds, sha256: entries / seconds, peakMb })
+  }
+  await hasher.end()
+  const { entries, bytes } = turns[0] ?? { entries: NaN, bytes: NaN }
+  return {
+    entries,
+    bytesPerEntry: bytes / entries,
+    perSecond: median(turns.map(({ verify }) => verify)),
+    sha256PerSecond: median(turns.map(({ sha256 }) => sha256)),
+    ratioToSha256: median(turns.map(({ verify, sha256 }) => verify / sha256)),
+    peakMb: Math.max(...turns.map(({ peakMb }) => peakMb)),
+  }
+}

@@ -1,0 +1,152 @@
+// The broker as an operator runs it, for the demo and the bench: the built program, in a folder and on ports of its own.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as after } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const READY_WITHIN_MS = 60_000
+const POLL_MS = 10
+const TAIL_LINES = 25
+const TAIL_BYTES = 16 * 1024
+
+/** Its own, and its session backend's. */
+export type Ports = readonly [number, number]
+
+export interface BrokerSettings {
+  dataDir: string
+  /** Default: free ones. */
+  ports?: Ports
+  /** BROKER_… variables, and what else it needs. Of our own environment it inherits PATH alone. */
+  env?: Record<string, string>
+  /** For a rebuild of large read models. */
+  readyWithinMs?: number
+}
+
+export interface Session {
+  session: string
+  wallet: string
+}
+
+export class BrokerProcess {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly logPath: string,
+    readonly url: string,
+    readonly sessionUrl: string,
+  ) {}
+
+  /** Resolves with the first 200 on /readyz. Rejects with the end of its log when it ends instead, or takes too long. */
+  static async start(settings: BrokerSettings): Promise<BrokerProcess> {
+    const broker = BrokerProcess.spawn({ ...settings, ports: settings.ports ?? (await freePorts()) })
+    await broker.ready(settings.readyWithinMs)
+    return broker
+  }
+
+  /** Does not wait: whoever must end it whatever happens has it from its first moment on. */
+  static spawn({ dataDir, env, ports }: BrokerSettings & { ports: Ports }): BrokerProcess {
+    const [port, sessionPort] = ports
+    const logPath = join(dataDir, 'broker.log')
+    // A file, not a pipe: nobody's reading may slow it down.
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    const log = openSync(logPath, 'a', 0o600)
+    const child = spawn(process.execPath, [MAIN, '--port', String(port)], {
+      stdio: ['ignore', 'ignore', log],
+      env: {
+        PATH: process.env['PATH'],
+        // Nobody's ~/.aws must change what is shown or measured here.
+        HOME: dataDir,
+        BROKER_DATA_DIR: dataDir,
+        BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
+        BROKER_OIDC_ISSUER: `http://127.0.0.1:${port}`,
+        ...env,
+      },
+    })
+    closeSync(log)
+    return new BrokerProcess(child, logPath, `http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`)
+  }
+
+  get pid(): number {
+    return this.child.pid as number
+  }
+
+  /** The end of its log. The broker logs no secrets. */
+  get logTail(): string {
+    const file = openSync(this.logPath, 'r')
+    const { size } = fstatSync(file)
+    const tail = Buffer.alloc(Math.min(size, TAIL_BYTES))
+    readSync(file, tail, 0, tail.length, size - tail.length)
+    closeSync(file)
+    return tail.toString('utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n')
+  }
+
+  /** A session at the embedded backend. */
+  async session(authToken: string): Promise<Session> {
+    const response = await fetch(`${this.sessionUrl}/session/create`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ auth_token: authToken }),
+    })
+    if (!response.ok) throw new Error(`/session/create answered ${response.status}`)
+    return (await response.json()) as Session
+  }
+
+  /** Asks it to end, as systemd would, and resolves with its exit code. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
+    if (!this.ended) {
+      const exited = once(this.child, 'exit')
+      this.child.kill(signal)
+      await exited
+    }
+    return this.child.exitCode ?? this.child.signalCode
+  }
+
+  /** At once, whatever it is doing. */
+  kill(): void {
+    this.child.kill('SIGKILL')
+  }
+
+  private get ended(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
+  async ready(withinMs = READY_WITHIN_MS): Promise<void> {
+    const deadline = performance.now() + withinMs
+    while (performance.now() < deadline) {
+      if (this.ended)
+        throw new Error(`the broker ended while starting (${this.child.exitCode}):\n${this.logTail}`)
+      if ((await statusOf(`${this.url}/readyz`)) === 200) return
+      await after(POLL_MS)
+    }
+    this.kill()
+    throw new Error(`the broker was not ready within ${withinMs / 1000} s:\n${this.logTail}`)
+  }
+}
+
+async function statusOf(url: string): Promise<number | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) })
+    await response.arrayBuffer()
+    return response.status
+  } catch {
+    // Not listening yet.
+    return undefined
+  }
+}
+
+/** Two ports that are free now, held together so that they differ. */
+export async function freePorts(): Promise<Ports> {
+  const held = [createServer(), createServer()] as const
+  const ports = await Promise.all(
+    held.map(async (server) => {
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      return (server.address() as AddressInfo).port
+    }),
+  )
+  await Promise.all(held.map((server) => once(server.close(), 'close')))
+  return ports as [number, number]
+}
