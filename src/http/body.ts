@@ -9,6 +9,9 @@ import { BrokerError } from '../domain/errors.js'
 
 export const BODY_LIMIT = 16 * 1024
 
+/** No ask is that deep. What walks a value later calls itself for each level, and the stack ends before 16 KiB do. */
+const MOST_LEVELS = 8
+
 /**
  * A body that says it is JSON, or looks like a JSON object (curl -d without a header), is read strictly. Any other was
  * always ignored and still is: old clients send none.
@@ -39,8 +42,16 @@ function parseBody(request: FastifyRequest, body: string): unknown {
     // JSON.parse quotes the body in its message; the caller knows its own, the log should not.
     throw new BrokerError('bad_request', 'the body is not JSON')
   }
+  if (isDeeper(value, MOST_LEVELS)) throw new BrokerError('bad_request', 'the body is nested too deeply')
   return value
 }
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
+}
+
+const FIELD_NAME = /^[\w[\].]{1,24}$/
 
 /** Turns a body or query into its DTO: unknown fields are refused, and so is what the DTO's decorators refuse. */
 @Injectable()
@@ -51,8 +62,8 @@ export class AskPipe implements PipeTransform {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new BrokerError('bad_request', 'the body must be a JSON object')
     }
-    // class-transformer drops these two in silence, where an unknown field is an error.
-    const dropped = ['constructor', 'prototype'].find((name) => Object.hasOwn(value, name))
+    // Names that every object inherits are no unknown fields to class-validator, and class-transformer drops some.
+    const dropped = Object.keys(value).find((name) => name === 'prototype' || name in Object.prototype)
     if (dropped) throw new BrokerError('bad_request', `property ${dropped} should not exist`)
     const ask = plainToInstance(metatype as new () => object, value)
     const errors = validateSync(ask, {
@@ -61,7 +72,12 @@ export class AskPipe implements PipeTransform {
       forbidUnknownValues: true,
     })
     if (errors.length === 0) return ask
-    const problems = errors.flatMap(({ constraints }) => Object.values(constraints ?? {}))
+    const problems = errors.flatMap(({ property, constraints = {} }) =>
+      // A name that is not one of ours is the caller's text, and may be a bearer that slipped into the wrong place.
+      'whitelistValidation' in constraints && !FIELD_NAME.test(property)
+        ? ['a property that is not known should not exist']
+        : Object.values(constraints),
+    )
     throw new BrokerError('bad_request', problems.slice(0, 8).join('; ').slice(0, 512))
   }
 }

@@ -116,8 +116,8 @@ export class LedgerController {
       .send(zip ? await compressed(bundle) : Buffer.from(bundle))
   }
 
-  private async mustBeAuditor({ headers }: FastifyRequest): Promise<void> {
-    const viewer = await this.viewers.of(bearerOf(headers.authorization))
+  private async mustBeAuditor(request: FastifyRequest): Promise<void> {
+    const viewer = await this.viewers.of(bearerOf(request))
     if (viewer.role !== 'auditor')
       throw new BrokerError('forbidden', 'entries are shown to the auditor token only')
   }

@@ -9,8 +9,10 @@ import type { Logger } from 'pino'
 import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
+import { refuseConnection, refuseUrl } from './malformed-request.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
+import { refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
 const REQUEST_TIMEOUT_MS = 30_000
@@ -28,6 +30,8 @@ export async function createServer(
     // What a proxy says of the caller's address is not believed; nothing here depends on it.
     trustProxy: false,
     forceCloseConnections: 'idle',
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: refuseUrl,
   })
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     abortOnError: false,
@@ -35,6 +39,7 @@ export async function createServer(
     logger: new NestLog(log),
   })
   const server = app.getHttpAdapter().getInstance()
+  refuseEncodedPaths(server)
   readBodies(server)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log))

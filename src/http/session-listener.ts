@@ -115,7 +115,8 @@ function objectionTo({
  */
 function isPlain(value: unknown, depth = 4): boolean {
   if (typeof value !== 'object' || value === null) return true
-  if (depth === 0 || Object.hasOwn(value, 'constructor') || Object.hasOwn(value, 'prototype')) return false
+  const inherited = (name: string) => name === 'prototype' || name in Object.prototype
+  if (depth === 0 || Object.keys(value).some(inherited)) return false
   return Object.values(value).every((member) => isPlain(member, depth - 1))
 }
 

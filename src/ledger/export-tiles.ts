@@ -4,15 +4,13 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { formatSignedCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
-import { Tree } from '../domain/ledger/merkle.js'
+import { TileTree } from '../domain/ledger/tile-tree.js'
 import { encodeBundle, formatTilePath, type Tile, TILE_WIDTH } from '../domain/ledger/tiles.js'
-import { HASH_BYTES, sameBytes, utf8 } from '../domain/ledger/wire.js'
+import { sameBytes, utf8 } from '../domain/ledger/wire.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { EventStore } from '../event-store/event-store.js'
 import { replaceFile } from '../storage/atomic-file.js'
 import { linked, LedgerRefused } from './open-ledger.js'
-
-const TILE_HEIGHT = 8
 
 export interface TileExport {
   store: EventStore
@@ -35,26 +33,19 @@ export async function exportTiles({
   directory,
   onProgress,
 }: TileExport): Promise<number> {
-  const tree = new Tree()
-  const edges: Uint8Array[][] = []
   const writer = new TileWriter(directory)
-  let last: Sealed | undefined
-  while (tree.size < checkpoint.size) {
+  const full: { tile: Tile; hashes: Uint8Array }[] = []
+  const tree = new TileTree((tile, hashes) => full.push({ tile, hashes }))
+  for (let last: Sealed | undefined; tree.size < checkpoint.size;) {
+    const index = tree.size / TILE_WIDTH
     const width = Math.min(TILE_WIDTH, checkpoint.size - tree.size)
     const entries = await entriesAt(store, last, width)
-    const full: Tile[] = []
-    for (const { leafHash } of entries) {
-      tree.append(Uint8Array.from(Buffer.from(leafHash, 'hex')), (level, index, hash) => {
-        if (level % TILE_HEIGHT !== 0) return
-        const edge = (edges[level / TILE_HEIGHT] ??= [])
-        edge.push(hash)
-        if (edge.length === TILE_WIDTH)
-          full.push({ level: level / TILE_HEIGHT, index: Math.floor(index / TILE_WIDTH), width: TILE_WIDTH })
-      })
-    }
-    const bundle = encodeBundle(entries.map(({ text }) => utf8(text)))
-    await writer.write({ level: 'entries', index: Math.ceil(tree.size / TILE_WIDTH) - 1, width }, bundle)
-    for (const tile of full) await writer.write(tile, joined(edges[tile.level as number]?.splice(0) ?? []))
+    for (const { leafHash } of entries) tree.append(Buffer.from(leafHash, 'hex'))
+    await writer.write(
+      { level: 'entries', index, width },
+      encodeBundle(entries.map(({ text }) => utf8(text))),
+    )
+    for (const { tile, hashes } of full.splice(0)) await writer.write(tile, hashes)
     last = entries.at(-1)
     onProgress?.(tree.size)
   }
@@ -63,11 +54,7 @@ export async function exportTiles({
       `${store.description} is not what the checkpoint of ${checkpoint.size} entries was signed for`,
     )
   }
-  for (const [level, edge] of edges.entries()) {
-    if (edge.length === 0) continue
-    const index = Math.floor(checkpoint.size / TILE_WIDTH ** (level + 1))
-    await writer.write({ level, index, width: edge.length }, joined(edge))
-  }
+  for (const { tile, hashes } of tree.unfinished()) await writer.write(tile, hashes)
   await writer.writeText('vkey', `${vkey}\n`)
   await writer.writeText('checkpoint', formatSignedCheckpoint(checkpoint))
   return writer.written
@@ -101,10 +88,4 @@ class TileWriter {
     await replaceFile(file, content, 0o644)
     this.written += 1
   }
-}
-
-function joined(hashes: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(hashes.length * HASH_BYTES)
-  hashes.forEach((hash, i) => bytes.set(hash, i * HASH_BYTES))
-  return bytes
 }

@@ -38,7 +38,8 @@ function parseKey(path: string, text: string, origin: string): Uint8Array {
     throw new PrivateFileError(path, 'its skey is malformed: restore it from its backup')
   }
   if (parsed.key.name !== origin) {
-    const remedy = 'set BROKER_LEDGER_ORIGIN back, or let BROKER_LEDGER_KEY_PATH name another file'
+    const remedy =
+      'set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or let BROKER_LEDGER_KEY_PATH name another file'
     throw new PrivateFileError(
       path,
       `it is the key of ${parsed.key.name}, and this ledger is ${origin}: ${remedy}`,

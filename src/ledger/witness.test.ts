@@ -253,6 +253,17 @@ describe('a problem, and no alarm', () => {
     expect(server.requests.length).toBe(1)
   })
 
+  test('is a log that hangs, for as long as a request may take', async () => {
+    const { log, server, witness } = await scene({ requestMs: 2_000 })
+    server.latest = log.head(3)
+    log.proof = () => new Promise(() => undefined)
+    expect(await witness.submit(log.checkpoint(7))).toMatchObject({
+      problem: 'own-log',
+      detail: 'the log gave nothing within 2000 ms',
+    })
+    expect(server.requests.length).toBe(1)
+  })
+
   test('is a log that cannot say how large it is by now: that is no proof of a rollback', async () => {
     const { log, server, witness } = await scene()
     server.latest = log.head(8)

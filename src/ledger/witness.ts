@@ -25,7 +25,7 @@ export interface OwnLog {
 }
 
 export interface WitnessLimits {
-  /** For one request, from the connect to the last byte. */
+  /** For one request, from the connect to the last byte; and for what our own log has to give for it. */
   requestMs: number
   /** Between the starts of two submissions: public witnesses count on one a second from each log. */
   paceMs: number
@@ -154,7 +154,7 @@ export class Witness {
           case 'problem':
             return reading
           case 'at-size':
-            if (reading.size > checkpoint.size) checkpoint = await this.log.newest()
+            if (reading.size > checkpoint.size) checkpoint = await this.within(this.log.newest())
             if (reading.size > checkpoint.size)
               return this.contradiction('witness-ahead', checkpoint, body, answer)
             oldSize = reading.size
@@ -209,6 +209,19 @@ export class Witness {
   /** Between equal sizes and from nothing there is none, and the specification wants no line. */
   private async proof(oldSize: number, size: number): Promise<readonly Uint8Array[]> {
     if (oldSize === 0 || oldSize === size) return []
-    return this.log.proof(oldSize, size)
+    return this.within(this.log.proof(oldSize, size))
+  }
+  /** Our own log may hang too, as when its store does. A witness is then free again, and a stop does not wait for it. */
+  private async within<T>(work: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const { requestMs } = this.limits
+      timer = setTimeout(() => reject(new Error(`the log gave nothing within ${requestMs} ms`)), requestMs)
+    })
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import { ledgerOf } from '../../test/support/ledger-builder.js'
@@ -13,34 +13,36 @@ import { type MintRow } from './mints.js'
 import { Projector } from './projector.js'
 import { KeysView } from './signing-keys.js'
 
-let folder: string
-let store: MemoryEventStore
-let projector: Projector
-let audit: AuditQuery
-let all: MintRow[]
-
-const path = () => join(folder, 'audit.sqlite')
 const ENTRIES: readonly Sealed[] = [...ledgerOf(1_500)].flat()
 const SHOWN = 1_200
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'audit-'))
-  store = new MemoryEventStore()
-  await store.append(ENTRIES.slice(0, SHOWN), 0)
-  const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-  projector = new Projector(store, new KeysView(() => new Date()), { readModelPath: path(), log })
-  await projector.start()
-  await projector.caughtUpTo(SHOWN)
-  audit = new AuditQuery(path())
-  const db = new Sqlite(path(), { readonly: true })
+const folder = mkdtempSync(join(tmpdir(), 'audit-'))
+const path = join(folder, 'audit.sqlite')
+const audit = new AuditQuery(path)
+let all: MintRow[]
+
+beforeAll(async () => {
+  const { projector } = await projected(path)
+  await projector.stop()
+  const db = new Sqlite(path, { readonly: true })
   all = db.prepare<[], MintRow>('SELECT * FROM mints ORDER BY first_index DESC').all()
   db.close()
 })
-afterEach(async () => {
+afterAll(() => {
   audit.close()
-  await projector.stop()
   rmSync(folder, { recursive: true })
 })
+
+/** A read model of the first SHOWN entries at `readModelPath`, followed by a projector that somebody must stop. */
+async function projected(readModelPath: string): Promise<{ store: MemoryEventStore; projector: Projector }> {
+  const store = new MemoryEventStore()
+  await store.append(ENTRIES.slice(0, SHOWN), 0)
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+  const projector = new Projector(store, new KeysView(() => new Date()), { readModelPath, log })
+  await projector.start()
+  await projector.caughtUpTo(SHOWN)
+  return { store, projector }
+}
 
 const idOf = (row: MintRow): string => row.mint_id
 
@@ -87,7 +89,7 @@ describe('every combination of filters', () => {
   })
 
   test('walks an index from its newest end: no table is scanned and nothing is sorted', () => {
-    const db = new Sqlite(path(), { readonly: true })
+    const db = new Sqlite(path, { readonly: true })
     const bound = { wallet: '', mintId: '', accessKeyId: '', low: 0, high: 1, limit: 1 }
     const plans = new Set(filters().map(mintsSql))
     for (const sql of plans) {
@@ -122,7 +124,7 @@ describe('pages', () => {
   }
 
   test('of any size give every mint once, in order', () => {
-    for (const limit of [1, 7, 100, all.length - 1, all.length, all.length + 1]) {
+    for (const limit of [3, 100, all.length - 1, all.length, all.length + 1]) {
       expect(walk({}, limit)).toEqual(all)
     }
     const failed = { outcome: 'sts_error' } as const
@@ -130,14 +132,20 @@ describe('pages', () => {
   })
 
   test('stay as they are while newer mints arrive', async () => {
-    const first = audit.mints({}, { limit: 10 })
+    const growing = new AuditQuery(join(folder, 'growing.sqlite'))
+    const { store, projector } = await projected(join(folder, 'growing.sqlite'))
+    const first = growing.mints({}, { limit: 10 })
     await store.append(ENTRIES.slice(SHOWN), SHOWN)
     await projector.caughtUpTo(ENTRIES.length)
-    const second = audit.mints({}, { limit: 1000, cursor: first.nextCursor ?? '' })
+    const second = growing.mints({}, { limit: 1000, cursor: first.nextCursor ?? '' })
+    const newest = growing.mints({}, { limit: 1 })
+    growing.close()
+    await projector.stop()
+
     // A mint under way may have got its outcome meanwhile; its place has not changed.
     expect([...first.mints, ...second.mints].map(idOf)).toEqual(all.map(idOf))
     expect(second.sizeSeen).toBe(ENTRIES.length)
-    expect(audit.mints({}, { limit: 1 }).mints[0]?.first_index).toBeGreaterThan(SHOWN - 3)
+    expect(newest.mints[0]?.first_index).toBeGreaterThan(SHOWN)
   })
 
   test.each(['', 'x', 'bWludHMgYmVmb3JlIDEy=', 'bWludHMgYmVmb3JlIC0x', 'bWludHMgYmVmb3JlIDAxMg', '%00'])(
@@ -154,10 +162,4 @@ test('a mint is found by its jti, with the entries to prove', () => {
   const proved = [row.jwt_issued_index, row.creds_minted_index].map((index) => ENTRIES[index ?? -1]?.entry)
   expect(proved.map((entry) => entry?.data['mintId'])).toEqual([row.mint_id, row.mint_id])
   expect(audit.byJti('00000000-0000-7000-8000-000000000000')).toBeUndefined()
-})
-
-test('the connection cannot write', () => {
-  audit.mints({}, { limit: 1 })
-  const { db } = audit as unknown as { db: Sqlite.Database }
-  expect(() => db.exec('DELETE FROM mints')).toThrow('readonly')
 })

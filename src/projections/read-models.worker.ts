@@ -3,6 +3,7 @@
 // what may be minted.
 
 import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 
@@ -176,6 +177,10 @@ function create(db: Sqlite.Database): void {
     db.pragma(`user_version = ${VERSION}`)
   })()
 }
+
+// Read models may lag, mints may not wait: on a busy machine this thread yields. Only Linux gives a thread its own
+// priority; elsewhere this would slow down the whole process.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 const path = workerData as string
 let file: ReadModelFile | undefined

@@ -28,6 +28,7 @@ export class BrokerProcess {
   /** Everything it wrote to stderr (its log) and to stdout. */
   log = ''
   out = ''
+  private readonly closed: Promise<unknown>
 
   private constructor(
     private readonly child: ChildProcess,
@@ -36,6 +37,7 @@ export class BrokerProcess {
     readonly dataDir: string,
     readonly options: BrokerOptions & { port: number; sessionPort: number; dataDir: string },
   ) {
+    this.closed = once(child, 'close')
     child.stderr?.on('data', (chunk: Buffer) => (this.log += chunk.toString()))
     child.stdout?.on('data', (chunk: Buffer) => (this.out += chunk.toString()))
   }
@@ -75,8 +77,9 @@ export class BrokerProcess {
     return BrokerProcess.start({ ...this.options, ...changes, env })
   }
 
+  /** Resolves when it has ended and all it wrote has been read. */
   async exited(): Promise<number | NodeJS.Signals> {
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit')
+    await this.closed
     return this.child.exitCode ?? (this.child.signalCode as NodeJS.Signals)
   }
 

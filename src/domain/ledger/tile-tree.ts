@@ -4,7 +4,6 @@ import { FormatError, HASH_BYTES } from './wire.js'
 
 /** Where a tree can be taken up again. `rows` are the hashes of the unfinished tile of each level. */
 export interface TileTreeState {
-  /** A multiple of 256, so that the unfinished tile of level 0 is empty. */
   size: number
   rows: readonly Uint8Array[]
 }
@@ -30,7 +29,7 @@ export class TileTree {
   static resume({ size, rows }: TileTreeState, full: (tile: Tile, hashes: Uint8Array) => void): TileTree {
     const tree = new TileTree(full)
     const levels = tileLevels(size)
-    if (size % TILE_WIDTH !== 0 || rows.length !== levels.length)
+    if (rows.length !== levels.length)
       throw new FormatError('truncated', 'tree: the rows do not belong to its size')
     for (const [i, { full: index, partial: width }] of levels.entries()) {
       const row = rows[i] as Uint8Array

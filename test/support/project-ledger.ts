@@ -1,0 +1,19 @@
+// A process that projects a SQLite ledger into a read model and says how far it is, until it is done or killed.
+// node project-ledger.js LEDGER READ_MODEL
+
+import { SqliteEventStore } from '../../src/event-store/sqlite.js'
+import { Projector } from '../../src/projections/projector.js'
+import { KeysView } from '../../src/projections/signing-keys.js'
+
+const [ledger = '', readModelPath = ''] = process.argv.slice(2)
+const store = new SqliteEventStore(ledger)
+const log = { info: () => undefined, warn: console.error, error: console.error }
+const projector = new Projector(store, new KeysView(() => new Date()), { readModelPath, log })
+await projector.start()
+const size = await store.size()
+for (let at = projector.position; at < size; at = projector.position) {
+  await projector.caughtUpTo(at + 1)
+  process.stdout.write(`${projector.position}\n`)
+}
+await projector.stop()
+await store.close()
