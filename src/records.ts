@@ -12,7 +12,7 @@ import { EMPTY_ROOT, Tree } from './domain/ledger/merkle.js'
 import type { EventStore } from './event-store/event-store.js'
 import { EventStoreDbEventStore } from './event-store/eventstoredb.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
-import { Appender } from './ledger/appender.js'
+import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
 import { CheckpointTrace } from './ledger/checkpoint-trace.js'
 import { type LedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
 import { Ledger, type Witnessing } from './ledger/ledger.js'
@@ -39,6 +39,14 @@ export interface Records {
 
 export type OnClose = (step: () => unknown) => void
 
+/** What a test may put in place of the real thing: a store that fails on order, limits that it need not wait for. */
+export interface Seams {
+  openStore: (store: LedgerStoreConfig, node: string) => EventStore
+  limits: AppenderLimits
+}
+
+export const REAL: Seams = { openStore, limits: DEFAULT_LIMITS }
+
 interface Context {
   log: Logger
   onClose: OnClose
@@ -50,11 +58,11 @@ const now = () => new Date()
 export async function openRecords(
   config: Config,
   nodeId: string,
-  { log, onClose }: Context,
+  { log, onClose, seams }: Context & { seams: Seams },
 ): Promise<Records> {
   const { origin, keyPath } = config.ledger
   const key = loadOrCreateLedgerKey(keyPath, origin)
-  const store = openStore(config.ledger.store, nodeId)
+  const store = seams.openStore(config.ledger.store, nodeId)
   onClose(() => store.close())
   const trace = new CheckpointTrace(tracePath(config), (error) =>
     log.error({ err: error }, 'the last checkpoint could not be kept'),
@@ -91,7 +99,7 @@ export async function openRecords(
   if (witnessing) follow.push((checkpoint) => witnessing.witnesses.offer(checkpoint))
   trace.remember(tree.checkpoint)
 
-  const appender = new Appender(store, head, now, (entries) => tree.append(entries))
+  const appender = new Appender(store, head, now, (entries) => tree.append(entries), seams.limits)
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach })
   onClose(() => ledger.close())
   return { store, ledger, projector, keys, tiles, audit }

@@ -54,7 +54,7 @@ test('every tile the checkpoint implies is a file, and the bundles hold the entr
 })
 
 test('a later export adds what is new and leaves full tiles alone', async () => {
-  const { directory, ...log } = await logOf(300)
+  const log = await logOf(300)
   expect(await exportTiles(log.export)).toBe(7)
   expect(await exportTiles(log.export)).toBe(5)
 })

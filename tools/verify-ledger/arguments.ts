@@ -6,7 +6,10 @@ import { UsageError } from './usage-error.js'
 export function parseArguments<const T extends NonNullable<ParseArgsConfig['options']>>(
   args: readonly string[],
   options: T,
-) {
+): {
+  values: ReturnType<typeof parseArgs<{ options: T; allowPositionals: true }>>['values']
+  source: string
+} {
   const { values, positionals } = attempt(() =>
     parseArgs({ args: [...args], options, allowPositionals: true }),
   )

@@ -47,7 +47,8 @@ const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 64 
 /** Verifies `source` in bounded memory. Rejects with SourceError when it cannot be read to its end. */
 export async function verifySource(source: Source, checks: Checks = {}): Promise<Checked> {
   const { expected, rootsAt = [], stateAt, state, onProgress = () => undefined } = checks
-  const walk = new WalkingWorker({ expected, rootsAt, stateAt, state })
+  const walkState = state && { chain: state.chain, tree: state.tree }
+  const walk = new WalkingWorker({ expected, rootsAt, stateAt, state: walkState })
   const batches = new Batches(new TileChecks(source.log), checks)
   try {
     const fault = await faultOf(async () => {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,12 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 
-import { LedgerBuilder, writeJsonl, writeSqlite } from '../../test/support/ledger-builder.js'
+import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
+import { inclusionProof } from '../../src/domain/ledger/merkle.js'
+import { formatProof } from '../../src/domain/ledger/proof.js'
+import { GrownTree } from '../../test/support/grown-tree.js'
+import { LedgerBuilder, ORIGIN, VKEY, writeJsonl, writeSqlite } from '../../test/support/ledger-builder.js'
+import { signedHead, writeTiles } from '../../test/support/tile-writer.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
 
@@ -19,7 +25,8 @@ interface Ended {
 
 function run(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [MAIN, ...args])
+    const env = { ...process.env, XDG_STATE_HOME: join(folder, 'state') }
+    const child = spawn(process.execPath, [MAIN, ...args], { env })
     let [stdout, stderr] = ['', '']
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
@@ -67,6 +74,9 @@ describe('a ledger that nobody touched', () => {
           ok: true,
           size: 10,
           head,
+          root: null,
+          resumedFrom: 0,
+          log: null,
           firstFinding: null,
           findingCount: 0,
           findingsByKind: {},
@@ -152,6 +162,9 @@ describe('wrong usage exits with 2 and says what was expected', () => {
     [['sqlite:'], 'needs the path of a file'],
     [['ftp://x/ledger'], 'SOURCE cannot be ftp:'],
     [['a.jsonl', 'b.jsonl'], 'one SOURCE at a time'],
+    [['a.jsonl', '--vkey', 'x'], '--vkey: '],
+    [['a.jsonl', '--state', 'x', '--no-state'], 'exclude each other'],
+    [['https://u:p@x.example/ledger'], 'must not hold a user'],
     [['a.jsonl', '--nope'], "Unknown option '--nope'"],
     [['a.jsonl', '--expect-size', '0'], '--expect-size must be a number'],
     [['a.jsonl', '--expect-size', '1e3'], '--expect-size must be a number'],
@@ -182,6 +195,101 @@ describe('what cannot be read exits with 3', () => {
     const { code, stderr } = await run(`sqlite:${path}`)
     expect(code).toBe(3)
     expect(stderr).toContain('holds no ledger')
+  })
+})
+
+describe('a log', () => {
+  const log = (): string => {
+    const path = join(folder, 'log')
+    rmSync(path, { recursive: true, force: true })
+    writeTiles(path, [entries])
+    return path
+  }
+
+  test('is verified, and remembered below $XDG_STATE_HOME', async () => {
+    const first = await run(log(), '--vkey', VKEY)
+    expect([first.code, first.stderr]).toEqual([0, ''])
+    expect(first.stdout).toContain('signed   with the key you gave\n')
+    expect(first.stdout).toContain('The tree of these entries is the one that was signed')
+    const [name] = readdirSync(join(folder, 'state/agentkeys/verify-ledger'))
+    expect(name).toBe(`${createHash('sha256').update(ORIGIN).digest('hex')}.json`)
+    expect((await run(log(), '--vkey', VKEY)).stdout).toContain(
+      'It has grown from the checkpoint of 10 entries',
+    )
+  })
+
+  test('that names its own key is said to prove nothing', async () => {
+    const { code, stdout } = await run(log(), '--no-state')
+    expect(code).toBe(0)
+    expect(stdout).toContain('the key that the log names itself: that proves nothing')
+  })
+
+  test('that forks leaves the evidence and exits with 1', async () => {
+    const state = join(folder, 'fork.json')
+    expect((await run(log(), '--state', state)).code).toBe(0)
+    const other = join(folder, 'other')
+    writeTiles(other, [LedgerBuilder.opened(2).oidcMint().awsMint().refused().entries])
+    const { code, stdout } = await run(other, '--state', state, '--json')
+    expect(code).toBe(1)
+    const report = JSON.parse(stdout) as { log: { evidence: string[] } }
+    expect(report).toMatchObject({ ok: false, findingsByKind: { 'log-forked': 1 } })
+    for (const path of report.log.evidence) expect(readFileSync(path, 'utf8')).toContain(ORIGIN)
+    expect((await run(other, '--state', state)).stdout).toContain(`evidence\n  ${report.log.evidence[0]!}`)
+  })
+
+  test('is exported like any other source', async () => {
+    expect((await run('export', log())).stdout).toBe(readFileSync(jsonl, 'utf8'))
+  })
+})
+
+describe('receipt', () => {
+  const receipt = (index: number): string => {
+    const tree = new GrownTree(texts.map((text) => new TextEncoder().encode(text)))
+    const checkpoint = parseSignedCheckpoint(signedHead(texts.length, tree.rootAt(texts.length)))
+    const path = inclusionProof(index, texts.length, tree.read)
+    const name = join(folder, 'mint.tlog-proof')
+    writeFileSync(name, formatProof({ extra: Buffer.from(texts[index]!), index, path, checkpoint }))
+    return name
+  }
+
+  test('proves that an entry was logged', async () => {
+    const line = join(folder, 'entry.json')
+    writeFileSync(line, `${texts[8]!}\n`)
+    const args = ['receipt', '--vkey', VKEY, '--receipt', receipt(8), '--entry', line]
+    const { code, stdout, stderr } = await run(...args)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('PROVEN: this entry, byte for byte, was logged.')
+    expect(JSON.parse((await run(...args, '--json')).stdout)).toMatchObject({
+      ...{ ok: true, origin: ORIGIN, leafHash: entries[8]!.leafHash, entry: { type: 'CredsMinted' } },
+    })
+  })
+
+  test('proves nothing of a JWT that is another, and does not print it', async () => {
+    const jwt = join(folder, 'token.jwt')
+    writeFileSync(jwt, `e30.e30.${'A'.repeat(86)}\n`)
+    const { code, stdout, stderr } = await run(
+      'receipt',
+      '--vkey',
+      VKEY,
+      '--receipt',
+      receipt(5),
+      '--jwt',
+      jwt,
+    )
+    expect([code, stderr]).toEqual([1, ''])
+    expect(stdout).toContain('NOT PROVEN: other-jwt\n')
+    expect(stdout).not.toContain('e30.')
+  })
+
+  test.each([
+    [['receipt'], '--receipt FILE is missing'],
+    [['receipt', '--receipt', 'x'], '--jwt FILE or --entry FILE is missing'],
+    [['receipt', '--receipt', 'x', '--jwt', 'y'], '--vkey V is missing'],
+    [['receipt', '--receipt', 'x', '--jwt', 'y', '--vkey', 'z'], '--vkey: '],
+  ])('with wrong usage exits with 2: %j', async (args, message) => {
+    const { code, stderr } = await run(...args)
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
   })
 })
 

@@ -20,7 +20,7 @@ import {
   type Remembered,
   writeRemembered,
 } from './remembered.js'
-import type { Source } from './sources/source.js'
+import { type Source, SourceError } from './sources/source.js'
 import {
   type KeyFrom,
   quorumFindings,
@@ -136,8 +136,9 @@ class Verification {
   }
 
   private walk(state: VerifierState | undefined): Promise<Checked> {
-    const { current } = this.known
-    const fullBundles = Math.floor((current?.size ?? 0) / TILE_WIDTH)
+    const { current, statePath } = this.known
+    // Nothing to remember it in: then it need not be made.
+    const fullBundles = statePath === null ? 0 : Math.floor((current?.size ?? 0) / TILE_WIDTH)
     return verifySource(this.source, {
       expected: this.options.expected,
       rootsAt: this.heads.map(({ checkpoint }) => checkpoint.size),
@@ -218,7 +219,14 @@ class Verification {
   private contradicted({ checkpoint }: Head, found: Finding): void {
     const { current, statePath } = this.known
     this.add([found])
-    if (statePath !== null && current) this.evidence.push(...keepEvidence(statePath, [checkpoint, current]))
+    if (statePath === null || !current) return
+    try {
+      this.evidence.push(...keepEvidence(statePath, [checkpoint, current]))
+    } catch (error) {
+      // The finding matters more than the files: the older checkpoint is still in the state, this one in the JSON report.
+      if (!(error instanceof SourceError)) throw error
+      this.evidence.push(`not kept: ${error.message}`)
+    }
   }
 
   /** Only here, after all else: a run that found anything leaves the memory as it was. */

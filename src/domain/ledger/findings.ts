@@ -148,3 +148,5 @@ const ADVICE = {
   'too-many-keys': 'No broker publishes so many keys: ask the operator which program wrote them.',
   'span-backwards': 'The counts cover no span of time: compare them with the broker log of that minute.',
 } satisfies Record<FindingKind, string>
+
+export const FINDING_KINDS = Object.keys(ADVICE) as readonly FindingKind[]

@@ -2,7 +2,7 @@
 
 import type { AnyEvent, EventOf, EventType, LedgerEvent } from './events.js'
 import { finding, type Finding, type MeaningProblem } from './findings.js'
-import { Recent, type RecentState } from './recent.js'
+import { idsFrom, idsOf, Recent, type RecentIds, type RecentState } from './recent.js'
 import { isEventType, shapeProblem } from './shapes.js'
 
 export interface Counts {
@@ -37,7 +37,7 @@ export interface MeaningState {
   counts: Counts
   keys: [string, KeyState][]
   activeKid: string | undefined
-  mintIds: RecentState<true>
+  mintIds: RecentIds
   unfinished: RecentState<Mint>
 }
 
@@ -66,7 +66,7 @@ export class Meaning {
     this.counts = structuredClone(state.counts)
     this.keys = new Map(state.keys)
     this.activeKid = state.activeKid
-    this.mintIds.restore(state.mintIds)
+    this.mintIds.restore(idsFrom(state.mintIds))
     this.unfinished.restore(state.unfinished)
   }
 
@@ -76,7 +76,7 @@ export class Meaning {
       counts: structuredClone(this.counts),
       keys: [...this.keys],
       activeKid: this.activeKid,
-      mintIds: this.mintIds.state(),
+      mintIds: idsOf(this.mintIds.state()),
       unfinished: structuredClone(this.unfinished.state()),
     }
   }

@@ -59,14 +59,22 @@ export function verifyReceipt(
 }
 
 function parsedEntry(bytes: Uint8Array): { entry: Entry; leafHash: string } | undefined {
+  const text = decoded(bytes)
+  if (text === undefined) return undefined
   try {
-    const { entry, leafHash } = parseEntry(
-      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
-    )
+    const { entry, leafHash } = parseEntry(text)
     return { entry, leafHash }
   } catch (error) {
-    if (error instanceof EntryError || error instanceof TypeError) return undefined
+    if (error instanceof EntryError) return undefined
     throw error
+  }
+}
+
+function decoded(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return undefined
   }
 }
 
@@ -91,10 +99,10 @@ function objectOf(part: string): Record<string, unknown> {
   const base64 = part.replace(/-/g, '+').replace(/_/g, '/')
   try {
     const bytes = decodeBase64(base64.padEnd(Math.ceil(base64.length / 4) * 4, '='), 'JWT')
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const value: unknown = JSON.parse(decoded(bytes) ?? 'null')
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   } catch (error) {
-    if (error instanceof FormatError || error instanceof SyntaxError || error instanceof TypeError) return {}
+    if (error instanceof FormatError || error instanceof SyntaxError) return {}
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 
-import { Recent } from './recent.js'
+import { idsFrom, idsOf, Recent, type RecentIds } from './recent.js'
 
 test('keeps at least the last `limit` keys and at most twice as many', () => {
   const recent = new Recent<number>(3)
@@ -24,4 +24,17 @@ test('a key that was deleted is not missed', () => {
   recent.delete('a')
   recent.delete('c')
   expect(['a', 'b', 'c'].map((key) => recent.has(key))).toEqual([false, true, false])
+})
+
+test('what is remembered can be written down and read again', () => {
+  const recent = new Recent<true>(2)
+  const empty = idsOf(recent.state())
+  expect(idsFrom(empty)).toEqual(recent.state())
+  for (const id of ['a', 'b', 'c', 'd', 'e']) recent.set(id, true)
+  const read = new Recent<true>(2)
+  read.restore(idsFrom(JSON.parse(JSON.stringify(idsOf(recent.state()))) as RecentIds))
+  for (const one of [recent, read]) one.set('f', true)
+  for (const one of [recent, read]) one.set('g', true)
+  expect(read.state()).toEqual(recent.state())
+  expect(read.forgotten).toBe('d')
 })

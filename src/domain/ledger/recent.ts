@@ -53,3 +53,20 @@ export class Recent<V> {
     this.young = new Map()
   }
 }
+
+/** A state without values, oldest ids first, a space between them: a quarter of a million are heavy in any other form. */
+export interface RecentIds {
+  forgotten: string
+  old: string
+  young: string
+}
+
+export function idsOf({ forgotten, old, young }: RecentState<true>): RecentIds {
+  const joined = (ids: readonly [string, true][]): string => ids.map(([id]) => id).join(' ')
+  return { forgotten, old: joined(old), young: joined(young) }
+}
+
+export function idsFrom({ forgotten, old, young }: RecentIds): RecentState<true> {
+  const split = (ids: string): [string, true][] => (ids === '' ? [] : ids.split(' ').map((id) => [id, true]))
+  return { forgotten, old: split(old), young: split(young) }
+}

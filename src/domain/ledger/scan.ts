@@ -4,7 +4,9 @@
 // digits. Of anything else it says nothing, and parseEntry decides. So all that must hold is that a text accepted here
 // is accepted there, and read alike; scan.test.ts compares the two.
 
-import { isTime, leafHash, MAX_ENTRY_BYTES } from './entry.js'
+import { sha256Hex } from '#sha256'
+
+import { isTime, MAX_ENTRY_BYTES } from './entry.js'
 
 /** What the chain needs of an entry. */
 export interface Link {
@@ -31,12 +33,19 @@ export function scanLink(text: string): Link | undefined {
   const index = Number(text.slice(indexAt, prevAt - PREV.length))
   const time = text.slice(timeAt, timeAt + TIME_LENGTH)
   if (index < 0 || !isTime(time)) return undefined
-  return { index, prev: text.slice(prevAt, prevAt + HASH_LENGTH), time, leafHash: leafHash(text) }
+  return {
+    index,
+    prev: text.slice(prevAt, prevAt + HASH_LENGTH),
+    time,
+    leafHash: sha256Hex(leaf.subarray(0, 1 + written)),
+  }
 }
 
 const encoder = new TextEncoder()
+/** What the leaf hash is taken of: 0x00 and the text. */
+const leaf = new Uint8Array(1 + MAX_ENTRY_BYTES + 1)
 /** The text and END. Every function below takes a position in it and gives the position after what it read, or NO. */
-const bytes = new Uint8Array(MAX_ENTRY_BYTES + 1)
+const bytes = leaf.subarray(1)
 
 const NO = -1
 /** No byte of plain text, so that nothing reads past it. */

@@ -23,6 +23,7 @@ const TIMEOUT_MS = 15_000
 /** From the first byte sent to the last byte read: a server that drips bytes is one that does not answer. */
 const WHOLE_TIMEOUT_MS = 60_000
 const MAX_WAIT_MS = 30_000
+const MAX_PACKING_BYTES = 4_096
 
 /** What an attempt came to: the file, that there is none, or why it is worth another one. */
 type Answer = { bytes: Uint8Array | undefined } | { again: string; afterMs?: number }
@@ -86,8 +87,8 @@ export class HttpFiles implements Files {
     } catch (error) {
       if (error instanceof SourceError) throw error
       // A code, where there is one: messages of the network may be empty, or quote what a server sent.
-      const { code, name } = error as NodeJS.ErrnoException
-      return { again: `no answer: ${code ?? name}` }
+      const { code, name } = error as { code?: unknown; name: string }
+      return { again: `no answer: ${typeof code === 'string' ? code : name}` }
     }
   }
 
@@ -119,15 +120,18 @@ export class HttpFiles implements Files {
     path: string,
     maxBytes: number,
   ): Promise<Uint8Array> {
+    const encoding = headers['content-encoding'] ?? 'identity'
+    // What cannot be packed, as hashes cannot, becomes a little longer.
+    const maxLength = encoding === 'identity' ? maxBytes : maxBytes + MAX_PACKING_BYTES
     const chunks: Buffer[] = []
     let length = 0
     for await (const chunk of body as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > maxBytes) throw this.error(path, `is longer than ${maxBytes} bytes`)
+      if (length > maxLength) throw this.error(path, `is longer than ${maxBytes} bytes`)
       chunks.push(chunk)
     }
     const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
-    switch (headers['content-encoding'] ?? 'identity') {
+    switch (encoding) {
       case 'identity':
         return bytes
       case 'gzip':

@@ -145,8 +145,8 @@ export class SqliteSource implements Source {
 
   /** SQLite says the same of a file that is missing and of one it may not make beside it. */
   private reason(error: Error): string {
-    if (!(error instanceof Database.SqliteError) || !/^SQLITE_(?:CANTOPEN|READONLY)/.test(error.code))
-      return error.message
+    const { code } = error as { code?: unknown }
+    if (typeof code !== 'string' || !/^SQLITE_(?:CANTOPEN|READONLY)/.test(code)) return error.message
     if (!existsSync(this.path)) return 'there is no such file'
     return `${error.message}: a file in WAL mode needs a -shm file beside it, so copy it to a folder you may write to`
   }
