@@ -19,12 +19,10 @@ export type Ports = readonly [number, number]
 
 export interface BrokerSettings {
   dataDir: string
-  /** Default: free ones. */
-  ports?: Ports
+  /** From freePorts(). */
+  ports: Ports
   /** BROKER_… variables, and what else it needs. Of our own environment it inherits PATH alone. */
   env?: Record<string, string>
-  /** For a rebuild of large read models. */
-  readyWithinMs?: number
 }
 
 export interface Session {
@@ -40,15 +38,8 @@ export class BrokerProcess {
     readonly sessionUrl: string,
   ) {}
 
-  /** Resolves with the first 200 on /readyz. Rejects with the end of its log when it ends instead, or takes too long. */
-  static async start(settings: BrokerSettings): Promise<BrokerProcess> {
-    const broker = BrokerProcess.spawn({ ...settings, ports: settings.ports ?? (await freePorts()) })
-    await broker.ready(settings.readyWithinMs)
-    return broker
-  }
-
-  /** Does not wait: whoever must end it whatever happens has it from its first moment on. */
-  static spawn({ dataDir, env, ports }: BrokerSettings & { ports: Ports }): BrokerProcess {
+  /** Does not wait: whoever must end it, whatever happens, has it from its first moment on. */
+  static spawn({ dataDir, env, ports }: BrokerSettings): BrokerProcess {
     const [port, sessionPort] = ports
     const logPath = join(dataDir, 'broker.log')
     // A file, not a pipe: nobody's reading may slow it down.
@@ -114,6 +105,7 @@ export class BrokerProcess {
     return this.child.exitCode !== null || this.child.signalCode !== null
   }
 
+  /** Resolves with the first 200 on /readyz. Rejects with the end of its log when it ends instead, or takes too long. */
   async ready(withinMs = READY_WITHIN_MS): Promise<void> {
     const deadline = performance.now() + withinMs
     while (performance.now() < deadline) {

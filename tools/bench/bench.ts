@@ -8,10 +8,12 @@ import { BrokerProcess, type BrokerSettings } from '../broker-process.js'
 import { Child, type ChildOptions } from './child.js'
 import type { LoadOrder, LoadResult } from './load.js'
 
+const READY_WITHIN_MS = 300_000
+
 export class Bench {
   readonly connections = 64
   private readonly folder = mkdtempSync(join(tmpdir(), 'agentkeys-bench-'))
-  private readonly children: { kill(): void }[] = []
+  private readonly ends: (() => Promise<unknown>)[] = []
   private started: Child<LoadOrder, LoadResult> | undefined
 
   get load(): Child<LoadOrder, LoadResult> {
@@ -25,13 +27,15 @@ export class Bench {
 
   child<Order extends object, Answer>(module: string, options?: ChildOptions): Child<Order, Answer> {
     const child = Child.start<Order, Answer>(module, options)
-    this.children.push(child)
+    this.ends.push(() => child.kill())
     return child
   }
 
+  /** Ready, at the latest after what it takes to make large read models anew. */
   async broker(settings: BrokerSettings): Promise<BrokerProcess> {
-    const broker = await BrokerProcess.start(settings)
-    this.children.push(broker)
+    const broker = BrokerProcess.spawn(settings)
+    this.ends.push(() => broker.stop('SIGKILL'))
+    await broker.ready(READY_WITHIN_MS)
     return broker
   }
 
@@ -39,9 +43,9 @@ export class Bench {
     process.stderr.write(`bench: ${text}\n`)
   }
 
-  /** Synchronous, so that it also works while the process exits. */
-  clear(): void {
-    for (const child of this.children) child.kill()
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
+  /** However it ends: a process that outlived the bench would write into the folder while it is removed. */
+  async close(): Promise<void> {
+    await Promise.all(this.ends.map((end) => end()))
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }

@@ -51,8 +51,12 @@ export class Child<Order extends object, Answer> {
     await exited
   }
 
-  kill(): void {
+  /** At once, whatever it is doing. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    const exited = once(this.child, 'exit')
     this.child.kill('SIGKILL')
+    await exited
   }
 }
 

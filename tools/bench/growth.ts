@@ -4,7 +4,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { BrokerProcess } from '../broker-process.js'
+import { type BrokerProcess, type BrokerSettings, freePorts } from '../broker-process.js'
 import type { Bench } from './bench.js'
 import { MINT_PATH } from './mint.js'
 import { median } from './statistics.js'
@@ -35,32 +35,32 @@ const ENTRIES_PER_MINT = 2
 const WINDOW_MINTS = 10_000
 const MINTS_FOR_MEMORY = 100_000
 const STARTS = 5
-const REBUILD_WITHIN_MS = 300_000
 
 export async function measureGrowth(bench: Bench): Promise<GrowthFigures> {
-  const dataDir = bench.path('growth')
-  const size = await mintUpTo(bench, dataDir, SMALL)
-  const readyMsAt1k = await startTime(bench, dataDir)
-  const grown = await grow(bench, dataDir, size)
-  const readyMsAt1M = await startTime(bench, dataDir)
+  // A ledger is its issuer's for life, and the issuer's name holds the port: every start is on the same one.
+  const home = { dataDir: bench.path('growth'), ports: await freePorts() }
+  const size = await mintUpTo(bench, home, SMALL)
+  const readyMsAt1k = await startTime(bench, home)
+  const grown = await grow(bench, home, size)
+  const readyMsAt1M = await startTime(bench, home)
   return {
     ...{ readyMsAt1k, readyMsAt1M, ...grown },
-    rebuildSeconds: await rebuildTime(bench, dataDir),
-    ledgerPath: join(dataDir, 'ledger.sqlite'),
+    rebuildSeconds: await rebuildTime(bench, home),
+    ledgerPath: join(home.dataDir, 'ledger.sqlite'),
   }
 }
 
 /** Returns the ledger's size: a multiple of two, give or take what the broker says of itself. */
-async function mintUpTo(bench: Bench, dataDir: string, entries: number): Promise<number> {
-  const broker = await bench.broker({ dataDir })
+async function mintUpTo(bench: Bench, home: BrokerSettings, entries: number): Promise<number> {
+  const broker = await bench.broker(home)
   const bearers = await sessionsOf(broker, bench.connections)
   await bench.load.ask({ ...targetOf(broker, bearers), requests: Math.ceil(entries / ENTRIES_PER_MINT) })
   await broker.stop()
   return entries
 }
 
-async function grow(bench: Bench, dataDir: string, from: number) {
-  const broker = await bench.broker({ dataDir })
+async function grow(bench: Bench, home: BrokerSettings, from: number) {
+  const broker = await bench.broker(home)
   const target = targetOf(broker, await sessionsOf(broker, bench.connections))
   const points: GrowthPoint[] = []
   let brokerMb = NaN
@@ -84,11 +84,11 @@ async function grow(bench: Bench, dataDir: string, from: number) {
 }
 
 /** From the process's first moment to the first 200 on /readyz, read models where they stood. */
-async function startTime(bench: Bench, dataDir: string): Promise<number> {
+async function startTime(bench: Bench, home: BrokerSettings): Promise<number> {
   const times: number[] = []
   for (let start = 0; start < STARTS; start += 1) {
     const started = performance.now()
-    const broker = await bench.broker({ dataDir, readyWithinMs: REBUILD_WITHIN_MS })
+    const broker = await bench.broker(home)
     // The first one may still have to follow what was appended last.
     if (start > 0) times.push(performance.now() - started)
     await broker.stop()
@@ -97,11 +97,12 @@ async function startTime(bench: Bench, dataDir: string): Promise<number> {
   return median(times)
 }
 
-async function rebuildTime(bench: Bench, dataDir: string): Promise<number> {
+async function rebuildTime(bench: Bench, home: BrokerSettings): Promise<number> {
   bench.progress('making the read models anew')
-  for (const suffix of ['', '-wal', '-shm']) await rm(join(dataDir, `audit.sqlite${suffix}`), { force: true })
+  for (const suffix of ['', '-wal', '-shm'])
+    await rm(join(home.dataDir, `audit.sqlite${suffix}`), { force: true })
   const started = performance.now()
-  const broker = await bench.broker({ dataDir, readyWithinMs: REBUILD_WITHIN_MS })
+  const broker = await bench.broker(home)
   const seconds = (performance.now() - started) / 1000
   await broker.stop()
   return seconds

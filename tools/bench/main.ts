@@ -67,16 +67,18 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   const bench = new Bench()
-  process.on('exit', () => bench.clear())
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
-  const report = await measure(bench, flags.quick)
-  process.stdout.write(flags.json ? jsonReport(report) : textReport(report))
-  return 0
-}
-
-process.exit(
-  await main(process.argv.slice(2)).catch((error: unknown) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void bench.close().finally(() => process.exit(130)))
+  try {
+    const report = await measure(bench, flags.quick)
+    process.stdout.write(flags.json ? jsonReport(report) : textReport(report))
+    return 0
+  } catch (error) {
     process.stderr.write(`bench: ${(error as Error).stack ?? String(error)}\n`)
     return 3
-  }),
-)
+  } finally {
+    await bench.close()
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

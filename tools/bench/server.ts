@@ -10,7 +10,7 @@ import { openLog } from '../../src/logging.js'
 import { EmbeddedSessions } from '../../src/session/embedded-sessions.js'
 import { VERSION } from '../../src/version.js'
 import { answerOrders } from './child.js'
-import { UnrecordedLedger } from './unrecorded-ledger.js'
+import { unrecorded } from './unrecorded-ledger.js'
 
 export interface ServerOrder {
   ledger: 'recorded' | 'unrecorded'
@@ -34,7 +34,7 @@ async function serve({ ledger, sessions }: ServerOrder): Promise<Serving> {
   closing.unshift(() => broker.close())
 
   const { parts } = broker
-  const chosen = ledger === 'recorded' ? parts.ledger : new UnrecordedLedger(parts.ledger.origin)
+  const chosen = ledger === 'recorded' ? parts.ledger : unrecorded(parts.ledger)
   const app = await createServer(AppModule.of({ ...parts, ledger: chosen }), log, VERSION)
   await app.listen(0, '127.0.0.1')
   closing.unshift(() => app.close())

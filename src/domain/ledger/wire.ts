@@ -98,17 +98,22 @@ const NO_DIGIT = 255
 const DIGITS = new Uint8Array(128).fill(NO_DIGIT)
 for (let i = 0; i < ALPHABET.length; i++) DIGITS[ALPHABET.charCodeAt(i)] = i
 
+/** Two digits for every twelve bits: most of a receipt is base64, and every mint has one. */
+const PAIRS = Array.from(
+  { length: 4096 },
+  (_, bits) => ALPHABET.charAt(bits >> 6) + ALPHABET.charAt(bits & 63),
+)
+
 /** RFC 4648 section 4, padded. */
 export function encodeBase64(bytes: Uint8Array): string {
   let text = ''
   for (let i = 0; i < bytes.length; i += 3) {
-    const [a = 0, b = 0, c = 0] = [bytes[i], bytes[i + 1], bytes[i + 2]]
-    const left = bytes.length - i
-    text += ALPHABET.charAt(a >> 2) + ALPHABET.charAt(((a & 3) << 4) | (b >> 4))
-    text += left > 1 ? ALPHABET.charAt(((b & 15) << 2) | (c >> 6)) : '='
-    text += left > 2 ? ALPHABET.charAt(c & 63) : '='
+    const bits = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
+    text += PAIRS[bits >> 12]
+    text += PAIRS[bits & 0xfff]
   }
-  return text
+  const missing = (3 - (bytes.length % 3)) % 3
+  return missing === 0 ? text : text.slice(0, -missing) + '='.repeat(missing)
 }
 
 /** The strict inverse of encodeBase64: atob and Buffer both accept several texts for the same bytes. */
