@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 
 import { parse } from 'yaml'
 
+import { readConfig } from '../../src/config.js'
+import { parseFlags } from '../../src/flags.js'
+
 /** From dist/test/deploy. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
@@ -68,4 +71,20 @@ export function execForm(dockerfile: string, instruction: string): string[] {
   const found = [...dockerfile.matchAll(new RegExp(`^\\s*${instruction} (\\[.*\\])$`, 'gm'))].at(-1)
   if (!found?.[1]) throw new Error(`no ${instruction} in exec form`)
   return JSON.parse(found[1]) as string[]
+}
+
+/** What the broker makes of a service's environment and command; HOME as the image's user has it. */
+export function configOf({ environment, command }: Service, more: Record<string, string> = {}) {
+  const line = parseFlags(command ?? execForm(textOf('Dockerfile'), 'CMD'))
+  if (line.kind !== 'run') throw new Error(`the command is ${JSON.stringify(line)}`)
+  const image = { HOME: '/home/node', BROKER_DATA_DIR: '/var/lib/agentkeys' }
+  const reading = readConfig({ ...image, ...more, ...environment }, line.flags)
+  if (!('config' in reading)) throw new Error(reading.problems.join('\n'))
+  return reading.config
+}
+
+export function service(name: string, key: string): Service {
+  const found = composeFile(name).services[key]
+  if (!found) throw new Error(`${name} has no service ${key}`)
+  return found
 }
