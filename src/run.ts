@@ -11,6 +11,9 @@ import { openLog } from './logging.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { VERSION } from './version.js'
 
+// Node 20 is supported here; the SDK's advice to leave it is no line of this broker's log.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
+
 /** Resolves when the broker has stopped, or has refused to start; its log says which, and so does the exit code. */
 export async function run(config: Config): Promise<void> {
   const log = openLog(config.logLevel)

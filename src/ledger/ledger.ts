@@ -109,11 +109,17 @@ export class Ledger {
     if (!witnessing)
       throw new LedgerError('failed', 'witnesses are required, and BROKER_WITNESS_POLICY names none')
     const checkpoint = await witnessing.witnesses.witnessed(size, { timeoutMs: witnessing.timeoutMs })
-    await tilesReach(checkpoint.size)
+    // The receipt may need tiles of entries that are no longer the latest. A read model that is stuck holds nobody up.
+    const late = new LedgerError('unavailable', 'the read models are behind: nothing is handed out')
+    await Promise.race([tilesReach(checkpoint.size), failAfter(witnessing.timeoutMs, late)])
     return checkpoint
   }
 
   private cosigned(checkpoint: SignedCheckpoint): SignedCheckpoint {
     return this.parts.witnessing?.witnesses.cosigned(checkpoint) ?? checkpoint
   }
+}
+
+function failAfter(ms: number, error: Error): Promise<never> {
+  return new Promise((_, reject) => setTimeout(() => reject(error), ms).unref())
 }
