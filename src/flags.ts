@@ -10,6 +10,8 @@ export interface Flags {
   readonly port: number
   readonly bind: string
   readonly skipStartupCheck: boolean
+  /** Start although the EventStoreDB user could delete or truncate the ledger. */
+  readonly insecureLedger: boolean
 }
 
 export type CommandLine =
@@ -29,6 +31,7 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
   --port N               port to listen on (default 8091; 0 for any free one)
   --bind HOST            address to listen on (default 127.0.0.1)
   --skip-startup-check   do not ask STS who we are before listening
+  --insecure-ledger      start although the EventStoreDB user may delete or truncate the ledger; for trying things out
   --print-config         print the effective configuration, without secrets, as JSON and exit
   --help                 print this
   --version              print the version
@@ -50,7 +53,7 @@ The rest is set by environment variables, all in docs/configuration.md. The ones
 Exit codes: 0 stopped as asked, 1 refused to start, 2 wrong usage, 3 could not reach or read something.`
 
 const SHORT_USAGE =
-  'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--print-config] [--help] [--version]'
+  'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--insecure-ledger] [--print-config] [--help] [--version]'
 
 export function parseFlags(args: readonly string[]): CommandLine {
   try {
@@ -61,6 +64,7 @@ export function parseFlags(args: readonly string[]): CommandLine {
       port: parsePort(values.port),
       bind: parseBind(values.bind),
       skipStartupCheck: values['skip-startup-check'],
+      insecureLedger: values['insecure-ledger'],
     }
     if (positionals.length > 0)
       return { kind: 'export-tiles', flags, directory: exportDirectory(positionals) }
@@ -77,6 +81,7 @@ function parseValues(args: readonly string[]) {
     port: { type: 'string', default: '8091' },
     bind: { type: 'string', default: '127.0.0.1' },
     'skip-startup-check': { type: 'boolean', default: false },
+    'insecure-ledger': { type: 'boolean', default: false },
     'print-config': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
     version: { type: 'boolean', default: false },
