@@ -21,7 +21,7 @@ import { TokenSigner } from './oidc/token-signer.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { HttpSessionBackend } from './session/http-backend.js'
 import type { SessionBackend } from './session/session-backend.js'
-import { openRecords, type Records } from './records.js'
+import { openRecords, REAL, type Records, type Seams } from './records.js'
 import { openDataDir } from './storage/data-dir.js'
 import { type FileToken, loadOrCreateToken } from './storage/token-file.js'
 import { VERSION } from './version.js'
@@ -48,13 +48,13 @@ export interface Broker {
 }
 
 /** Opens everything, or rejects with the reason; what was opened by then is closed again. */
-export async function openBroker(config: Config, log: Logger): Promise<Broker> {
+export async function openBroker(config: Config, log: Logger, seams: Seams = REAL): Promise<Broker> {
   const opened: (() => unknown)[] = []
   const close = async () => {
     for (const step of opened.splice(0).reverse()) await step()
   }
   try {
-    return { parts: await openParts(config, log, (step) => opened.push(step)), close }
+    return { parts: await openParts(config, log, seams, (step) => opened.push(step)), close }
   } catch (error) {
     await close()
     throw error
@@ -64,6 +64,7 @@ export async function openBroker(config: Config, log: Logger): Promise<Broker> {
 async function openParts(
   config: Config,
   log: Logger,
+  seams: Seams,
   onClose: (step: () => unknown) => void,
 ): Promise<Parts> {
   const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
@@ -77,7 +78,13 @@ async function openParts(
   onClose(() => sts.close())
   log.info(sts.describeCredentials())
 
-  const opened = await openRecords(config, nodeId, { log, onClose })
+  // Whatever can be refused is refused before the ledger hears of this start.
+  const tokens = {
+    auditorToken: loadOrCreateToken(config.auditorTokenFile),
+    operatorToken: loadOrCreateToken(config.operatorTokenFile),
+  }
+
+  const opened = await openRecords(config, nodeId, { log, onClose, seams })
   const { ledger, projector } = opened
   await announceBroker(opened, key, {
     type: 'BrokerStarted',
@@ -89,10 +96,9 @@ async function openParts(
   onClose(writeRefusals(refusals, ledger, log))
   return {
     ...opened,
+    ...tokens,
     ...{ config, policy: config.policy, sessions, sts, refusals },
     signer: new TokenSigner(key),
-    auditorToken: loadOrCreateToken(config.auditorTokenFile),
-    operatorToken: loadOrCreateToken(config.operatorTokenFile),
   }
 }
 

@@ -43,8 +43,7 @@ async function run(flags: Flags): Promise<void> {
   const stopped = signalled()
   try {
     const broker = await openBroker(config, log)
-    await checkSts(config, broker, log)
-    const stopServing = await serve(config, broker, log)
+    const stopServing = await serveOrClose(config, broker, log)
     log.info(`broker listening on ${config.bind}:${config.port}`)
 
     await stopped
@@ -83,6 +82,16 @@ function onProgress(entries: number): void {
   if (process.stderr.isTTY && entries % 25_600 === 0) process.stderr.write(`\r${entries} entries`)
 }
 
+async function serveOrClose(config: Config, broker: Broker, log: Logger): Promise<() => Promise<void>> {
+  try {
+    await checkSts(config, broker, log)
+    return await serve(config, broker, log)
+  } catch (error) {
+    await broker.close()
+    throw error
+  }
+}
+
 /** The configuration, its warnings on stderr; all its problems at once, and the end, when there are any. */
 function configured(flags: Flags): Config {
   const reading = readConfig(process.env, flags)
@@ -99,7 +108,6 @@ async function checkSts(config: Config, broker: Broker, log: Logger): Promise<vo
     log.info('startup STS check passed')
   } catch (error) {
     log.error({ err: error }, 'startup STS check failed — refusing to bind')
-    await broker.close()
     throw new Error(
       `${(error as Error).message}; check AWS_PROFILE, the instance profile or the static keys, and the region, ` +
         'or start with --skip-startup-check',
@@ -113,12 +121,23 @@ async function serve(config: Config, { parts }: Broker, log: Logger): Promise<()
   const app = await createServer(AppModule.of(parts), log, VERSION)
   const listener =
     config.backend.kind === 'embedded' && parts.sessions instanceof EmbeddedSessions
-      ? await startSessionListener(parts.sessions, config.backend.bind)
+      ? await startSessionListener(parts.sessions, config.backend.bind).catch(
+          refuseAddress('BROKER_SESSION_BIND'),
+        )
       : undefined
   if (listener) log.info({ url: listener.url }, 'embedded session backend listening')
-  await app.listen(config.port, config.bind)
+  await app.listen(config.port, config.bind).catch(refuseAddress('--bind and --port'))
   return async () => {
     await Promise.all([app.close(), listener?.close()])
+  }
+}
+
+/** Says which setting named the address that cannot be listened on. */
+function refuseAddress(setting: string): (error: NodeJS.ErrnoException) => never {
+  return (error) => {
+    if (error.syscall !== 'listen') throw error
+    const remedy = 'stop what listens there, or choose another'
+    throw new Error(`${setting}: the address cannot be used (${error.message}): ${remedy}`, { cause: error })
   }
 }
 

@@ -15,7 +15,7 @@ import { excessPowers } from './event-store/eventstoredb-setup.js'
 import { EventStoreDbEventStore } from './event-store/eventstoredb.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
 import { ReadAheadStore } from './event-store/read-ahead.js'
-import { Appender, DEFAULT_LIMITS } from './ledger/appender.js'
+import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
 import { CheckpointTrace } from './ledger/checkpoint-trace.js'
 import { type LedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
 import { KeyStates } from './ledger/key-states.js'
@@ -44,6 +44,14 @@ export interface Records {
 
 export type OnClose = (step: () => unknown) => void
 
+/** What a test may put in place of the real thing: a store that fails on order, limits that it need not wait for. */
+export interface Seams {
+  openStore: (store: LedgerStoreConfig, node: string) => EventStore
+  limits: AppenderLimits
+}
+
+export const REAL: Seams = { openStore, limits: DEFAULT_LIMITS }
+
 interface Context {
   log: Logger
   onClose: OnClose
@@ -55,12 +63,12 @@ const now = () => new Date()
 export async function openRecords(
   config: Config,
   nodeId: string,
-  { log, onClose }: Context,
+  { log, onClose, seams }: Context & { seams: Seams },
 ): Promise<Records> {
   const { origin, keyPath } = config.ledger
   const key = loadOrCreateLedgerKey(keyPath, origin)
   await assertAppendOnly(config, log)
-  const store = openStore(config.ledger.store, nodeId)
+  const store = seams.openStore(config.ledger.store, nodeId)
   onClose(() => store.close())
   const trace = new CheckpointTrace(tracePath(config), (error) =>
     log.error({ err: error }, 'the last checkpoint could not be kept'),
@@ -99,13 +107,13 @@ export async function openRecords(
   if (witnessing) follow.push((checkpoint) => witnessing.witnesses.offer(checkpoint))
   trace.remember(tree.checkpoint)
 
-  const appender = new Appender(store, head, now, (entries) => tree.append(entries), DEFAULT_LIMITS, {
+  const appender = new Appender(store, head, now, (entries) => tree.append(entries), seams.limits, {
     keys: KeyStates.of(keys.known(), keys.activeKid()),
     ...(live ? { sharing: live.turns } : {}),
   })
   live?.attach(appender)
-  const newestSize = live ? { newestSize: () => store.size() } : {}
-  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...newestSize })
+  const shared = live ? { newestSize: () => store.size(), contention: live.turns } : {}
+  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
   return { store, ledger, projector, keys, tiles, audit }
 }

@@ -10,6 +10,7 @@ import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
 import { refuseConnection, refuseUrl } from './malformed-request.js'
+import { endConnectionsAtClose } from './connections.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
 import { refuseEncodedPaths } from './unknown-route.js'
@@ -32,6 +33,8 @@ export async function createServer(
     forceCloseConnections: 'idle',
     clientErrorHandler: refuseConnection,
     frameworkErrors: refuseUrl,
+    // What arrives on an open connection while the last answers are given is answered too, as the contract says.
+    return503OnClosing: false,
   })
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     abortOnError: false,
@@ -41,6 +44,7 @@ export async function createServer(
   const server = app.getHttpAdapter().getInstance()
   refuseEncodedPaths(server)
   readBodies(server)
+  endConnectionsAtClose(server)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log))
   describe(app, server, version)

@@ -7,6 +7,7 @@ import { type ValidationError } from 'class-validator'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import { endConnectionsAtClose } from './connections.js'
 import { sendSessionError, SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
 
@@ -56,8 +57,13 @@ export async function startSessionListener(
 }
 
 async function application(sessions: EmbeddedSessions): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, requestTimeout: REQUEST_TIMEOUT_MS })
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+  })
   guard(adapter.getInstance())
+  endConnectionsAtClose(adapter.getInstance())
   const app = await NestFactory.create<NestFastifyApplication>(SessionBackendModule.of(sessions), adapter, {
     abortOnError: false,
     // Fastify's own JSON parser stays, which refuses `__proto__`; Nest would add one for forms.

@@ -50,7 +50,10 @@ export class KeyStates {
  * Why `events` must not follow, or undefined. Decided where they are chained, since another broker may have changed the
  * keys after they were made: a JwtIssued under a key that is not the active one would be a finding for ever.
  */
-export function keyProblem(events: readonly LedgerEvent[], at: KeyStates): 'keys-changed' | 'key-not-active' | undefined {
+export function keyProblem(
+  events: readonly LedgerEvent[],
+  at: KeyStates,
+): 'keys-changed' | 'key-not-active' | undefined {
   let keys = at
   for (const event of events) {
     if (event.type === 'JwtIssued' && event.data.kid !== keys.activeKid) return 'key-not-active'

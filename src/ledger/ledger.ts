@@ -32,6 +32,13 @@ export interface LedgerParts {
   tilesReach: (size: number) => Promise<void>
   /** Where other brokers write too: how many entries there are now. Rejects with StoreError. */
   newestSize?: () => Promise<number>
+  contention?: Contention
+}
+
+/** Group appends this broker tried, and those of them that another broker was faster than. */
+export interface Contention {
+  readonly appends: number
+  readonly lost: number
 }
 
 /** How long a readiness check waits for the ledger, and then for the read models to reach what it says. */
@@ -84,6 +91,11 @@ export class Ledger {
   status(): AppenderStatus {
     const alarm = this.alarm
     return alarm ? { ok: false, reason: alarm } : this.parts.appender.status()
+  }
+
+  /** Undefined where nobody else writes. */
+  get contention(): Contention | undefined {
+    return this.parts.contention
   }
 
   /** What keeps this broker from knowing all that others wrote to the ledger; undefined: it does. */

@@ -10,7 +10,7 @@ import type { MintRow } from '../../src/projections/mints.js'
 import { DATA_ROLE_ARN } from '../../tools/local-aws/default-account.js'
 import type { BrokerProcess } from '../support/broker-process.js'
 import { type BrokerWithAws, startBrokerWithAws } from '../support/broker-with-aws.js'
-import { entriesOf, expectVerified } from '../support/verified-ledger.js'
+import { entriesOf, expectVerified } from '../support/audited-ledger.js'
 
 interface AuditReply {
   mints: MintRow[]

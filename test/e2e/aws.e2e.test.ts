@@ -17,7 +17,7 @@ import {
   STATIC_KEYS,
 } from '../support/broker-with-aws.js'
 import { stsClient } from '../support/sts-client.js'
-import { entriesDuring, entriesOf, expectVerified, only } from '../support/verified-ledger.js'
+import { entriesDuring, entriesOf, expectVerified, only } from '../support/audited-ledger.js'
 
 interface CredsReply {
   access_key_id: string

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { BrokerProcess } from '../support/broker-process.js'
 import { rawRequest, sendRaw } from '../support/raw-http.js'
 import { type SessionBackendServer, startSessionBackendServer } from '../support/session-backend-server.js'
-import { entriesDuring, expectVerified, only } from '../support/verified-ledger.js'
+import { entriesDuring, expectVerified, only } from '../support/audited-ledger.js'
 
 const PATH = '/v1/mint-oidc-jwt'
 const WALLET = `0x${'ab'.repeat(20)}`

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { BrokerProcess, freePort } from '../support/broker-process.js'
-import { expectVerified } from '../support/verified-ledger.js'
+import { expectVerified } from '../support/audited-ledger.js'
 
 let dir: string
 

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 
 import { USER_KEY } from '../../tools/local-aws/default-account.js'
 import { type BrokerWithAws, startBrokerWithAws, STATIC_KEYS } from '../support/broker-with-aws.js'
-import { expectVerified } from '../support/verified-ledger.js'
+import { expectVerified } from '../support/audited-ledger.js'
 
 const AUTH_TOKEN = 'canary-auth-token-5f3b9c'
 const BAD_BEARER = 'canary-bad-bearer-8d21aa'

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { BrokerProcess } from '../support/broker-process.js'
 import { type SessionBackendServer, startSessionBackendServer } from '../support/session-backend-server.js'
-import { entriesDuring, entriesOf, expectVerified } from '../support/verified-ledger.js'
+import { entriesDuring, entriesOf, expectVerified } from '../support/audited-ledger.js'
 
 let backend: SessionBackendServer
 let broker: BrokerProcess

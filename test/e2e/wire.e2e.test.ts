@@ -14,7 +14,7 @@ import { DATA_ROLE_ARN } from '../../tools/local-aws/default-account.js'
 import type { BrokerProcess } from '../support/broker-process.js'
 import { type BrokerWithAws, startBrokerWithAws } from '../support/broker-with-aws.js'
 import { type SessionBackendServer, startSessionBackendServer } from '../support/session-backend-server.js'
-import { entriesDuring, entriesOf, expectVerified, only } from '../support/verified-ledger.js'
+import { entriesDuring, entriesOf, expectVerified, only } from '../support/audited-ledger.js'
 
 const KID = 'v1-1747000000'
 const WALLET = `0x${'a1'.repeat(20)}`

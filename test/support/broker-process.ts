@@ -16,6 +16,8 @@ export interface BrokerOptions {
   dataDir?: string
   port?: number
   sessionPort?: number
+  /** A command that becomes the broker: what limits or rights to take from it. */
+  under?: string[]
 }
 
 export interface Reply<Body> {
@@ -54,7 +56,8 @@ export class BrokerProcess {
       BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
       ...options.env,
     }
-    const child = spawn(process.execPath, [MAIN, '--port', String(port), ...(options.flags ?? [])], { env })
+    const line = [...(options.under ?? []), process.execPath, MAIN, '--port', String(port)]
+    const child = spawn(line[0] as string, [...line.slice(1), ...(options.flags ?? [])], { env })
     const [url, sessionUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`]
     return new BrokerProcess(child, url, sessionUrl, dataDir, { ...options, port, sessionPort, dataDir })
   }
@@ -62,13 +65,18 @@ export class BrokerProcess {
   /** Resolves when it listens. Rejects with its log when it ends instead. */
   static async start(options: BrokerOptions = {}): Promise<BrokerProcess> {
     const broker = await BrokerProcess.spawn(options)
-    while (!broker.log.includes('broker listening on')) {
-      if (broker.child.exitCode !== null || broker.child.signalCode !== null) {
-        throw new Error(`the broker ended with ${broker.child.exitCode}:\n${broker.log}`)
+    await broker.listening()
+    return broker
+  }
+
+  /** Resolves when it listens. Rejects with its log when it ends instead. */
+  async listening(): Promise<void> {
+    while (!this.log.includes('broker listening on')) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) {
+        throw new Error(`the broker ended with ${this.child.exitCode}:\n${this.log}`)
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
-    return broker
   }
 
   /** The same broker again: same folder, ports and environment. */

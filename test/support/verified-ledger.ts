@@ -1,57 +1,61 @@
-// The oracle of every test that writes a ledger: the auditor's program, as an auditor runs it.
+// The oracle at the end of every fault test: the auditor's verifier over the broker's own file.
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-
-import Sqlite from 'better-sqlite3'
-import { expect } from '@jest/globals'
 
 import type { Entry } from '../../src/domain/ledger/entry.js'
-import type { EventData, EventType } from '../../src/domain/ledger/events.js'
+import type { EventData } from '../../src/domain/ledger/events.js'
+import { entryOf, type Verdict } from '../../src/domain/ledger/verify.js'
+import { type Options, verify } from '../../tools/verify-ledger/verification.js'
+import { SqliteSource } from '../../tools/verify-ledger/sources/sqlite.js'
 
-const VERIFY = fileURLToPath(new URL('../../tools/verify-ledger/main.js', import.meta.url))
-const run = promisify(execFile)
-
-/** Every entry verifies, and every mint that was begun has its outcome. A broker may be writing meanwhile. */
-export async function expectVerified(dataDir: string): Promise<void> {
-  const args = [VERIFY, `sqlite:${join(dataDir, 'ledger.sqlite')}`, '--json']
-  const stdout = await run(process.execPath, args).then(
-    (done) => done.stdout,
-    (failed: { stdout: string }) => failed.stdout,
-  )
-  const { ok, findings, counts } = JSON.parse(stdout) as {
-    ok: boolean
-    findings: unknown[]
-    counts: { unanswered: number }
-  }
-  expect({ ok, findings, unanswered: counts.unanswered }).toEqual({ ok: true, findings: [], unanswered: 0 })
+export interface EntryOf<Type extends keyof EventData> extends Entry {
+  data: EventData[Type] & Entry['data']
 }
 
-/** The entries as they are stored, from index `from` on. */
-export function entriesOf(dataDir: string, from = 0): Entry[] {
-  const db = new Sqlite(join(dataDir, 'ledger.sqlite'), { readonly: true })
+/** What an auditor kept: a size and head, or a checkpoint and the key it was signed with. */
+export type Remembered = Pick<Options, 'expected' | 'checkpoint' | 'vkey'>
+
+/** A ledger that verified, from entry 0 to its end. */
+export class VerifiedLedger {
+  constructor(readonly entries: readonly Entry[]) {}
+
+  of<Type extends keyof EventData>(type: Type): EntryOf<Type>[] {
+    return this.entries.filter((entry) => entry.type === type) as EntryOf<Type>[]
+  }
+
+  get types(): string[] {
+    return this.entries.map(({ type }) => type)
+  }
+}
+
+export function ledgerPath(dataDir: string): string {
+  return join(dataDir, 'ledger.sqlite')
+}
+
+/** What verify-ledger says of the file, whoever is writing to it, and whatever it held when somebody last looked. */
+export async function verdictOn(path: string, remembered: Remembered = {}): Promise<Verdict> {
+  const source = new SqliteSource(path)
   try {
-    const rows = db.prepare<[number], { entry: string }>(
-      'SELECT entry FROM ledger WHERE idx >= ? ORDER BY idx',
-    )
-    return rows.all(from).map(({ entry }) => JSON.parse(entry) as Entry)
+    return (await verify(source, { ...remembered, statePath: 'none' })).verdict
   } finally {
-    db.close()
+    await source.close()
   }
 }
 
-/** The data of the one entry of `type` among `entries`. */
-export function only<T extends EventType>(entries: readonly Entry[], type: T): EventData[T] {
-  const found = entries.filter((entry) => entry.type === type)
-  expect(found).toHaveLength(1)
-  return found[0]?.data as unknown as EventData[T]
-}
-
-/** The entries that `act` made. Nothing else may be appending meanwhile. */
-export async function entriesDuring(dataDir: string, act: () => Promise<unknown>): Promise<Entry[]> {
-  const before = entriesOf(dataDir).length
-  await act()
-  return entriesOf(dataDir, before)
+/** Every entry of a broker's ledger. Throws with the first findings when the verifier has any. */
+export async function verifiedLedger(dataDir: string): Promise<VerifiedLedger> {
+  const path = ledgerPath(dataDir)
+  const verdict = await verdictOn(path)
+  if (!verdict.ok) {
+    const found = verdict.findings.slice(0, 5).map(({ index, kind, detail }) => `${index} ${kind}: ${detail}`)
+    throw new Error(`the ledger has ${verdict.findingCount} findings:\n${found.join('\n')}`)
+  }
+  const source = new SqliteSource(path)
+  try {
+    const entries: Entry[] = []
+    for await (const { rows } of source.batches()) entries.push(...rows.map(entryOf))
+    return new VerifiedLedger(entries)
+  } finally {
+    await source.close()
+  }
 }
