@@ -46,9 +46,10 @@ export class TurnTaking implements Sharing {
   /** Entries as the live follow brings them. */
   saw(batch: readonly Stored[]): void {
     const at = this.now()
-    for (const [i, { by, index }] of batch.entries()) {
-      // Our own were told by afterAppend, at their real time. Of each other's group the last entry tells.
-      if (by !== undefined && by !== this.me && batch[i + 1]?.by !== by) this.turns.saw(by, index, at)
+    for (const { by, index, upTo = index } of batch) {
+      // An append arrives in pieces, and nobody's turn comes before its last one: whoever went earlier would be too
+      // early for sure. Our own were told by afterAppend, at their real time.
+      if (by !== undefined && by !== this.me && index >= upTo) this.turns.saw(by, index, at)
     }
     // Each append moves everybody up by one: whoever waits reckons anew.
     this.wake?.()
