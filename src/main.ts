@@ -10,13 +10,12 @@ import { describeConfig } from './config/effective.js'
 import { type Flags, parseFlags, USAGE } from './flags.js'
 import { createServer } from './http/server.js'
 import { startSessionListener } from './http/session-listener.js'
-import { CheckpointTrace } from './ledger/checkpoint-trace.js'
-import { exportTiles } from './ledger/export-tiles.js'
-import { loadOrCreateLedgerKey } from './ledger/key.js'
-import { LedgerRefused } from './ledger/open-ledger.js'
 import { openLog } from './logging.js'
-import { openStore, tracePath } from './records.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
+import { exportTilesTo } from './subcommands/export-tiles.js'
+import { initEventStoreFrom } from './subcommands/init-eventstore.js'
+import { migrateLedgerBetween } from './subcommands/migrate-ledger.js'
+import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 
 async function main(): Promise<void> {
@@ -31,7 +30,11 @@ async function main(): Promise<void> {
     case 'print-config':
       return print(JSON.stringify(describeConfig(configured(line.flags)), null, 2))
     case 'export-tiles':
-      return writeTiles(configured(line.flags), line.directory)
+      return finish(await exportTilesTo(line.directory, configured(line.flags)))
+    case 'init-eventstore':
+      return finish(await initEventStoreFrom(line, process.env))
+    case 'migrate-ledger':
+      return finish(await migrateLedgerBetween(line, process.env))
     case 'run':
       return run(line.flags)
   }
@@ -59,27 +62,6 @@ async function run(flags: Flags): Promise<void> {
     process.exitCode = 1
   }
   log.flush(() => process.exit())
-}
-
-/** Beside a running broker or without one: it reads, and shows the checkpoint that was signed last. */
-async function writeTiles(config: Config, directory: string): Promise<void> {
-  const store = openStore(config.ledger.store, 'export-tiles')
-  try {
-    const checkpoint = new CheckpointTrace(tracePath(config), () => undefined).last()
-    if (!checkpoint)
-      return end(3, `no checkpoint was signed yet: ${tracePath(config)} is missing; start the broker once`)
-    const { vkey } = loadOrCreateLedgerKey(config.ledger.keyPath, config.ledger.origin)
-    const written = await exportTiles({ store, checkpoint, vkey, directory, onProgress })
-    print(`${checkpoint.size} entries, ${written} files written to ${directory}`)
-  } catch (error) {
-    end(error instanceof LedgerRefused ? 1 : 3, `export-tiles: ${(error as Error).message}`)
-  } finally {
-    await store.close()
-  }
-}
-
-function onProgress(entries: number): void {
-  if (process.stderr.isTTY && entries % 25_600 === 0) process.stderr.write(`\r${entries} entries`)
 }
 
 async function serveOrClose(config: Config, broker: Broker, log: Logger): Promise<() => Promise<void>> {
@@ -157,6 +139,11 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
+}
+
+function finish({ code, message }: Outcome): void {
+  if (code === 0) print(message)
+  else end(code, message)
 }
 
 function end(code: number, message: string): void {
