@@ -4,6 +4,7 @@
 import { type Config, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
 import { type Flags, parseFlags, USAGE } from './flags.js'
+import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 
 async function main(): Promise<void> {
@@ -19,8 +20,18 @@ async function main(): Promise<void> {
       return print(JSON.stringify(describeConfig(configured(line.flags)), null, 2))
     case 'export-tiles': {
       const config = configured(line.flags)
-      return (await import('./write-tiles.js')).writeTiles(config, line.directory)
+      return finish(
+        await (await import('./subcommands/export-tiles.js')).exportTilesTo(line.directory, config),
+      )
     }
+    case 'init-eventstore':
+      return finish(
+        await (await import('./subcommands/init-eventstore.js')).initEventStoreFrom(line, process.env),
+      )
+    case 'migrate-ledger':
+      return finish(
+        await (await import('./subcommands/migrate-ledger.js')).migrateLedgerBetween(line, process.env),
+      )
     case 'run': {
       const config = configured(line.flags)
       return (await import('./run.js')).run(config)
@@ -39,6 +50,11 @@ function configured(flags: Flags): Config {
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
+}
+
+function finish({ code, message }: Outcome): void {
+  if (code === 0) print(message)
+  else end(code, message)
 }
 
 function end(code: number, message: string): void {

@@ -32,6 +32,8 @@ const LEDGER_KIND = {
   unavailable: 'ledger_unavailable',
   failed: 'audit_error',
   'too-large': 'bad_request',
+  'keys-changed': 'ledger_unavailable',
+  'key-not-active': 'ledger_unavailable',
 } satisfies Record<LedgerErrorCode, ErrorKind>
 
 export interface Problem {

@@ -30,7 +30,19 @@ export interface LedgerParts {
   witnessing: Witnessing | undefined
   /** Resolves when the tree's tiles hold the first `size` entries. */
   tilesReach: (size: number) => Promise<void>
+  /** Where other brokers write too: how many entries there are now. Rejects with StoreError. */
+  newestSize?: () => Promise<number>
+  contention?: Contention
 }
+
+/** Group appends this broker tried, and those of them that another broker was faster than. */
+export interface Contention {
+  readonly appends: number
+  readonly lost: number
+}
+
+/** How long a readiness check waits for the ledger, and then for the read models to reach what it says. */
+const CURRENT_WITHIN_MS = 2_000
 
 /** How long readers are shown a checkpoint that witnesses signed although there is a newer one that they did not. */
 const WITNESSED_FIRST_MS = 30_000
@@ -79,6 +91,32 @@ export class Ledger {
   status(): AppenderStatus {
     const alarm = this.alarm
     return alarm ? { ok: false, reason: alarm } : this.parts.appender.status()
+  }
+
+  /** Undefined where nobody else writes. */
+  get contention(): Contention | undefined {
+    return this.parts.contention
+  }
+
+  /** What keeps this broker from knowing all that others wrote to the ledger; undefined: it does. */
+  async behind(): Promise<string | undefined> {
+    const { newestSize, tilesReach } = this.parts
+    if (!newestSize) return undefined
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<string>((resolve) => {
+      timer = setTimeout(() => resolve('still catching up with what others wrote'), CURRENT_WITHIN_MS)
+    })
+    const current = newestSize()
+      .then(tilesReach)
+      .then(
+        () => undefined,
+        (error: unknown) => (error as Error).message,
+      )
+    try {
+      return await Promise.race([current, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** What readers are shown whose tiles reach `size` entries: with its cosignatures, and rather one that has its quorum. */
