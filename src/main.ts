@@ -63,7 +63,7 @@ async function run(flags: Flags): Promise<void> {
 
 /** Beside a running broker or without one: it reads, and shows the checkpoint that was signed last. */
 async function writeTiles(config: Config, directory: string): Promise<void> {
-  const store = openStore(config.ledger.store, 'export-tiles')
+  const store = await openStore(config.ledger.store, 'export-tiles')
   try {
     const checkpoint = new CheckpointTrace(tracePath(config), () => undefined).last()
     if (!checkpoint)
