@@ -8,7 +8,7 @@ import type { Outcome } from './outcome.js'
 
 /** Beside a running broker or without one: it reads, and shows the checkpoint that was signed last. */
 export async function exportTilesTo(directory: string, config: Config): Promise<Outcome> {
-  const store = openStore(config.ledger.store, 'export-tiles')
+  const store = await openStore(config.ledger.store, 'export-tiles')
   try {
     const checkpoint = new CheckpointTrace(tracePath(config), () => undefined).last()
     if (!checkpoint) {
