@@ -20,7 +20,7 @@ async function load(broker: BrokerProcess, seconds: number): Promise<LoadResult>
   try {
     return await child.ask({ port: Number(new URL(broker.url).port), path: PATH, bearers, seconds })
   } finally {
-    child.kill()
+    void child.kill()
   }
 }
 

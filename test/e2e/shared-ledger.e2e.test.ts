@@ -70,7 +70,7 @@ test('what one broker records, all know: each mint once, one JWKS, one tree', as
   const brokers = [first, ...others]
   const sessions = await Promise.all(brokers.map((broker) => broker.session()))
   const replies = await Promise.all(
-    Array.from({ length: 60 }, (_, i) => brokers[i % 3]?.post<Minted>(MINT, sessions[i % 3]?.session)),
+    Array.from({ length: 60 }, async (_, i) => brokers[i % 3]?.post<Minted>(MINT, sessions[i % 3]?.session)),
   )
   expect(replies.filter((reply) => reply?.status !== 200)).toEqual([])
 
