@@ -184,7 +184,7 @@ export class Appender {
     this.appending = true
     const written = await this.write(chained, entries)
     this.appending = false
-    this.sharing?.afterAppend(written ? this.size - 1 : undefined)
+    if (!written) this.sharing?.afterAppend(undefined)
   }
 
   /** False: nothing of it was written, or nobody knows; then the callers were told, or stand in the queue again. */
@@ -241,6 +241,7 @@ export class Appender {
   private settle(chained: Chained[]): void {
     this.trouble = undefined
     this.advance(chained.flatMap(({ entries }) => entries))
+    this.sharing?.afterAppend(this.size - 1)
     for (const { waiting, entries } of chained) {
       if (waiting.settled) continue
       waiting.settled = true
@@ -311,6 +312,7 @@ export class Appender {
   private async takeOver(there: Stored[]): Promise<void> {
     for (let page = there; page.length > 0;) {
       this.advance(linked(this.head, page))
+      this.sharing?.saw(page)
       page = await this.within(this.store.read(this.size, this.limits.groupEntries))
     }
   }

@@ -9,10 +9,15 @@ export interface Sharing {
   beforeAppend(): Promise<void>
   /** The append that followed was written, its last entry at `lastIndex`; undefined: somebody else's was, or none. */
   afterAppend(lastIndex: number | undefined): void
+  /** Entries that others may have written. May be told again. */
+  saw(batch: readonly Stored[]): void
 }
 
 export class TurnTaking implements Sharing {
   private startedAt = 0
+  /** Our append that did not come back by the live follow yet. */
+  private underway: { lastIndex: number; startedAt: number } | undefined
+  private ownSeen = -1
   private wake: (() => void) | undefined
   /** Group appends this broker tried, and those that others were faster than. For metrics. */
   appends = 0
@@ -39,20 +44,31 @@ export class TurnTaking implements Sharing {
       this.lost += 1
       return
     }
-    this.turns.took(this.now() - this.startedAt)
+    if (lastIndex <= this.ownSeen) this.turns.took(this.now() - this.startedAt)
+    else this.underway ??= { lastIndex, startedAt: this.startedAt }
     this.turns.saw(this.me, lastIndex, this.now())
   }
 
-  /** Entries as the live follow brings them. */
+  /** Entries as the live follow brings them, or as a lost append found them. */
   saw(batch: readonly Stored[]): void {
     const at = this.now()
     for (const { by, index, upTo = index } of batch) {
       // An append arrives in pieces, and nobody's turn comes before its last one: whoever went earlier would be too
       // early for sure. Our own were told by afterAppend, at their real time.
-      if (by !== undefined && by !== this.me && index >= upTo) this.turns.saw(by, index, at)
+      if (by === undefined || index < upTo) continue
+      if (by === this.me) this.sawOwn(index, at)
+      else this.turns.saw(by, index, at)
     }
     // Each append moves everybody up by one: whoever waits reckons anew.
     this.wake?.()
+  }
+
+  /** An append has taken as long as it takes the others to see it: a slot must leave time for that. */
+  private sawOwn(index: number, at: number): void {
+    this.ownSeen = Math.max(this.ownSeen, index)
+    if (!this.underway || index < this.underway.lastIndex) return
+    this.turns.took(at - this.underway.startedAt)
+    this.underway = undefined
   }
 
   private sleep(ms: number): Promise<void> {

@@ -212,6 +212,7 @@ describe('over the stand-in', () => {
       index,
       time,
       prev,
+      upTo: 2,
       by: 'n1',
     })
   })
