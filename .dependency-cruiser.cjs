@@ -29,7 +29,7 @@ module.exports = {
     {
       name: 'nobody-imports-http',
       severity: 'error',
-      from: { path: '^src', pathNot: '^src/(http/|app\\.module|main\\.ts)|\\.test\\.ts$' },
+      from: { path: '^src', pathNot: '^src/(http/|app\\.module|run\\.ts)|\\.test\\.ts$' },
       to: { path: '^src/http' },
     },
     {

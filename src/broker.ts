@@ -12,9 +12,11 @@ import { RefusalCounter } from './commands/refusal-counter.js'
 import type { Config, SessionBackendConfig } from './config.js'
 import { configSha256 } from './config/effective.js'
 import type { MintPolicy } from './domain/mint.js'
+import type { LedgerEvent } from './domain/ledger/events.js'
+import { LedgerError } from './ledger/ledger-error.js'
 import { type Ledger } from './ledger/ledger.js'
 import { announceKey } from './oidc/announce-key.js'
-import { loadOrCreateSigningKey } from './oidc/key-file.js'
+import { loadOrCreateSigningKey, type SigningKey } from './oidc/key-file.js'
 import { TokenSigner } from './oidc/token-signer.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { HttpSessionBackend } from './session/http-backend.js'
@@ -83,11 +85,11 @@ async function openParts(
   }
 
   const opened = await openRecords(config, nodeId, { log, onClose, seams })
-  const { ledger, projector, keys } = opened
-  await ledger.append([
-    ...announceKey(key, keys),
-    { type: 'BrokerStarted', data: { node: nodeId, version: VERSION, configSha256: configSha256(config) } },
-  ])
+  const { ledger, projector } = opened
+  await announceBroker(opened, key, {
+    type: 'BrokerStarted',
+    data: { node: nodeId, version: VERSION, configSha256: configSha256(config) },
+  })
   await projector.caughtUpTo(ledger.size)
 
   const refusals = new RefusalCounter(now)
@@ -97,6 +99,23 @@ async function openParts(
     ...tokens,
     ...{ config, policy: config.policy, sessions, sts, refusals },
     signer: new TokenSigner(key),
+  }
+}
+
+/** Decided anew for as long as brokers that start at the same moment change the keys under each other. */
+async function announceBroker(
+  { ledger, projector, keys }: Records,
+  key: SigningKey,
+  started: LedgerEvent,
+): Promise<void> {
+  for (;;) {
+    try {
+      await ledger.append([...announceKey(key, keys), started])
+      return
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== 'keys-changed') throw error
+      await projector.caughtUpTo(ledger.size)
+    }
   }
 }
 

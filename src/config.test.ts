@@ -6,7 +6,7 @@ import { type Config, type ConfigReading, readConfig } from './config.js'
 import type { Variables } from './config/environment.js'
 import type { Flags } from './flags.js'
 
-const FLAGS: Flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false }
+const FLAGS: Flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 const ISSUER = 'https://broker.example.com'
 /** With these there is nothing to warn of. */
 const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: ISSUER }
@@ -34,6 +34,7 @@ test('an empty environment is a broker on this machine, with everything in the h
       bind: '127.0.0.1',
       port: 8091,
       skipStartupCheck: false,
+      insecureLedger: false,
       issuer: 'http://127.0.0.1:8091',
       policy: {
         issuer: 'http://127.0.0.1:8091',

@@ -50,6 +50,7 @@ export abstract class Config {
   abstract readonly shutdownGraceSeconds: number
   abstract readonly logLevel: LogLevel
   abstract readonly skipStartupCheck: boolean
+  abstract readonly insecureLedger: boolean
 }
 
 export type ConfigReading =

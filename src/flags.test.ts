@@ -4,7 +4,7 @@ import { type CommandLine, parseFlags, USAGE } from './flags.js'
 
 const run = (flags: object): CommandLine => ({
   kind: 'run',
-  flags: { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, ...flags },
+  flags: { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false, ...flags },
 })
 
 const complaint = (line: CommandLine) => {
@@ -33,7 +33,7 @@ test('what only prints is told apart, and needs no other flag to be right', () =
   expect(parseFlags(['--version', '--port', 'x'])).toEqual({ kind: 'version' })
   expect(parseFlags(['--print-config', '--port', '9000'])).toEqual({
     kind: 'print-config',
-    flags: { port: 9000, bind: '127.0.0.1', skipStartupCheck: false },
+    flags: { port: 9000, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false },
   })
 })
 

@@ -10,12 +10,16 @@ export interface Flags {
   readonly port: number
   readonly bind: string
   readonly skipStartupCheck: boolean
+  /** Start although the EventStoreDB user could delete or truncate the ledger. */
+  readonly insecureLedger: boolean
 }
 
 export type CommandLine =
   | { kind: 'run'; flags: Flags }
   | { kind: 'print-config'; flags: Flags }
   | { kind: 'export-tiles'; flags: Flags; directory: string }
+  | { kind: 'init-eventstore'; appPasswordFile: string; auditPasswordFile: string }
+  | { kind: 'migrate-ledger'; from: string; to: string }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
@@ -23,18 +27,25 @@ export type CommandLine =
 
 export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker export-tiles DIR
+       agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE
+       agentkeys-broker migrate-ledger --from STORE --to STORE
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
 
   --port N               port to listen on (default 8091; 0 for any free one)
   --bind HOST            address to listen on (default 127.0.0.1)
   --skip-startup-check   do not ask STS who we are before listening
+  --insecure-ledger      start although the EventStoreDB user may delete or truncate the ledger; for trying things out
   --print-config         print the effective configuration, without secrets, as JSON and exit
   --help                 print this
   --version              print the version
 
   export-tiles DIR       write the ledger's checkpoint, tiles and entry bundles as files for a static host; entries
                          are written in clear, so publish tile/entries only where everyone may read them
+  init-eventstore        give an EventStoreDB the ledger's users and rights, as the administrator of the URL in
+                         BROKER_LEDGER_ADMIN_URL; run again it sets the passwords only
+  migrate-ledger         copy a ledger, byte for byte; STORE is sqlite:PATH, or env:NAME for a variable with an
+                         esdb:// URL. No broker may run meanwhile; what was cut off goes on when run again
 
 The rest is set by environment variables, all in docs/configuration.md. The ones most used:
 
@@ -50,7 +61,7 @@ The rest is set by environment variables, all in docs/configuration.md. The ones
 Exit codes: 0 stopped as asked, 1 refused to start, 2 wrong usage, 3 could not reach or read something.`
 
 const SHORT_USAGE =
-  'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--print-config] [--help] [--version]'
+  'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--insecure-ledger] [--print-config] [--help] [--version]'
 
 export function parseFlags(args: readonly string[]): CommandLine {
   try {
@@ -61,9 +72,10 @@ export function parseFlags(args: readonly string[]): CommandLine {
       port: parsePort(values.port),
       bind: parseBind(values.bind),
       skipStartupCheck: values['skip-startup-check'],
+      insecureLedger: values['insecure-ledger'],
     }
-    if (positionals.length > 0)
-      return { kind: 'export-tiles', flags, directory: exportDirectory(positionals) }
+    if (positionals.length > 0) return subcommand(positionals, values, flags)
+    assertNoSubcommandFlags(values)
     return { kind: values['print-config'] ? 'print-config' : 'run', flags }
   } catch (error) {
     const reason = whyWrong(error)
@@ -77,7 +89,12 @@ function parseValues(args: readonly string[]) {
     port: { type: 'string', default: '8091' },
     bind: { type: 'string', default: '127.0.0.1' },
     'skip-startup-check': { type: 'boolean', default: false },
+    'insecure-ledger': { type: 'boolean', default: false },
     'print-config': { type: 'boolean', default: false },
+    'app-password-file': { type: 'string' },
+    'audit-password-file': { type: 'string' },
+    from: { type: 'string' },
+    to: { type: 'string' },
     help: { type: 'boolean', default: false },
     version: { type: 'boolean', default: false },
   } as const
@@ -86,11 +103,34 @@ function parseValues(args: readonly string[]) {
 
 class WrongFlag extends Error {}
 
+type Values = ReturnType<typeof parseValues>['values']
+
 /** Stray arguments are not repeated: one may be a pasted secret. */
-function exportDirectory([command, directory, ...rest]: string[]): string {
-  if (command !== 'export-tiles') throw new WrongFlag('takes flags only, or: export-tiles DIR')
-  if (directory === undefined || rest.length > 0) throw new WrongFlag('export-tiles takes one directory')
-  return directory
+function subcommand([command, ...rest]: string[], values: Values, flags: Flags): CommandLine {
+  const { from, to, 'app-password-file': appPasswordFile, 'audit-password-file': auditPasswordFile } = values
+  switch (command) {
+    case 'export-tiles': {
+      const [directory, ...more] = rest
+      if (directory === undefined || more.length > 0) throw new WrongFlag('export-tiles takes one directory')
+      assertNoSubcommandFlags(values)
+      return { kind: command, flags, directory }
+    }
+    case 'init-eventstore':
+      if (!appPasswordFile || !auditPasswordFile || rest.length > 0)
+        throw new WrongFlag('init-eventstore takes --app-password-file FILE and --audit-password-file FILE')
+      return { kind: command, appPasswordFile, auditPasswordFile }
+    case 'migrate-ledger':
+      if (!from || !to || rest.length > 0)
+        throw new WrongFlag('migrate-ledger takes --from STORE and --to STORE')
+      return { kind: command, from, to }
+    default:
+      throw new WrongFlag('takes flags only, or a subcommand: export-tiles, init-eventstore, migrate-ledger')
+  }
+}
+
+function assertNoSubcommandFlags(values: Values): void {
+  for (const name of ['app-password-file', 'audit-password-file', 'from', 'to'] as const)
+    if (values[name] !== undefined) throw new WrongFlag(`--${name} belongs to a subcommand`)
 }
 
 function parsePort(text: string): number {

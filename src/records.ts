@@ -11,10 +11,13 @@ import { parseSignedCheckpoint, signCheckpoint, type SignedCheckpoint } from './
 import { EMPTY_ROOT, Tree } from './domain/ledger/merkle.js'
 import type { EventStore } from './event-store/event-store.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
+import { ReadAheadStore } from './event-store/read-ahead.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
 import { CheckpointTrace } from './ledger/checkpoint-trace.js'
 import { type LedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
+import { KeyStates } from './ledger/key-states.js'
 import { Ledger, type Witnessing } from './ledger/ledger.js'
+import { LiveFollow } from './ledger/live-follow.js'
 import { LogTree } from './ledger/log-tree.js'
 import { LedgerRefused, openLedger } from './ledger/open-ledger.js'
 import { readWitnessPolicy } from './ledger/witness-policy.js'
@@ -61,6 +64,7 @@ export async function openRecords(
 ): Promise<Records> {
   const { origin, keyPath } = config.ledger
   const key = loadOrCreateLedgerKey(keyPath, origin)
+  await assertAppendOnly(config, log)
   const store = await seams.openStore(config.ledger.store, nodeId)
   onClose(() => store.close())
   const trace = new CheckpointTrace(tracePath(config), (error) =>
@@ -74,7 +78,9 @@ export async function openRecords(
   log.info({ ledger: store.description, origin, size }, 'ledger opened')
 
   const keys = new KeysView(now)
-  const projector = new Projector(store, keys, { readModelPath: config.auditDbPath, log })
+  const live = config.ledger.store.kind === 'esdb' ? new LiveFollow(nodeId, size) : undefined
+  const followed = live ? new ReadAheadStore(store, live.watch) : store
+  const projector = new Projector(followed, keys, { readModelPath: config.auditDbPath, log })
   onClose(() => projector.stop())
   await projector.start()
   await projector.caughtUpTo(size)
@@ -98,8 +104,13 @@ export async function openRecords(
   if (witnessing) follow.push((checkpoint) => witnessing.witnesses.offer(checkpoint))
   trace.remember(tree.checkpoint)
 
-  const appender = new Appender(store, head, now, (entries) => tree.append(entries), seams.limits)
-  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach })
+  const appender = new Appender(store, head, now, (entries) => tree.append(entries), seams.limits, {
+    keys: KeyStates.of(keys.known(), keys.activeKid()),
+    ...(live ? { sharing: live.turns } : {}),
+  })
+  live?.attach(appender)
+  const shared = live ? { newestSize: () => store.size(), contention: live.turns } : {}
+  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
   return { store, ledger, projector, keys, tiles, audit }
 }
@@ -119,6 +130,18 @@ export async function openStore(store: LedgerStoreConfig, node: string): Promise
       return new EventStoreDbEventStore(store.url, { stream: store.stream, node })
     }
   }
+}
+
+/** A shared ledger is append-only by the rights of the user that writes it, which is asked of the server itself. */
+async function assertAppendOnly({ ledger: { store }, insecureLedger }: Config, log: Logger): Promise<void> {
+  if (store.kind !== 'esdb') return
+  const { excessPowers } = await import('./event-store/eventstoredb-setup.js')
+  const { parseAddress } = await import('./event-store/eventstoredb-address.js')
+  const powers = await excessPowers(parseAddress(store.url), store.stream)
+  if (powers.length === 0) return
+  const problem = `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`
+  if (!insecureLedger) throw new LedgerRefused(`${problem}, or try things out with --insecure-ledger`)
+  log.warn({ powers }, `${problem}; --insecure-ledger lets it start all the same`)
 }
 
 interface Witnessed {

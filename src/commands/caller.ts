@@ -6,8 +6,7 @@ import { BrokerError } from '../domain/errors.js'
 import type { MintKind } from '../domain/ledger/events.js'
 import { type Caller, type Decision, mintRefused } from '../domain/mint.js'
 import { Ledger } from '../ledger/ledger.js'
-import { SessionBackend, SessionError } from '../session/session-backend.js'
-import { RefusalCounter } from './refusal-counter.js'
+import { SessionBackend } from '../session/session-backend.js'
 
 /** Who is calling, and may they: the part every mint begins with. */
 @Injectable()
@@ -15,18 +14,12 @@ export class Callers {
   constructor(
     private readonly sessions: SessionBackend,
     private readonly ledger: Ledger,
-    private readonly refusals: RefusalCounter,
   ) {}
 
-  /** Rejects with SessionError; such requests are counted, not recorded one by one: a flood must not fill the ledger. */
+  /** Rejects with SessionError. Such requests are no entries of their own: http/error.filter.ts counts them. */
   async identify(bearer: string): Promise<Caller> {
-    try {
-      const { wallet, backend, agent } = await this.sessions.validate(bearer)
-      return { mintId: this.ledger.newMintId(), wallet, tokenSha256: hash('sha256', bearer), backend, agent }
-    } catch (error) {
-      if (error instanceof SessionError) this.refusals.count(error.code)
-      throw error
-    }
+    const { wallet, backend, agent } = await this.sessions.validate(bearer)
+    return { mintId: this.ledger.newMintId(), wallet, tokenSha256: hash('sha256', bearer), backend, agent }
   }
 
   /** The grant, or a refusal that is durable before the caller hears of it. */

@@ -5,7 +5,7 @@ import type { Flags } from '../flags.js'
 import type { Variables } from './environment.js'
 
 const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: 'https://broker.example.com' }
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false }
+const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 
 const read = (variables: Variables, flags: Partial<Flags> = {}) =>
   readConfig({ ...QUIET, ...variables }, { ...FLAGS, ...flags })

@@ -4,7 +4,7 @@ import { type Config, readConfig } from '../config.js'
 import type { Variables } from './environment.js'
 
 const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: 'https://broker.example.com' }
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false }
+const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
 const OTHER_ROLE = 'arn:aws-us-gov:iam::111122223333:role/team/other@x'
 const KEY_ID = 'AKIAIOSFODNN7EXAMPLE'

@@ -4,7 +4,7 @@ import { type Config, readConfig } from '../config.js'
 import { configSha256, describeConfig, effectiveConfig } from './effective.js'
 import type { Variables } from './environment.js'
 
-const FLAGS = { port: 8091, bind: '::1', skipStartupCheck: false }
+const FLAGS = { port: 8091, bind: '::1', skipStartupCheck: false, insecureLedger: false }
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
 const FULL = {
   HOME: '/home/ann',
@@ -76,6 +76,7 @@ test("what is printed adds what is this machine's own", () => {
     shutdownGraceSeconds: 30,
     logLevel: 'info',
     skipStartupCheck: false,
+    insecureLedger: false,
   })
 })
 

@@ -70,6 +70,7 @@ export function describeConfig(config: Config): Record<string, Json> {
       shutdownGraceSeconds: config.shutdownGraceSeconds,
       logLevel: config.logLevel,
       skipStartupCheck: config.skipStartupCheck,
+      insecureLedger: config.insecureLedger,
     },
   }
 }

@@ -5,7 +5,7 @@ import type { Variables } from './environment.js'
 import { SECRET_VARIABLES } from './variables.js'
 import type { Flags } from '../flags.js'
 
-const FLAGS: Flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false }
+const FLAGS: Flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 const ISSUER = 'https://broker.example.com'
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
 /** With these there is nothing to warn of. */

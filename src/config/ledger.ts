@@ -18,6 +18,9 @@ export interface LedgerConfig {
 }
 
 export function readLedger(env: Environment, issuer: string, dataDir: string): LedgerConfig {
+  // For init-eventstore alone: a broker that holds it could delete the ledger.
+  if (env.has('BROKER_LEDGER_ADMIN_URL'))
+    env.warnings.push('BROKER_LEDGER_ADMIN_URL is for init-eventstore alone: unset it for the broker')
   return {
     store: readStore(env, dataDir),
     origin: readOrigin(env, issuer),

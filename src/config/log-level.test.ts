@@ -4,7 +4,7 @@ import { type Config, readConfig } from '../config.js'
 import type { Variables } from './environment.js'
 
 const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: 'https://broker.example.com' }
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false }
+const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 
 const read = (variables: Variables) => readConfig({ ...QUIET, ...variables }, FLAGS)
 

@@ -14,7 +14,7 @@ const QUIET = {
   BROKER_ALLOWED_AUDIENCES: 'vault',
 }
 const WITNESSED = { BROKER_WITNESS_POLICY: '/etc/agentkeys/witnesses' }
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false }
+const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 
 const read = (variables: Variables) => readConfig({ ...QUIET, ...variables }, FLAGS)
 

@@ -8,6 +8,8 @@ export interface Stored {
   text: string
   /** The node id of the broker that wrote it, where the store keeps one. A hint for taking turns, no part of the entry. */
   by?: string
+  /** The index of the last entry of the same append. A hint like `by`. */
+  upTo?: number
 }
 
 /**

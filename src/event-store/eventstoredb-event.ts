@@ -6,13 +6,18 @@ import { canonicalize, type Json } from '../domain/ledger/canonical.js'
 import type { Entry, Sealed } from '../domain/ledger/entry.js'
 import type { Stored } from './event-store.js'
 
-/**
- * The event is made from the entry's text, which is what was hashed, never from the object beside it. `by` goes into
- * the metadata: it is no part of the entry.
- */
-export function toEvent({ text, leafHash }: Sealed, by: string | undefined): EventData {
+/** What an append says of itself: goes into the metadata of each of its events and is no part of any entry. */
+export interface AppendNote {
+  /** The node id of the broker. */
+  by: string | undefined
+  /** The index of the append's last entry: a subscription delivers an append in pieces. */
+  upTo: number
+}
+
+/** The event is made from the entry's text, which is what was hashed, never from the object beside it. */
+export function toEvent({ text, leafHash }: Sealed, { by, upTo }: AppendNote): EventData {
   const { data, index, prev, time, type, v } = JSON.parse(text) as Entry
-  const metadata = { v, index, time, prev, ...(by === undefined ? {} : { by }) }
+  const metadata = { v, index, time, prev, ...(by === undefined ? {} : { by, upTo }) }
   return jsonEvent({ id: eventId(leafHash), type, data, metadata })
 }
 
@@ -47,9 +52,10 @@ export interface FoundEvent {
  */
 export function toStored(event: FoundEvent): Stored {
   const index = Number(event.revision)
-  const { by } = membersOf(event.metadata)
+  const { by, upTo } = membersOf(event.metadata)
   const text = entryText(event) ?? foreignText(event)
-  return typeof by === 'string' ? { index, text, by } : { index, text }
+  if (typeof by !== 'string') return { index, text }
+  return typeof upTo === 'number' ? { index, text, by, upTo } : { index, text, by }
 }
 
 function membersOf(metadata: unknown): Record<string, unknown> {

@@ -95,7 +95,8 @@ export class EventStoreDbEventStore extends EventStore {
 
   private async attempt(entries: readonly Sealed[], expectedSize: number): Promise<void> {
     const wasInDoubt = this.inDoubt === expectedSize
-    const events = entries.map((entry) => toEvent(entry, this.node))
+    const note = { by: this.node, upTo: expectedSize + entries.length - 1 }
+    const events = entries.map((entry) => toEvent(entry, note))
     try {
       const { nextExpectedRevision, position } = await this.send(events, expectedSize)
       const last = BigInt(expectedSize + entries.length - 1)

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 
 import { StsError } from '../aws/sts.js'
+import { RefusalCounter } from '../commands/refusal-counter.js'
 import { BrokerError, type ErrorKind } from '../domain/errors.js'
 import { LedgerError, type LedgerErrorCode } from '../ledger/ledger-error.js'
 import { SessionError, type SessionErrorCode } from '../session/session-backend.js'
@@ -31,6 +32,8 @@ const LEDGER_KIND = {
   unavailable: 'ledger_unavailable',
   failed: 'audit_error',
   'too-large': 'bad_request',
+  'keys-changed': 'ledger_unavailable',
+  'key-not-active': 'ledger_unavailable',
 } satisfies Record<LedgerErrorCode, ErrorKind>
 
 export interface Problem {
@@ -65,7 +68,10 @@ function refusedByFastify(error: unknown): Problem | undefined {
 
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
-  constructor(private readonly log: Logger) {}
+  constructor(
+    private readonly log: Logger,
+    private readonly refusals: RefusalCounter,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp()
@@ -75,12 +81,19 @@ export class ErrorFilter implements ExceptionFilter {
     if (kind === 'internal') this.log.error({ err: error, requestId: request.id }, 'request failed')
     if (retryAfterSeconds !== undefined) void reply.header('Retry-After', String(retryAfterSeconds))
     reply.outcome = kind
+    // A flood of these must not fill the ledger: they are counted, and the counts are an entry once a minute.
+    if (kind === 'unauthorized' || kind === 'backend_unreachable') this.refusals.count(reasonOf(error))
     void reply
       .status(status ?? KINDS[kind].status)
       .header('Cache-Control', 'no-store')
       .type('application/json; charset=utf-8')
       .send(JSON.stringify({ error: kind, message: `${KINDS[kind].prefix}: ${detail}` }))
   }
+}
+
+/** Of a request that never had a valid session. */
+function reasonOf(error: unknown): string {
+  return error instanceof SessionError ? error.code : 'missing-authorization'
 }
 
 /** As the original: an unknown path is an empty 404, a known one with another method an empty 405. */

@@ -46,6 +46,15 @@ export class Metrics {
       })
     gauge('agentkeys_ledger_entries', 'Entries known to be durable.', () => ledger.size)
     gauge('agentkeys_ledger_ok', '1 while the ledger takes entries.', () => Number(ledger.status().ok))
+    if (ledger.contention) {
+      const { contention } = ledger
+      gauge('agentkeys_ledger_appends', 'Group appends tried.', () => contention.appends)
+      gauge(
+        'agentkeys_ledger_appends_lost',
+        'Group appends another broker was faster than.',
+        () => contention.lost,
+      )
+    }
     gauge('agentkeys_projection_lag_entries', 'Entries the read models have not seen yet.', () =>
       Math.max(0, ledger.size - projector.position),
     )

@@ -44,19 +44,20 @@ export class Readiness {
   }
 
   private async ask(): Promise<ReadinessReport> {
-    const [backend, sts] = await Promise.all([
+    const [backend, sts, behind] = await Promise.all([
       this.sessions.healthy().then((ok) => (ok ? undefined : 'the session backend does not answer')),
       this.sts.checkIdentity().then(
         () => undefined,
         (error: unknown) => `STS: ${(error as Error).message}`,
       ),
+      this.ledger.behind(),
     ])
     const ledger = this.ledger.status()
     const projections = this.projector.status()
     const problems: Record<Part, string | undefined> = {
       backend_ok: backend,
       sts_ok: sts,
-      ledger_ok: ledger.ok ? undefined : `ledger: ${ledger.reason}`,
+      ledger_ok: ledger.ok ? behind && `ledger: ${behind}` : `ledger: ${ledger.reason}`,
       signer_ok:
         this.keys.activeKid() === this.signer.kid ? undefined : 'the signing key is not the active one',
       projections_ok: projections.ok ? undefined : `read models: ${projections.reason}`,

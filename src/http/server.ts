@@ -6,6 +6,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 
+import { RefusalCounter } from '../commands/refusal-counter.js'
 import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
@@ -46,7 +47,7 @@ export async function createServer(
   readBodies(server)
   endConnectionsAtClose(server)
   logRequests(server, log, app.get(Metrics))
-  app.useGlobalFilters(new ErrorFilter(log))
+  app.useGlobalFilters(new ErrorFilter(log, app.get(RefusalCounter)))
   describe(app, server, version)
   await app.init()
   return app

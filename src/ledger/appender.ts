@@ -3,8 +3,10 @@
 import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { keyProblem, type KeyStates } from './key-states.js'
 import { LedgerError } from './ledger-error.js'
 import { linked } from './open-ledger.js'
+import type { Sharing } from './turn-taking.js'
 
 export interface AppenderLimits {
   /** How many callers may wait. The next one is told to come back. */
@@ -33,8 +35,15 @@ const TROUBLE_MS = 5_000
 
 export type AppenderStatus = { ok: true } | { ok: false; reason: string }
 
-/** What happens after entries became durable and before their callers hear of it. */
+/** What happens after entries became durable, ours or another broker's, and before their callers hear of it. */
 export type Committed = (entries: readonly Sealed[]) => void
+
+export interface AppenderOptions {
+  /** The issuer's keys as of the head; without them events about keys are not looked at. */
+  keys?: KeyStates
+  /** Where other brokers write to the same ledger. */
+  sharing?: Sharing
+}
 
 interface Waiting {
   events: readonly LedgerEvent[]
@@ -56,6 +65,11 @@ export class Appender {
   private halted: LedgerError | undefined
   private trouble: { reason: string; at: number } | undefined
   private closed = false
+  private keys: KeyStates | undefined
+  private readonly sharing: Sharing | undefined
+  private appending = false
+  /** What the live follow brought and is not taken over yet, from our head on or before it. */
+  private observed: Stored[] = []
 
   constructor(
     private readonly store: EventStore,
@@ -63,7 +77,11 @@ export class Appender {
     private readonly now: () => Date,
     private readonly committed: Committed = () => undefined,
     private readonly limits: AppenderLimits = DEFAULT_LIMITS,
-  ) {}
+    { keys, sharing }: AppenderOptions = {},
+  ) {
+    this.keys = keys
+    this.sharing = sharing
+  }
 
   /** How many entries are known to be durable. */
   get size(): number {
@@ -103,6 +121,21 @@ export class Appender {
     })
   }
 
+  /**
+   * Entries as the live follow brings them, ours among them: so the head, the tree and the checkpoints follow what other
+   * brokers write. In order; what is known already is skipped. While an append is under way its outcome comes first.
+   */
+  observe(batch: readonly Stored[]): void {
+    if (this.halted) return
+    let next = (this.observed.at(-1)?.index ?? this.size - 1) + 1
+    for (const stored of batch) {
+      if (stored.index < next) continue
+      this.observed.push(stored)
+      next = stored.index + 1
+    }
+    if (!this.appending) this.takeObserved()
+  }
+
   /** Waits for what is under way. Nothing can be appended any more. */
   async close(): Promise<void> {
     this.closed = true
@@ -122,7 +155,12 @@ export class Appender {
   private async pump(): Promise<void> {
     // A turn of the event loop, so that callers of the same moment share the first group too.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.queue.length > 0 && !this.halted) await this.commit(this.takeGroup())
+    while (this.queue.length > 0 && !this.halted) {
+      await this.sharing?.beforeAppend()
+      if (this.halted) break
+      await this.commit(this.takeGroup())
+      if (!this.halted) this.takeObserved()
+    }
     this.pumping = undefined
     if (this.halted) for (const waiting of this.queue.splice(0)) reject(waiting, this.halted)
   }
@@ -140,26 +178,39 @@ export class Appender {
   }
 
   private async commit(group: Waiting[]): Promise<void> {
-    let chained = this.chainGroup(group)
-    for (let attempt = 0, inDoubt = false; chained.length > 0; attempt += 1) {
-      const entries = chained.flatMap(({ entries }) => entries)
+    const chained = this.chainGroup(group)
+    const entries = chained.flatMap(({ entries }) => entries)
+    if (entries.length === 0) return
+    this.appending = true
+    const written = await this.write(chained, entries)
+    this.appending = false
+    this.sharing?.afterAppend(written ? this.size - 1 : undefined)
+  }
+
+  /** False: nothing of it was written, or nobody knows; then the callers were told, or stand in the queue again. */
+  private async write(chained: Chained[], entries: Sealed[]): Promise<boolean> {
+    for (let attempt = 0, inDoubt = false; ; attempt += 1) {
       try {
         await this.within(this.store.append(entries, this.size))
-        return this.settle(chained)
+        this.settle(chained)
+        return true
       } catch (error) {
         const code = codeOf(error)
         if (code === 'conflict') {
-          if (await this.foundThere(entries)) return this.settle(chained)
-          if (this.halted) return refuse(chained, this.halted)
+          const ours = await this.foundThere(entries, inDoubt)
+          if (ours) this.settle(chained)
+          else if (this.halted) refuse(chained, this.halted)
           // Somebody else's entries hold the place, so ours can never be written there: they are chained anew.
-          inDoubt = false
-          chained = this.chainGroup(chained.map(({ waiting }) => waiting))
-          continue
+          else this.queue.unshift(...chained.map(({ waiting }) => waiting))
+          return ours
         }
         this.trouble = { reason: (error as Error).message, at: this.now().getTime() }
         inDoubt ||= code === 'unknown'
         // When no try is in doubt, nothing of this was ever written: the callers may know at once.
-        if (!inDoubt || this.closed) return refuse(chained, ledgerError(error))
+        if (!inDoubt || this.closed) {
+          refuse(chained, ledgerError(error))
+          return false
+        }
         await this.pause(attempt)
       }
     }
@@ -170,9 +221,10 @@ export class Appender {
     const chained: Chained[] = []
     const now = this.now()
     let last = this.head
+    let keys = this.keys
     let bytes = 0
     for (const [at, waiting] of group.entries()) {
-      const entries = chainAll(last, waiting, now)
+      const entries = chainAll(last, waiting, { now, keys })
       bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
       if (chained.length > 0 && bytes > this.limits.groupBytes) {
         this.queue.unshift(...group.slice(at))
@@ -180,6 +232,7 @@ export class Appender {
       }
       if (entries.length > 0) chained.push({ waiting, entries })
       last = entries.at(-1) ?? last
+      keys = keysAfter(keys, entries)
     }
     return chained
   }
@@ -197,7 +250,22 @@ export class Appender {
 
   private advance(entries: readonly Sealed[]): void {
     this.head = entries.at(-1) ?? this.head
+    this.keys = keysAfter(this.keys, entries)
     this.committed(entries)
+  }
+
+  /** Takes over what others appended. */
+  private takeObserved(): void {
+    const { size } = this
+    const foreign = this.observed.filter(({ index }) => index >= size)
+    this.observed = []
+    if (foreign.length === 0) return
+    try {
+      this.advance(linked(this.head, foreign))
+    } catch (error) {
+      if (!(error instanceof EntryError)) throw error
+      this.halt(`an entry in the ledger is damaged: ${error.message}`)
+    }
   }
 
   /**
@@ -205,7 +273,12 @@ export class Appender {
    * lost. Otherwise it is taken over as the new head; if it does not follow from our head, or nothing is there, the
    * ledger was changed under us: halt.
    */
-  private async foundThere(ours: readonly Sealed[]): Promise<boolean> {
+  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<boolean> {
+    // The live follow was faster: no need to ask for what was brought already.
+    if (!inDoubt && this.observed.some(({ index }) => index === this.size)) {
+      this.takeObserved()
+      return false
+    }
     for (let attempt = 0; ; attempt += 1) {
       try {
         const there = await this.readFromHead(ours.length)
@@ -273,8 +346,17 @@ interface Chained {
 }
 
 /** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
-function chainAll(last: Sealed | undefined, waiting: Waiting, now: Date): Sealed[] {
+function chainAll(
+  last: Sealed | undefined,
+  waiting: Waiting,
+  { now, keys }: { now: Date; keys: KeyStates | undefined },
+): Sealed[] {
   const entries: Sealed[] = []
+  const problem = keys && keyProblem(waiting.events, keys)
+  if (problem) {
+    reject(waiting, new LedgerError(problem, KEY_PROBLEM[problem]))
+    return []
+  }
   try {
     for (const event of waiting.events) entries.push(chain(entries.at(-1) ?? last, event, now))
     return entries
@@ -283,6 +365,16 @@ function chainAll(last: Sealed | undefined, waiting: Waiting, now: Date): Sealed
     reject(waiting, new LedgerError('too-large', error.message))
     return []
   }
+}
+
+const KEY_PROBLEM = {
+  'keys-changed': 'another broker changed the signing keys at the same moment',
+  'key-not-active':
+    "the signing key is not the ledger's active one: start this broker with the active key's BROKER_OIDC_KEYPAIR_PATH",
+}
+
+function keysAfter(keys: KeyStates | undefined, entries: readonly Sealed[]): KeyStates | undefined {
+  return keys && entries.reduce((known, { entry }) => known.after(entry), keys)
 }
 
 function refuse(chained: Chained[], error: LedgerError): void {

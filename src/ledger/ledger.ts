@@ -30,7 +30,19 @@ export interface LedgerParts {
   witnessing: Witnessing | undefined
   /** Resolves when the tree's tiles hold the first `size` entries. */
   tilesReach: (size: number) => Promise<void>
+  /** Where other brokers write too: how many entries there are now. Rejects with StoreError. */
+  newestSize?: () => Promise<number>
+  contention?: Contention
 }
+
+/** Group appends this broker tried, and those of them that another broker was faster than. */
+export interface Contention {
+  readonly appends: number
+  readonly lost: number
+}
+
+/** How long a readiness check waits for the ledger, and then for the read models to reach what it says. */
+const CURRENT_WITHIN_MS = 2_000
 
 /** How long readers are shown a checkpoint that witnesses signed although there is a newer one that they did not. */
 const WITNESSED_FIRST_MS = 30_000
@@ -81,6 +93,32 @@ export class Ledger {
     return alarm ? { ok: false, reason: alarm } : this.parts.appender.status()
   }
 
+  /** Undefined where nobody else writes. */
+  get contention(): Contention | undefined {
+    return this.parts.contention
+  }
+
+  /** What keeps this broker from knowing all that others wrote to the ledger; undefined: it does. */
+  async behind(): Promise<string | undefined> {
+    const { newestSize, tilesReach } = this.parts
+    if (!newestSize) return undefined
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<string>((resolve) => {
+      timer = setTimeout(() => resolve('still catching up with what others wrote'), CURRENT_WITHIN_MS)
+    })
+    const current = newestSize()
+      .then(tilesReach)
+      .then(
+        () => undefined,
+        (error: unknown) => (error as Error).message,
+      )
+    try {
+      return await Promise.race([current, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   /** What readers are shown whose tiles reach `size` entries: with its cosignatures, and rather one that has its quorum. */
   published(size: number): SignedCheckpoint {
     const newest = this.parts.tree.checkpointUpTo(size)
@@ -109,11 +147,17 @@ export class Ledger {
     if (!witnessing)
       throw new LedgerError('failed', 'witnesses are required, and BROKER_WITNESS_POLICY names none')
     const checkpoint = await witnessing.witnesses.witnessed(size, { timeoutMs: witnessing.timeoutMs })
-    await tilesReach(checkpoint.size)
+    // The receipt may need tiles of entries that are no longer the latest. A read model that is stuck holds nobody up.
+    const late = new LedgerError('unavailable', 'the read models are behind: nothing is handed out')
+    await Promise.race([tilesReach(checkpoint.size), failAfter(witnessing.timeoutMs, late)])
     return checkpoint
   }
 
   private cosigned(checkpoint: SignedCheckpoint): SignedCheckpoint {
     return this.parts.witnessing?.witnesses.cosigned(checkpoint) ?? checkpoint
   }
+}
+
+function failAfter(ms: number, error: Error): Promise<never> {
+  return new Promise((_, reject) => setTimeout(() => reject(error), ms).unref())
 }

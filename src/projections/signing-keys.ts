@@ -119,6 +119,10 @@ export class KeysView {
     return this.rows.some((row) => row.kid === kid && (row.retired_at !== null || row.revoked_at !== null))
   }
 
+  known(): { kid: string; over: boolean }[] {
+    return this.rows.map(({ kid }) => ({ kid, over: this.isOver(kid) }))
+  }
+
   private lay(): void {
     const now = this.now().getTime()
     const served = this.rows.filter((row) => row.revoked_at === null && leavesAt(row) > now)

@@ -43,7 +43,7 @@ test('a flood of bad bearers leaves no entry, until one that counts them, at shu
   expect([1, 2]).toContain(counted.length)
   const counts = counted.map(({ data }) => data['counts'] as Record<string, number>)
   const sum = (reason: string) => counts.reduce((total, one) => total + (one[reason] ?? 0), 0)
-  expect([sum('unauthorized'), sum('backend-unreachable')]).toEqual([200, 5])
+  expect([sum('unauthorized'), sum('backend-unreachable'), sum('missing-authorization')]).toEqual([200, 5, 5])
   await expectVerified(broker.dataDir)
 
   // The read model has it after the next start, which counts nothing anew.
@@ -55,6 +55,7 @@ test('a flood of bad bearers leaves no entry, until one that counts them, at shu
   db.close()
   expect(rows).toEqual([
     { reason: 'backend-unreachable', count: 5 },
+    { reason: 'missing-authorization', count: 5 },
     { reason: 'unauthorized', count: 200 },
   ])
   await broker.stop()

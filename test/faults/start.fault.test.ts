@@ -93,7 +93,7 @@ describe('the ledger is not the one the configuration speaks of', () => {
     expect(reason).toMatch(
       /key of broker\.example\.com\/ledger, and this ledger is other\.example\.com\/ledger/,
     )
-    expect(reason).toMatch(/set BROKER_LEDGER_ORIGIN back/)
+    expect(reason).toMatch(/set BROKER_LEDGER_ORIGIN \(or BROKER_OIDC_ISSUER\) back/)
     await expectUntouched(dataDir)
   })
 

@@ -30,7 +30,7 @@ export async function startInProcess(
   const dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
   const reading = readConfig(
     { HOME: dataDir, BROKER_DATA_DIR: dataDir, ...env },
-    { port, bind: '127.0.0.1', skipStartupCheck: true },
+    { port, bind: '127.0.0.1', skipStartupCheck: true, insecureLedger: false },
   )
   if (!('config' in reading)) throw new Error(reading.problems.join('\n'))
   const log = openLog('silent')

@@ -73,7 +73,8 @@ export class BrokerProcess {
   async listening(): Promise<void> {
     while (!this.log.includes('broker listening on')) {
       if (this.child.exitCode !== null || this.child.signalCode !== null) {
-        throw new Error(`the broker ended with ${this.child.exitCode}:\n${this.log}`)
+        const code = await this.exited()
+        throw new Error(`the broker ended with ${code}:\n${this.log}`)
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }

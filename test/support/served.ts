@@ -6,6 +6,7 @@ import { Module, type Provider, type Type } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 
+import { RefusalCounter } from '../../src/commands/refusal-counter.js'
 import { ErrorFilter } from '../../src/http/error.filter.js'
 import { NestLog, openLog } from '../../src/logging.js'
 
@@ -23,7 +24,7 @@ export async function served(controllers: Type[], providers: Provider[]): Promis
     bodyParser: false,
     logger: new NestLog(log),
   })
-  app.useGlobalFilters(new ErrorFilter(log))
+  app.useGlobalFilters(new ErrorFilter(log, new RefusalCounter(() => new Date())))
   await app.listen(0, '127.0.0.1')
   const { port } = app.getHttpServer().address() as AddressInfo
   return { url: `http://127.0.0.1:${port}`, close: () => app.close() }

@@ -26,7 +26,12 @@ export interface Serving {
 const closing: (() => Promise<unknown>)[] = []
 
 async function serve({ ledger, sessions }: ServerOrder): Promise<Serving> {
-  const reading = readConfig(process.env, { port: 0, bind: '127.0.0.1', skipStartupCheck: true })
+  const reading = readConfig(process.env, {
+    port: 0,
+    bind: '127.0.0.1',
+    skipStartupCheck: true,
+    insecureLedger: false,
+  })
   if (!('config' in reading)) throw new Error(reading.problems.join('\n'))
   const { config } = reading
   const log = openLog(config.logLevel)

@@ -1,0 +1,69 @@
+// agentkeys-broker migrate-ledger: from one store to another, most often from SQLite to EventStoreDB.
+
+import { existsSync } from 'node:fs'
+
+import type { Variables } from '../config/environment.js'
+import type { EventStore } from '../event-store/event-store.js'
+import { EventStoreDbEventStore } from '../event-store/eventstoredb.js'
+import { SqliteEventStore } from '../event-store/sqlite.js'
+import { migrateLedger } from '../ledger/migrate.js'
+import { LedgerRefused } from '../ledger/open-ledger.js'
+import type { Outcome } from './outcome.js'
+
+export interface MigrateLedgerArguments {
+  /** `sqlite:PATH`, or `env:NAME` for a variable that holds the URL: one with a password must not be in argv. */
+  from: string
+  to: string
+}
+
+export async function migrateLedgerBetween(
+  { from, to }: MigrateLedgerArguments,
+  env: Variables,
+): Promise<Outcome> {
+  const stores: EventStore[] = []
+  try {
+    const source = opened(from, '--from', env)
+    stores.push(source)
+    const target = opened(to, '--to', env)
+    stores.push(target)
+    const { size, copied } = await migrateLedger({ from: source, to: target, onProgress: progress() })
+    const message = `${target.description}: ${size} entries, ${copied} of them copied now, the same as ${source.description}`
+    return { code: 0, message }
+  } catch (error) {
+    const code = error instanceof WrongStore ? 2 : error instanceof LedgerRefused ? 1 : 3
+    return { code, message: `migrate-ledger: ${(error as Error).message}` }
+  } finally {
+    for (const store of stores) await store.close()
+  }
+}
+
+class WrongStore extends Error {}
+
+function opened(reference: string, flag: '--from' | '--to', env: Variables): EventStore {
+  const name = /^env:([A-Z_][A-Z0-9_]*)$/.exec(reference)?.[1]
+  const url = name === undefined ? reference : env[name]
+  if (url === undefined) throw new WrongStore(`${flag} env:${name}: the variable is not set`)
+  const path = /^sqlite:([^/:].*|\/[^/].*)$/.exec(url)?.[1]
+  if (path !== undefined) {
+    if (flag === '--from' && !existsSync(path)) throw new WrongStore(`${flag}: there is no file ${path}`)
+    return new SqliteEventStore(path)
+  }
+  if (name === undefined || !url.startsWith('esdb'))
+    throw new WrongStore(`${flag} must be sqlite:PATH, or env:NAME with an esdb:// URL in the variable NAME`)
+  try {
+    return new EventStoreDbEventStore(url, { stream: env['BROKER_LEDGER_STREAM'] ?? 'agentkeys-ledger' })
+  } catch (error) {
+    throw new WrongStore(`${flag} env:${name}: ${(error as Error).message}`)
+  }
+}
+
+const TELL_EVERY_MS = 1_000
+
+function progress(): (entries: number, of: number) => void {
+  let told = Date.now()
+  return (entries, of) => {
+    if (!process.stderr.isTTY || Date.now() - told < TELL_EVERY_MS) return
+    told = Date.now()
+    process.stderr.write(`\r${entries} of ${of} entries`)
+  }
+}

@@ -1,0 +1,151 @@
+// migrate-ledger and init-eventstore as an operator runs them, against the EventStoreDB stand-in as a process.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+
+import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
+import { SqliteEventStore } from '../../src/event-store/sqlite.js'
+import { entriesFrom } from '../contract/event-store.contract.js'
+import { certificates } from '../support/eventstoredb/certificates.js'
+import { openStore, readAll, textsOf } from '../support/eventstoredb/ledger.js'
+import { StandInProcess } from '../support/eventstoredb/process.js'
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+
+let folder: string
+let standIn: StandInProcess
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'migrate-'))
+  standIn = await StandInProcess.start()
+})
+afterEach(async () => {
+  await standIn.end()
+  rmSync(folder, { recursive: true })
+})
+
+async function sqliteOf(entries: Sealed[], name = 'ledger.sqlite'): Promise<string> {
+  const path = join(folder, name)
+  const store = new SqliteEventStore(path)
+  for (let at = 0; at < entries.length; at += 500) await store.append(entries.slice(at, at + 500), at)
+  await store.close()
+  return path
+}
+
+function started(args: string[], env: Record<string, string> = {}): ChildProcess {
+  return spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env['PATH'], HOME: folder, TARGET: standIn.url, ...env },
+  })
+}
+
+async function run(args: string[], env: Record<string, string> = {}) {
+  const child = started(args, env)
+  let [out, err] = ['', '']
+  child.stdout?.on('data', (text: Buffer) => (out += text.toString()))
+  child.stderr?.on('data', (text: Buffer) => (err += text.toString()))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, out, err }
+}
+
+const migrate = (path: string) => ['migrate-ledger', '--from', `sqlite:${path}`, '--to', 'env:TARGET']
+
+async function targetTexts(): Promise<string[]> {
+  const store = openStore(standIn.url)
+  const entries = await readAll(store)
+  await store.close()
+  return textsOf(entries)
+}
+
+/** Kills the migration when the target has reached `size` entries. */
+async function killedAt(path: string, size: number): Promise<void> {
+  const store = openStore(standIn.url)
+  const child = started(migrate(path))
+  const exited = once(child, 'exit')
+  while ((await store.size()) < size) await pause(10)
+  child.kill('SIGKILL')
+  await exited
+  await store.close()
+}
+
+test('20,000 entries that were cut off twice arrive byte for byte, and a further run finds nothing to do', async () => {
+  const entries = entriesFrom(undefined, 20_000)
+  const path = await sqliteOf(entries)
+  await killedAt(path, 2_000)
+  await killedAt(path, 8_000)
+  expect(await run(migrate(path))).toMatchObject({
+    code: 0,
+    err: '',
+    out: expect.stringContaining('20000 entries'),
+  })
+  expect(await targetTexts()).toEqual(textsOf(entries))
+  expect((await run(migrate(path))).out).toContain('0 of them copied now')
+}, 120_000)
+
+test('a target that is another ledger, or a longer one, is refused and left as it is', async () => {
+  const entries = entriesFrom(undefined, 30)
+  await run(migrate(await sqliteOf(entries)))
+  const shorter = await run(migrate(await sqliteOf(entries.slice(0, 20), 'shorter.sqlite')))
+  expect(shorter).toMatchObject({ code: 1, err: expect.stringContaining('more than the 20') })
+  const other = await run(migrate(await sqliteOf(renamed(entries), 'other.sqlite')))
+  expect(other).toMatchObject({ code: 1, err: expect.stringContaining('holds another ledger: its entry') })
+  expect(await targetTexts()).toEqual(textsOf(entries))
+}, 60_000)
+
+/** As many entries, and others from the tenth on. */
+function renamed(entries: Sealed[]): Sealed[] {
+  let last = entries[9]
+  const tail = entries.slice(10).map(() => {
+    const event = { type: 'BrokerStarted', data: { node: 'other', version: '1', configSha256: 'f' } } as const
+    return (last = chain(last, event, new Date('2030-01-01T00:00:00.000Z')))
+  })
+  return [...entries.slice(0, 10), ...tail]
+}
+
+test.each([
+  [['--from', 'sqlite:/nowhere/ledger.sqlite', '--to', 'env:TARGET'], 2, 'there is no file'],
+  [['--from', 'esdb://user:hunter2@127.0.0.1:1', '--to', 'env:TARGET'], 2, 'env:NAME'],
+  [['--from', 'env:UNSET', '--to', 'env:TARGET'], 2, 'not set'],
+  [['--from', 'sqlite:x'], 2, '--to'],
+])('migrate-ledger %j exits with %i and repeats no URL', async (args, code, words) => {
+  const { err, ...rest } = await run(['migrate-ledger', ...args])
+  expect(rest).toEqual({ code, out: '' })
+  expect(err).toContain(words)
+  expect(err).not.toContain('hunter2')
+})
+
+test('init-eventstore takes its passwords from private files, and can be run again', async () => {
+  await standIn.end()
+  const users = join(folder, 'users.json')
+  writeFileSync(users, JSON.stringify({ admin: { password: 'changeit', groups: ['$admins'] } }))
+  const { caFile } = certificates(folder)
+  const tls = ['--tls-key', join(folder, 'node.key'), '--tls-cert', join(folder, 'node.pem')]
+  standIn = await StandInProcess.start('--users', users, ...tls)
+  const url = `esdb://admin:changeit@127.0.0.1:${standIn.port}?tlsCAFile=${encodeURIComponent(caFile)}`
+  const [app, audit] = [join(folder, 'app'), join(folder, 'audit')]
+  writeFileSync(app, 'app-password-0123\n', { mode: 0o600 })
+  writeFileSync(audit, 'audit-password-0123\n', { mode: 0o644 })
+  const args = ['init-eventstore', '--app-password-file', app, '--audit-password-file', audit]
+
+  expect(await run(args, { BROKER_LEDGER_ADMIN_URL: url })).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('others can read it'),
+  })
+  rmSync(audit)
+  writeFileSync(audit, 'audit-password-0123\n', { mode: 0o600 })
+  const first = await run(args, { BROKER_LEDGER_ADMIN_URL: url })
+  expect(first).toMatchObject({
+    code: 0,
+    out: 'default ACL: set\nuser ledger-app: created\nuser ledger-audit: created\n',
+  })
+  const again = await run(args, { BROKER_LEDGER_ADMIN_URL: url })
+  expect(again.out).toBe(
+    'default ACL: was set\nuser ledger-app: password set\nuser ledger-audit: password set\n',
+  )
+  expect(await run(args)).toMatchObject({ code: 2, err: expect.stringContaining('BROKER_LEDGER_ADMIN_URL') })
+}, 60_000)

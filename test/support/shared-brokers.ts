@@ -1,0 +1,61 @@
+// Several broker processes on one EventStoreDB stand-in: one issuer, one OIDC key file, one ledger key file, and a data
+// directory for each.
+
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { BrokerProcess } from './broker-process.js'
+import { StandInProcess } from './eventstoredb/process.js'
+
+export const ISSUER = 'https://broker.example.com'
+
+export class SharedBrokers {
+  readonly brokers: BrokerProcess[] = []
+  readonly keys = mkdtempSync(join(tmpdir(), 'agentkeys-keys-'))
+
+  private constructor(readonly standIn: StandInProcess) {}
+
+  static async open(): Promise<SharedBrokers> {
+    return new SharedBrokers(await StandInProcess.start())
+  }
+
+  /** One more broker. `ownKey`: with an OIDC key file that the others do not have. */
+  async add({ ownKey = false }: { ownKey?: boolean } = {}): Promise<BrokerProcess> {
+    const dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
+    const env: Record<string, string> = {
+      BROKER_OIDC_ISSUER: ISSUER,
+      BROKER_LEDGER_URL: this.standIn.url,
+      BROKER_LEDGER_KEY_PATH: this.copied('ledger-key.json', dataDir),
+      BROKER_OIDC_KEYPAIR_PATH: ownKey
+        ? join(dataDir, 'oidc-keypair.json')
+        : this.copied('oidc-keypair.json', dataDir),
+      BROKER_ALLOWED_AUDIENCES: 'api.example.com',
+      BROKER_LOG: 'info',
+    }
+    const broker = await BrokerProcess.start({ dataDir, env, flags: ['--insecure-ledger'] })
+    for (const name of ['ledger-key.json', 'oidc-keypair.json']) {
+      if (ownKey && name.startsWith('oidc')) continue
+      copyFileSync(join(dataDir, name), join(this.keys, name))
+    }
+    this.brokers.push(broker)
+    return broker
+  }
+
+  /** A copy of the file the others use, where there is one: deployments copy keys, they do not share a disk. */
+  private copied(name: string, dataDir: string): string {
+    const path = join(dataDir, name)
+    try {
+      copyFileSync(join(this.keys, name), path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    return path
+  }
+
+  async dispose(): Promise<void> {
+    for (const broker of this.brokers) await broker.dispose()
+    await this.standIn.end()
+    rmSync(this.keys, { recursive: true, force: true })
+  }
+}
