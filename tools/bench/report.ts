@@ -5,7 +5,7 @@ import { availableParallelism, loadavg } from 'node:os'
 import type { AppendResult } from './append.js'
 import type { GrowthFigures } from './growth.js'
 import type { MintFigures } from './mint.js'
-import { rounded } from './statistics.js'
+import { median, rounded } from './statistics.js'
 import type { VerifyFigures } from './verification.js'
 
 export interface Report {
@@ -84,7 +84,7 @@ export function textReport(report: Report): string {
     ['  memory', `${whole(memory.verifierMb)} MiB`, 'resident at most; wanted: under 200 at a million'],
     ...startupRows(startup),
     ...memoryRows(memory),
-    ...(growth ?? []).filter(atMark).map(growthRow),
+    ...growthRows(growth ?? []),
   ]
   const [left, middle] = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const lines = rows.map(
@@ -123,21 +123,19 @@ function memoryRows({ brokerMb, brokerMbAt1M }: Report['memory']): Row[] {
   ]
 }
 
-const MARKS = 100_000
+const STRETCH = 200_000
 
-/** The first point, and the first past each hundred thousand. */
-function atMark(
-  { entries }: { entries: number },
-  index: number,
-  points: readonly { entries: number }[],
-): boolean {
-  const before = points[index - 1]?.entries
-  return before === undefined || Math.floor(entries / MARKS) > Math.floor(before / MARKS)
-}
-
-function growthRow({ entries, usPerMint, cpuUsPerMint, p99Ms }: GrowthFigures['points'][number]): Row {
-  const cpu = cpuUsPerMint === undefined ? '' : `, ${whole(cpuUsPerMint)} µs of processor time`
-  return ['cost of a mint', `${whole(usPerMint)} µs`, `at ${whole(entries)} entries${cpu}, p99 ${ms(p99Ms)}`]
+/** A line for each two hundred thousand entries: the median of the windows in it. */
+function growthRows(points: GrowthFigures['points']): Row[] {
+  const last = points.at(-1)?.entries ?? 0
+  return Array.from({ length: Math.round(last / STRETCH) }, (_, i) => {
+    const [from, to] = [i * STRETCH, (i + 1) * STRETCH]
+    const within = points.filter(({ entries }) => entries > from && entries - STRETCH / 10 <= to)
+    const of = (pick: (point: GrowthFigures['points'][number]) => number) => median(within.map(pick))
+    const cpu = of(({ cpuUsPerMint = NaN }) => cpuUsPerMint)
+    const note = `up to ${whole(to)} entries; ${whole(cpu)} µs of processor time, p99 ${ms(of(({ p99Ms }) => p99Ms))}`
+    return [i === 0 ? 'cost of a mint' : '', `${whole(of(({ usPerMint }) => usPerMint))} µs`, note]
+  })
 }
 
 function whole(value: number): string {
