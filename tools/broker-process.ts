@@ -30,6 +30,9 @@ export interface Session {
   wallet: string
 }
 
+/** As `npm start`, the installed program, the unit and the image run it. */
+const HEAP = '--max-old-space-size=192'
+
 export class BrokerProcess {
   private constructor(
     private readonly child: ChildProcess,
@@ -45,7 +48,7 @@ export class BrokerProcess {
     // A file, not a pipe: nobody's reading may slow it down.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     const log = openSync(logPath, 'a', 0o600)
-    const child = spawn(process.execPath, [MAIN, '--port', String(port)], {
+    const child = spawn(process.execPath, [HEAP, MAIN, '--port', String(port)], {
       stdio: ['ignore', 'ignore', log],
       env: {
         PATH: process.env['PATH'],

@@ -20,6 +20,8 @@ interface Waiting {
 /** How many of the latest entries are handed to followers from memory instead of being read again. */
 const RECENT = 4096
 const PAGE = 1000
+/** Many groups. V8 takes what it is allowed before it tidies up. */
+const MEMORY = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16 }
 /** How soon entries that another process wrote into the file are noticed. */
 const POLL_MS = 250
 
@@ -113,7 +115,10 @@ export class SqliteEventStore extends EventStore {
   }
 
   private start(): Worker {
-    const worker = new Worker(new URL('./sqlite.worker.js', import.meta.url), { workerData: this.path })
+    const worker = new Worker(new URL('./sqlite.worker.js', import.meta.url), {
+      workerData: this.path,
+      resourceLimits: MEMORY,
+    })
     worker.on('message', ({ id, answer }: { id: number; answer: Answer }) => {
       const waiting = this.waiting.get(id)
       this.waiting.delete(id)

@@ -40,6 +40,9 @@ export class ReadModelError extends Error {
 
 export type Answer = { ok: true; applied: Applied } | { ok: false; code: ReadModelErrorCode; message: string }
 
+/** Many batches. V8 takes what it is allowed before it tidies up. */
+const MEMORY = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 }
+
 interface Waiting {
   resolve: (applied: Applied) => void
   reject: (error: ReadModelError) => void
@@ -52,7 +55,10 @@ export class ReadModels {
   private ended = false
 
   private constructor(path: string) {
-    this.worker = new Worker(new URL('./read-models.worker.js', import.meta.url), { workerData: path })
+    this.worker = new Worker(new URL('./read-models.worker.js', import.meta.url), {
+      workerData: path,
+      resourceLimits: MEMORY,
+    })
     this.worker.on('message', (answer: Answer) => this.settle(answer))
     // 'exit' follows, and settles what is waiting.
     this.worker.on('error', (cause) => this.lose(cause))
