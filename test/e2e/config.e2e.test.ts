@@ -163,7 +163,9 @@ describe('a start that fails later', () => {
       try {
         const second = await BrokerProcess.spawn({ port: first.options.port })
         expect(await second.exited()).toBe(1)
-        expect(second.log).toContain('refusing to start: listen EADDRINUSE')
+        expect(second.log).toContain(
+          'refusing to start: --bind and --port: the address cannot be used (listen EADDRINUSE',
+        )
         await expectVerified(second.dataDir)
         await second.dispose()
       } finally {
