@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url'
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
-import { formatVkey } from '../../src/domain/ledger/note.js'
-import { ledgerOf, VKEY } from '../support/ledger-builder.js'
+import { formatSkey, formatVkey } from '../../src/domain/ledger/note.js'
+import { BrokerProcess } from '../support/broker-process.js'
+import { ledgerOf, ORIGIN, VKEY, writeSqlite } from '../support/ledger-builder.js'
 import { TileServer, type TileServerOptions } from '../support/tile-server.js'
 import { witness, writeTiles } from '../support/tile-writer.js'
 
@@ -118,6 +119,33 @@ if (version === undefined) {
         expect(code).toBe(1)
       })
     })
+
+    // Of a size that it begins with, a broker adds its key (two entries), the old key's end, and that it started.
+    test.each([255, 256, 257, 70_000])(
+      'reads all %d entries of a live broker, with the auditor token, and not without',
+      async (size) => {
+        const dataDir = mkdtempSync(join(scratch, 'live-'))
+        writeSqlite(join(dataDir, 'ledger.sqlite'), ledgerOf(size - 4))
+        const seed = Uint8Array.from({ length: 32 }, (_, i) => i)
+        writeFileSync(join(dataDir, 'ledger-key.json'), JSON.stringify({ skey: formatSkey(ORIGIN, seed) }), {
+          mode: 0o600,
+        })
+        const broker = await BrokerProcess.start({ dataDir, env: { BROKER_LEDGER_ORIGIN: ORIGIN } })
+        try {
+          const url = `${broker.url}/ledger`
+          const env = { TLOG_TOKEN_FILE: join(dataDir, 'auditor-token') }
+          expect(await read(url, VKEY, env)).toEqual({
+            code: 0,
+            stdout: `${size} entries are in the tree\n`,
+            stderr: '',
+          })
+          expect((await read(url)).code).toBe(1)
+        } finally {
+          await broker.dispose()
+        }
+      },
+      180_000,
+    )
 
     test('shows the auditor token', async () => {
       const file = join(scratch, 'token')
