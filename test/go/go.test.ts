@@ -97,7 +97,7 @@ if (version === undefined) {
           })
         })
       },
-      180_000,
+      600_000,
     )
 
     test.each(['tile/entries/000', 'tile/entries/001.p/1', 'tile/0/000', 'tile/1/000.p/1', 'checkpoint'])(
@@ -144,7 +144,7 @@ if (version === undefined) {
           await broker.dispose()
         }
       },
-      180_000,
+      600_000,
     )
 
     test('shows the auditor token', async () => {
