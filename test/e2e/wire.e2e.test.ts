@@ -1,5 +1,5 @@
 // The six routes of the original broker, field by field and status by status: a daemon, a script or a runbook written
-// for it works against ours. docs/compatibility.md.
+// for it works against ours. docs/design.md, where we differ.
 
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
