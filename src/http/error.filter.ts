@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { StsError } from '../aws/sts.js'
 import { RefusalCounter } from '../commands/refusal-counter.js'
 import { BrokerError, type ErrorKind } from '../domain/errors.js'
-import { LedgerError, type LedgerErrorCode } from '../ledger/ledger-error.js'
+import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
 import { SessionError, type SessionErrorCode } from '../session/session-backend.js'
 import { allowedMethods } from './unknown-route.js'
 

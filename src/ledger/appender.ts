@@ -4,7 +4,7 @@ import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { keyProblem, type KeyStates } from './key-states.js'
-import { LedgerError } from './ledger-error.js'
+import { LedgerError } from '../domain/ledger-error.js'
 import { linked } from './open-ledger.js'
 import type { Sharing } from './turn-taking.js'
 

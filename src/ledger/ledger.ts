@@ -3,10 +3,10 @@ import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { ReleaseLevel } from '../domain/release.js'
 import type { Appender, AppenderStatus } from './appender.js'
-import { LedgerError } from './ledger-error.js'
+import { LedgerError } from '../domain/ledger-error.js'
 import type { LogTree } from './log-tree.js'
 import { MintIds } from './mint-ids.js'
-import type { Witnesses } from './witnesses.js'
+import type { Witnesses } from '../witness/witnesses.js'
 
 /** Where an entry stands, as a caller is told, and the proof of it. */
 export interface LedgerReference {

@@ -11,7 +11,7 @@ import { consistencyProof, type TreeHead } from '../../src/domain/ledger/merkle.
 import { type NoteKey, type Signer, signerFromSeed } from '../../src/domain/ledger/note.js'
 import { parsePolicy, type Policy } from '../../src/domain/ledger/policy.js'
 import { formatVkey } from '../../src/domain/ledger/note.js'
-import type { OwnLog } from '../../src/ledger/witness.js'
+import type { OwnLog } from '../../src/witness/witness.js'
 import { GrownTree } from './grown-tree.js'
 import { testEntry, tlog, unhex } from './tlog-vectors.js'
 import { WitnessServer } from './witness-server.js'

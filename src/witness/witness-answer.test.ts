@@ -79,7 +79,7 @@ describe('200', () => {
 })
 
 describe('409', () => {
-  test('with a size says where the witness is, smaller or larger than what it was asked from', () => {
+  test('with a size says where the witness is, smaller or larger than what it was asked from ', () => {
     for (const size of [0, 2, 5, 7, 8, 2 ** 53 - 1]) {
       expect(readAnswer(answer(409, `${size}\n`, { mediaType: SIZE }), GROWS, KEY)).toEqual({
         kind: 'at-size',

@@ -7,7 +7,7 @@
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Policy } from '../domain/ledger/policy.js'
 import { Cosignatures } from './cosignatures.js'
-import { LedgerError } from './ledger-error.js'
+import { LedgerError } from '../domain/ledger-error.js'
 import {
   DEFAULT_WITNESS_LIMITS,
   type Evidence,

@@ -91,7 +91,7 @@ function readSize(body: Uint8Array, { oldSize, checkpoint }: WitnessRequest): Re
   if (size !== oldSize) return { kind: 'at-size', size }
   // It is where we said it is, and still in conflict: only the root is left to differ.
   if (size === checkpoint.size) return { kind: 'contradiction', contradiction: 'root-mismatch' }
-  return trouble('bad-answer', 'it answered 409 with the very size it was asked from')
+  return trouble('bad-answer', 'it answered 409 with the very size it was asked from ')
 }
 
 function contradictionOf({ oldSize, checkpoint }: WitnessRequest): 'root-mismatch' | 'fork' {
