@@ -52,10 +52,15 @@ export interface FoundEvent {
  */
 export function toStored(event: FoundEvent): Stored {
   const index = Number(event.revision)
-  const { by, upTo } = membersOf(event.metadata)
   const text = entryText(event) ?? foreignText(event)
-  if (typeof by !== 'string') return { index, text }
-  return typeof upTo === 'number' ? { index, text, by, upTo } : { index, text, by }
+  return { index, text, ...appendNote(event.metadata) }
+}
+
+/** What the append said of itself, as far as it can be believed to be a broker's word. */
+export function appendNote(metadata: unknown): { by?: string; upTo?: number } {
+  const { by, upTo } = membersOf(metadata)
+  if (typeof by !== 'string') return {}
+  return Number.isSafeInteger(upTo) ? { by, upTo: upTo as number } : { by }
 }
 
 function membersOf(metadata: unknown): Record<string, unknown> {

@@ -7,10 +7,14 @@ import { type ResolvedEvent, START } from '@eventstore/db-client'
 
 import type { Reading } from './eventstoredb-connection.js'
 import { readFailure } from './eventstoredb-outcome.js'
+import { appendNote, type FoundEvent } from './eventstoredb-event.js'
 import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
 
-const BATCH = 256
+/** Holds any group that a broker appends at once. */
+const BATCH = 512
+/** How long the rest of an append may take to arrive. It is stored already; only a broken subscription loses it. */
+const REST_WITHIN_MS = 20
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 
@@ -59,7 +63,7 @@ async function proven(
   return before
 }
 
-/** One subscription, until it ends or fails. What has arrived together is handed on together. */
+/** One subscription, until it ends or fails. What was appended together is handed on together. */
 async function* subscription(
   stream: LedgerStream,
   from: number,
@@ -83,7 +87,7 @@ async function* subscription(
     let next = from
     for await (const first of entries) {
       waiting.for = undefined
-      const batch = contiguous(arrived(first, entries), next)
+      const batch = contiguous(await wholeAppends(first, entries), next)
       next += batch.length
       yield batch
       waiting.for = next
@@ -132,12 +136,42 @@ function watchMetadata(metadata: Reading, entries: Reading): void {
   metadata.on('end', () => entries.destroy(new Error('the subscription to the metadata ended')))
 }
 
-function arrived(first: ResolvedEvent, entries: Reading) {
-  const events = [first]
-  for (let more = entries.read(); more !== null; more = events.length < BATCH ? entries.read() : null) {
-    events.push(more as ResolvedEvent)
-  }
-  return events.flatMap(({ event }) => event ?? [])
+/**
+ * What has arrived, and with it the rest of the append it ends in. An append comes as messages of its own, and who
+ * follows pays for each batch (a signature, a transaction), whatever its length.
+ */
+async function wholeAppends(first: ResolvedEvent, entries: Reading): Promise<FoundEvent[]> {
+  const found: ResolvedEvent[] = [first]
+  do {
+    for (let more = entries.read(); more !== null; more = found.length < BATCH ? entries.read() : null) {
+      found.push(more as ResolvedEvent)
+    }
+  } while (found.length < BATCH && endsAmidAnAppend(found.at(-1)) && (await moreArrives(entries)))
+  return found.flatMap(({ event }) => event ?? [])
+}
+
+/** As its metadata says, which is anybody's word: so nothing waits for long on it. */
+function endsAmidAnAppend(last: ResolvedEvent | undefined): boolean {
+  if (!last?.event) return false
+  const { revision, metadata } = last.event
+  const { upTo } = appendNote(metadata)
+  return upTo !== undefined && revision < BigInt(upTo)
+}
+
+function moreArrives(entries: Reading): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (arrived: boolean) => {
+      clearTimeout(timer)
+      entries.off('readable', readable)
+      entries.off('close', closed)
+      resolve(arrived)
+    }
+    const readable = () => settle(true)
+    const closed = () => settle(false)
+    const timer = setTimeout(closed, REST_WITHIN_MS)
+    entries.on('readable', readable)
+    entries.on('close', closed)
+  })
 }
 
 /** `work`, unless `signal` aborts first: a frozen node must not hold up a shutdown. */

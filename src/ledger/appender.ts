@@ -1,9 +1,10 @@
 // The one writer of the ledger in this process: chains what callers hand in and commits it in groups.
 
-import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
+import { EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
-import { keyProblem, type KeyStates } from './key-states.js'
+import { type Chained, chainGroup, refuse, settle, type Waiting } from './group.js'
+import { type KeyStates, keysAfter } from './key-states.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { linked } from './open-ledger.js'
 import type { Sharing } from './turn-taking.js'
@@ -33,6 +34,9 @@ export const DEFAULT_LIMITS: AppenderLimits = {
 
 const TROUBLE_MS = 5_000
 
+/** How long the live follow may take to bring what another broker was faster with. Then the store is asked. */
+const FOLLOWED_WITHIN_MS = 250
+
 export type AppenderStatus = { ok: true } | { ok: false; reason: string }
 
 /** What happens after entries became durable, ours or another broker's, and before their callers hear of it. */
@@ -43,13 +47,6 @@ export interface AppenderOptions {
   keys?: KeyStates
   /** Where other brokers write to the same ledger. */
   sharing?: Sharing
-}
-
-interface Waiting {
-  events: readonly LedgerEvent[]
-  settled: boolean
-  resolve: (entries: Sealed[]) => void
-  reject: (error: LedgerError) => void
 }
 
 /**
@@ -70,6 +67,7 @@ export class Appender {
   private appending = false
   /** What the live follow brought and is not taken over yet, from our head on or before it. */
   private observed: Stored[] = []
+  private whenObserved: (() => void) | undefined
 
   constructor(
     private readonly store: EventStore,
@@ -133,6 +131,7 @@ export class Appender {
       this.observed.push(stored)
       next = stored.index + 1
     }
+    this.whenObserved?.()
     if (!this.appending) this.takeObserved()
   }
 
@@ -145,7 +144,7 @@ export class Appender {
   private giveUpLater(waiting: Waiting): void {
     const timer = setTimeout(() => {
       const message = 'the ledger did not confirm in time: the outcome is unknown, nothing is handed out'
-      reject(waiting, new LedgerError('unavailable', message))
+      refuse(waiting, new LedgerError('unavailable', message))
     }, this.limits.callerMs)
     const { resolve, reject: fail } = waiting
     waiting.resolve = (entries) => (clearTimeout(timer), resolve(entries))
@@ -162,7 +161,7 @@ export class Appender {
       if (!this.halted) this.takeObserved()
     }
     this.pumping = undefined
-    if (this.halted) for (const waiting of this.queue.splice(0)) reject(waiting, this.halted)
+    if (this.halted) for (const waiting of this.queue.splice(0)) refuse(waiting, this.halted)
   }
 
   private takeGroup(): Waiting[] {
@@ -178,7 +177,7 @@ export class Appender {
   }
 
   private async commit(group: Waiting[]): Promise<void> {
-    const chained = this.chainGroup(group)
+    const chained = this.chained(group)
     const entries = chained.flatMap(({ entries }) => entries)
     if (entries.length === 0) return
     this.appending = true
@@ -192,14 +191,14 @@ export class Appender {
     for (let attempt = 0, inDoubt = false; ; attempt += 1) {
       try {
         await this.within(this.store.append(entries, this.size))
-        this.settle(chained)
+        this.confirm(chained)
         return true
       } catch (error) {
         const code = codeOf(error)
         if (code === 'conflict') {
           const ours = await this.foundThere(entries, inDoubt)
-          if (ours) this.settle(chained)
-          else if (this.halted) refuse(chained, this.halted)
+          if (ours) this.confirm(chained)
+          else if (this.halted) refuseAll(chained, this.halted)
           // Somebody else's entries hold the place, so ours can never be written there: they are chained anew.
           else this.queue.unshift(...chained.map(({ waiting }) => waiting))
           return ours
@@ -208,7 +207,7 @@ export class Appender {
         inDoubt ||= code === 'unknown'
         // When no try is in doubt, nothing of this was ever written: the callers may know at once.
         if (!inDoubt || this.closed) {
-          refuse(chained, ledgerError(error))
+          refuseAll(chained, ledgerError(error))
           return false
         }
         await this.pause(attempt)
@@ -216,37 +215,20 @@ export class Appender {
     }
   }
 
-  /** Chains the callers' events onto the head. What goes beyond the bytes of one group returns to the queue's front. */
-  private chainGroup(group: Waiting[]): Chained[] {
-    const chained: Chained[] = []
-    const now = this.now()
-    let last = this.head
-    let keys = this.keys
-    let bytes = 0
-    for (const [at, waiting] of group.entries()) {
-      const entries = chainAll(last, waiting, { now, keys })
-      bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
-      if (chained.length > 0 && bytes > this.limits.groupBytes) {
-        this.queue.unshift(...group.slice(at))
-        return chained
-      }
-      if (entries.length > 0) chained.push({ waiting, entries })
-      last = entries.at(-1) ?? last
-      keys = keysAfter(keys, entries)
-    }
+  /** Chained onto the head. For whom there was no room is first in the queue again. */
+  private chained(group: Waiting[]): Chained[] {
+    const head = { last: this.head, keys: this.keys, now: this.now() }
+    const { chained, rest } = chainGroup(group, head, this.limits.groupBytes)
+    this.queue.unshift(...rest)
     return chained
   }
 
   /** The entries are durable at this line. */
-  private settle(chained: Chained[]): void {
+  private confirm(chained: Chained[]): void {
     this.trouble = undefined
     this.advance(chained.flatMap(({ entries }) => entries))
     this.sharing?.afterAppend(this.size - 1)
-    for (const { waiting, entries } of chained) {
-      if (waiting.settled) continue
-      waiting.settled = true
-      waiting.resolve(entries)
-    }
+    for (const each of chained) settle(each)
   }
 
   private advance(entries: readonly Sealed[]): void {
@@ -275,8 +257,8 @@ export class Appender {
    * ledger was changed under us: halt.
    */
   private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<boolean> {
-    // The live follow was faster: no need to ask for what was brought already.
-    if (!inDoubt && this.observed.some(({ index }) => index === this.size)) {
+    // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
+    if (!inDoubt && (await this.observedSoon())) {
       this.takeObserved()
       return false
     }
@@ -297,6 +279,26 @@ export class Appender {
         await this.pause(attempt)
       }
     }
+  }
+
+  /** Whether the live follow has brought what stands after our head, or does so within a moment. */
+  private async observedSoon(): Promise<boolean> {
+    if (this.sharing && !this.isNextObserved()) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, FOLLOWED_WITHIN_MS)
+        this.whenObserved = () => {
+          if (!this.isNextObserved()) return
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+      this.whenObserved = undefined
+    }
+    return this.isNextObserved()
+  }
+
+  private isNextObserved(): boolean {
+    return this.observed.some(({ index }) => index === this.size)
   }
 
   private async readFromHead(atLeast: number): Promise<Stored[]> {
@@ -342,55 +344,12 @@ export class Appender {
   }
 }
 
-interface Chained {
-  waiting: Waiting
-  entries: Sealed[]
-}
-
-/** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
-function chainAll(
-  last: Sealed | undefined,
-  waiting: Waiting,
-  { now, keys }: { now: Date; keys: KeyStates | undefined },
-): Sealed[] {
-  const entries: Sealed[] = []
-  const problem = keys && keyProblem(waiting.events, keys)
-  if (problem) {
-    reject(waiting, new LedgerError(problem, KEY_PROBLEM[problem]))
-    return []
-  }
-  try {
-    for (const event of waiting.events) entries.push(chain(entries.at(-1) ?? last, event, now))
-    return entries
-  } catch (error) {
-    if (!(error instanceof EntryError)) throw error
-    reject(waiting, new LedgerError('too-large', error.message))
-    return []
-  }
-}
-
-const KEY_PROBLEM = {
-  'keys-changed': 'another broker changed the signing keys at the same moment',
-  'key-not-active':
-    "the signing key is not the ledger's active one: start this broker with the active key's BROKER_OIDC_KEYPAIR_PATH",
-}
-
-function keysAfter(keys: KeyStates | undefined, entries: readonly Sealed[]): KeyStates | undefined {
-  return keys && entries.reduce((known, { entry }) => known.after(entry), keys)
-}
-
-function refuse(chained: Chained[], error: LedgerError): void {
-  for (const { waiting } of chained) reject(waiting, error)
+function refuseAll(chained: readonly Chained[], error: LedgerError): void {
+  for (const { waiting } of chained) refuse(waiting, error)
 }
 
 function sameTexts(there: readonly Stored[], ours: readonly Sealed[]): boolean {
   return there.length >= ours.length && ours.every(({ text }, i) => there[i]?.text === text)
-}
-
-function reject(waiting: Waiting, error: LedgerError): void {
-  if (waiting.settled) return
-  waiting.settled = true
-  waiting.reject(error)
 }
 
 function codeOf(error: unknown): StoreError['code'] {

@@ -1,5 +1,6 @@
 // What the ledger says of the issuer's keys at its head: nothing may be chained there that contradicts it.
 
+import type { Sealed } from '../domain/ledger/entry.js'
 import type { AnyEvent, LedgerEvent } from '../domain/ledger/events.js'
 
 type KeyState = 'published' | 'active' | 'over'
@@ -73,4 +74,9 @@ export function keyProblem(
 
 function ends(event: LedgerEvent, kid: string): boolean {
   return (event.type === 'SigningKeyRetired' || event.type === 'SigningKeyRevoked') && event.data.kid === kid
+}
+
+/** As they are after `entries`; undefined where they are not known. */
+export function keysAfter(keys: KeyStates | undefined, entries: readonly Sealed[]): KeyStates | undefined {
+  return keys && entries.reduce((known, { entry }) => known.after(entry), keys)
 }

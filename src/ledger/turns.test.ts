@@ -30,14 +30,33 @@ test('whoever appends many times in a row is in the circle once', () => {
   expect(holdBack(['a', 'b', 'a', 'a', 'a'])).toEqual({ b: 0, a: 15 })
 })
 
-test('a broker that let its slot pass is not waited for, until it appends again', () => {
-  const turns = after('c', 'a', 'b', 'c')
-  // a and b had their slots, and c went in its own.
-  turns.saw('c', 3, 31)
-  expect(turns.holdBackMs(31)).toBe(0)
-  turns.saw('a', 4, 32)
-  turns.saw('c', 5, 33)
-  expect(turns.holdBackMs(33)).toBe(15)
+test('a broker that lets its slot pass is waited for half as long the next time, down to an eighth', () => {
+  // b goes on alone. c, in whose place we are, comes after a, which was served least recently.
+  const turns = after('c', 'a', 'c', 'b')
+  const waits = [20, 40, 60, 80, 100].map((at, i) => {
+    turns.saw('b', 3 + i, at)
+    return turns.holdBackMs(at)
+  })
+  expect(waits).toEqual([7.5, 3.75, 1.875, 1.875, 1.875])
+  turns.saw('a', 8, 101)
+  turns.saw('b', 9, 102)
+  turns.saw('c', 10, 103)
+  expect(turns.holdBackMs(103)).toBe(30)
+})
+
+test('one that appended before its slot was over is given the whole of it again', () => {
+  const turns = after('b', 'a', 'b')
+  turns.saw('a', 2, 14)
+  turns.saw('b', 3, 15)
+  expect(turns.holdBackMs(15)).toBe(15)
+})
+
+test('a broker that was silent for ten seconds is not waited for', () => {
+  const turns = after('b', 'a', 'b')
+  turns.saw('b', 2, 9_000)
+  expect(turns.holdBackMs(9_000)).toBeGreaterThan(0)
+  turns.saw('b', 3, 11_000)
+  expect(turns.holdBackMs(11_000)).toBe(0)
 })
 
 test('slots do not shift when one of them passes', () => {
@@ -46,15 +65,14 @@ test('slots do not shift when one of them passes', () => {
   expect(turns.holdBackMs(31)).toBe(14)
 })
 
-test('a newcomer, and one that was silent, goes at once: nobody waits for it', () => {
+test('a newcomer, and one that is forgotten, goes at once: nobody waits for it', () => {
   expect(after('new', 'a', 'b').holdBackMs(0)).toBe(0)
-  const idle = after('a', 'a', 'b')
-  expect(idle.holdBackMs(15)).toBe(0)
-  idle.saw('b', 2, 40)
-  expect(idle.holdBackMs(40)).toBe(0)
+  const silent = after('a', 'b', 'a', 'b')
+  silent.saw('b', 3, 20_000)
+  expect(silent.holdBackMs(20_000)).toBe(0)
 })
 
-test('a slot is six times the append time, as it is observed, and never less than 15 ms', () => {
+test('a slot is six times the append time, as it is observed, never less than 15 ms and never more than 300', () => {
   const turns = after('b', 'a', 'b')
   expect(turns.slotMs).toBe(15)
   turns.took(10)
@@ -62,6 +80,8 @@ test('a slot is six times the append time, as it is observed, and never less tha
   expect(turns.holdBackMs(0)).toBe(60)
   for (let i = 0; i < 60; i += 1) turns.took(1)
   expect(turns.slotMs).toBe(15)
+  for (let i = 0; i < 60; i += 1) turns.took(1_000)
+  expect(turns.slotMs).toBe(300)
 })
 
 test('entries told again or in another order change nothing', () => {

@@ -2,20 +2,28 @@
 // appends to each other, never entries. docs/scaling.md, "Taking turns".
 
 const SHORTEST_SLOT_MS = 15
+/** A machine that has no time makes appends slow; waiting for each other longer and longer would not help it. */
+const LONGEST_SLOT_MS = 300
 const APPENDS_A_SLOT = 6
 /** How much a newly observed append time counts against those before. */
 const NEW_WEIGHT = 0.2
+/** Of a whole slot: what a broker is left with however often it let its slot pass, so that it can always get in. */
+const SHORTEST_SHARE = 1 / 8
+/** Who was silent for so long is not waited for at all: gone, or idle. */
+const FORGOTTEN_AFTER_MS = 10_000
 
 interface Peer {
   /** Index of the last entry it wrote: the order in which brokers were served, the same for all who look. */
   served: number
-  /** It let its slot pass: nobody waits for it until it appends. */
-  passed: boolean
+  seenAt: number
+  /** How much of a slot it is waited for. */
+  share: number
 }
 
 /**
- * After an append the active broker that was served least recently goes at once, and each other one slot later than the
- * one before it. Everybody sees the same entries, so everybody has the same order in mind without a word between them;
+ * After an append the broker that was served least recently goes at once, and each other one slot later than the one
+ * before it. A broker that lets its slot pass is given half of it the next time, and a whole one when it has appended
+ * again. Everybody sees the same entries, so everybody has about the same order in mind without a word between them;
  * clocks are not compared. Times are this process's own, in milliseconds.
  */
 export class Turns {
@@ -30,39 +38,48 @@ export class Turns {
 
   /** `by` wrote the entry at `index`, and it was seen `at`. Told again, or late, it changes nothing. */
   saw(by: string, index: number, at: number): void {
+    const known = this.peers.get(by)
+    if (known && known.served >= index) return
     if (index > this.newest) {
-      this.markPassed(at)
+      this.halvePassed(by, at)
       this.newest = index
       this.newestAt = at
     }
-    const served = Math.max(index, this.peers.get(by)?.served ?? -1)
-    this.peers.set(by, { served, passed: false })
+    this.peers.set(by, { served: index, seenAt: at, share: 1 })
     this.circle = [...this.peers.values()]
-      .filter(({ passed }) => !passed)
+      .filter(({ seenAt }) => at - seenAt < FORGOTTEN_AFTER_MS)
       .sort((one, other) => one.served - other.served)
   }
 
-  /** One of our own appends took this long. */
+  /** One append took this long until it was seen. */
   took(ms: number): void {
     this.appendMs = this.appendMs === 0 ? ms : this.appendMs + NEW_WEIGHT * (ms - this.appendMs)
   }
 
   get slotMs(): number {
-    return Math.max(SHORTEST_SLOT_MS, APPENDS_A_SLOT * this.appendMs)
+    return Math.min(LONGEST_SLOT_MS, Math.max(SHORTEST_SLOT_MS, APPENDS_A_SLOT * this.appendMs))
   }
 
   /** For how many milliseconds to hold back, as things stand at `at`; 0: it is our turn. */
   holdBackMs(at: number): number {
-    this.markPassed(at)
-    const mine = this.peers.get(this.me)
+    const mine = this.circle.indexOf(this.peers.get(this.me) as Peer)
     // Nobody waits for a broker that was silent, so it need not wait either: one lost append, and it is in the circle.
-    if (!mine || mine.passed) return 0
-    return Math.max(0, this.newestAt + this.circle.indexOf(mine) * this.slotMs - at)
+    if (mine < 0) return 0
+    return Math.max(0, this.newestAt + this.slotsOf(this.circle.slice(0, mine)) - at)
   }
 
-  /** Whose slot has gone by since the newest append is out of the circle. */
-  private markPassed(at: number): void {
-    const slots = Math.floor((at - this.newestAt) / this.slotMs)
-    for (const peer of this.circle.slice(0, slots)) peer.passed = true
+  private slotsOf(peers: readonly Peer[]): number {
+    return peers.reduce((sum, { share }) => sum + share, 0) * this.slotMs
+  }
+
+  /** `by` appended now: those before it, whose slots have gone by, are waited for half as long the next time. */
+  private halvePassed(by: string, at: number): void {
+    const appended = this.peers.get(by)
+    let end = this.newestAt
+    for (const peer of this.circle) {
+      end += peer.share * this.slotMs
+      if (peer === appended || end > at) return
+      peer.share = Math.max(SHORTEST_SHARE, peer.share / 2)
+    }
   }
 }

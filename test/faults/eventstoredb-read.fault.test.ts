@@ -3,7 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
-import { chain } from '../../src/domain/ledger/entry.js'
+import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
 import type { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import type { ReadFault } from '../support/eventstoredb/faults.js'
@@ -44,6 +44,17 @@ function follow(from = 0): Follower {
 function setMetadata(metadata: object): void {
   const event = { ...METADATA, id: crypto.randomUUID(), data: Buffer.from(JSON.stringify(metadata)) }
   standIn.database.append(`$$${STREAM}`, 'any', [event])
+}
+
+/** As another writer would have written them: with these members in the metadata beside the entry's own. */
+function standInEvents(written: readonly Sealed[], note: object) {
+  return written.map(({ entry: { data, index, prev, time, type, v } }) => ({
+    id: crypto.randomUUID(),
+    type,
+    contentType: 'application/json',
+    data: Buffer.from(JSON.stringify(data)),
+    metadata: Buffer.from(JSON.stringify({ v, index, time, prev, ...note })),
+  }))
 }
 
 describe('a ledger that hides entries is refused, by name', () => {
@@ -167,6 +178,35 @@ describe('a follower', () => {
     }
     expect(follower.got.map(({ index }) => index)).toEqual(long.map(({ entry }) => entry.index))
     expect(textsOf(follower.got)).toEqual(textsOf(long))
+  })
+
+  test('is given what was appended together as one batch, however it arrives', async () => {
+    const long = entriesFrom(undefined, 600)
+    const follower = follow()
+    for (const [from, to] of [
+      [0, 500],
+      [500, 503],
+      [503, 600],
+    ] as const) {
+      await appendUntilSettled(store, long.slice(from, to), from)
+      await follower.has(to)
+    }
+    expect(follower.batches).toEqual([500, 3, 97])
+    expect(textsOf(follower.got)).toEqual(textsOf(long))
+  })
+
+  test.each([
+    ['announces more than it wrote', { by: 'n2', upTo: 1_000 }],
+    ['announces what no number says', { by: 'n2', upTo: 'all' }],
+    ['says nothing of itself', {}],
+  ])('is given what a writer wrote that %s', async (_name, note) => {
+    await store.append(entries.slice(0, 4), 0)
+    const follower = follow()
+    await follower.has(4)
+    const [next] = standInEvents(entries.slice(4, 5), note)
+    standIn.database.append(STREAM, 'any', [next as never])
+    await follower.has(5)
+    expect(textsOf(follower.got)).toEqual(textsOf(entries.slice(0, 5)))
   })
 
   test('comes back after a node was stopped and started again', async () => {

@@ -63,6 +63,8 @@ export function isEntry({ text }: Stored): boolean {
 /** Collects what a follower is given, until it has `count` entries or fails. */
 export class Follower {
   readonly got: Stored[] = []
+  /** How many entries came at a time. */
+  readonly batches: number[] = []
   private readonly stop = new AbortController()
   readonly ended: Promise<void>
   private waiting: { count: number; resolve: () => void } | undefined
@@ -75,6 +77,7 @@ export class Follower {
   private async run(store: EventStore, from: number): Promise<void> {
     for await (const batch of store.follow(from, this.stop.signal)) {
       this.got.push(...batch)
+      this.batches.push(batch.length)
       if (this.waiting && this.got.length >= this.waiting.count) this.waiting.resolve()
     }
   }

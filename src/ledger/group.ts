@@ -1,0 +1,81 @@
+// One group: what several callers hand in, chained as one append.
+
+import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
+import type { LedgerEvent } from '../domain/ledger/events.js'
+import { LedgerError } from '../domain/ledger-error.js'
+import { keyProblem, type KeyStates, keysAfter } from './key-states.js'
+
+/** A caller, until it is told what became of its events. */
+export interface Waiting {
+  events: readonly LedgerEvent[]
+  settled: boolean
+  resolve: (entries: Sealed[]) => void
+  reject: (error: LedgerError) => void
+}
+
+/** A caller with the entries its events became. */
+export interface Chained {
+  waiting: Waiting
+  entries: Sealed[]
+}
+
+export interface Head {
+  last: Sealed | undefined
+  keys: KeyStates | undefined
+  now: Date
+}
+
+/** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
+export function chainGroup(
+  group: readonly Waiting[],
+  { last, keys, now }: Head,
+  maxBytes: number,
+): { chained: Chained[]; rest: readonly Waiting[] } {
+  const chained: Chained[] = []
+  let bytes = 0
+  for (const [at, waiting] of group.entries()) {
+    const entries = chainAll(waiting, { last, keys, now })
+    bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
+    if (chained.length > 0 && bytes > maxBytes) return { chained, rest: group.slice(at) }
+    if (entries.length > 0) chained.push({ waiting, entries })
+    last = entries.at(-1) ?? last
+    keys = keysAfter(keys, entries)
+  }
+  return { chained, rest: [] }
+}
+
+export function settle({ waiting, entries }: Chained): void {
+  if (waiting.settled) return
+  waiting.settled = true
+  waiting.resolve(entries)
+}
+
+export function refuse(waiting: Waiting, error: LedgerError): void {
+  if (waiting.settled) return
+  waiting.settled = true
+  waiting.reject(error)
+}
+
+/** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
+function chainAll(waiting: Waiting, { last, keys, now }: Head): Sealed[] {
+  const entries: Sealed[] = []
+  const problem = keys && keyProblem(waiting.events, keys)
+  if (problem) {
+    refuse(waiting, new LedgerError(problem, KEY_PROBLEM[problem]))
+    return []
+  }
+  try {
+    for (const event of waiting.events) entries.push(chain(entries.at(-1) ?? last, event, now))
+    return entries
+  } catch (error) {
+    if (!(error instanceof EntryError)) throw error
+    refuse(waiting, new LedgerError('too-large', error.message))
+    return []
+  }
+}
+
+const KEY_PROBLEM = {
+  'keys-changed': 'another broker changed the signing keys at the same moment',
+  'key-not-active':
+    "the signing key is not the ledger's active one: start this broker with the active key's BROKER_OIDC_KEYPAIR_PATH",
+}

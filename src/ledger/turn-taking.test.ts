@@ -1,0 +1,77 @@
+import { expect, test } from '@jest/globals'
+
+import type { Stored } from '../event-store/event-store.js'
+import { TurnTaking } from './turn-taking.js'
+import { Turns } from './turns.js'
+
+const entry = (index: number, by: string, upTo = index): Stored => ({ index, text: '', by, upTo })
+
+/** `me`, on a clock that goes when it is told to. */
+function taking(me = 'me') {
+  const clock = { ms: 0 }
+  const turns = new Turns(me)
+  return { clock, turns, taking: new TurnTaking(turns, me, () => clock.ms) }
+}
+
+test('alone, it is always our turn', async () => {
+  const { taking: me } = taking()
+  await me.beforeAppend()
+  me.afterAppend(0)
+  await me.beforeAppend()
+  expect([me.appends, me.lost]).toEqual([1, 0])
+})
+
+test('whoever waits goes when the one before it has appended', async () => {
+  const { taking: me } = taking()
+  me.saw([entry(0, 'other')])
+  me.afterAppend(1)
+  const order: string[] = []
+  const turn = me.beforeAppend().then(() => order.push('turn'))
+  await new Promise(setImmediate)
+  order.push('other appends')
+  me.saw([entry(2, 'other')])
+  await turn
+  expect(order).toEqual(['other appends', 'turn'])
+})
+
+test("nobody's turn comes in the middle of an append", () => {
+  const { taking: me, turns } = taking()
+  me.saw([entry(0, 'me'), entry(1, 'other')])
+  expect(turns.holdBackMs(0)).toBe(0)
+  me.saw([entry(2, 'third', 4), entry(3, 'third', 4)])
+  expect(turns.holdBackMs(0)).toBe(0)
+  me.saw([entry(4, 'third', 4)])
+  me.afterAppend(5)
+  expect(turns.holdBackMs(0)).toBe(30)
+})
+
+test('an append takes until it is seen by those who follow', () => {
+  const { taking: me, turns, clock } = taking()
+  return me.beforeAppend().then(() => {
+    clock.ms = 5
+    me.afterAppend(3)
+    expect(turns.slotMs).toBe(15)
+    clock.ms = 20
+    me.saw([entry(2, 'me', 3)])
+    expect(turns.slotMs).toBe(15)
+    me.saw([entry(3, 'me', 3)])
+    expect(turns.slotMs).toBe(6 * 20)
+  })
+})
+
+test('one that was seen before its answer came took until the answer', async () => {
+  const { taking: me, turns, clock } = taking()
+  await me.beforeAppend()
+  me.saw([entry(0, 'me', 0)])
+  clock.ms = 10
+  me.afterAppend(0)
+  expect(turns.slotMs).toBe(60)
+})
+
+test('lost appends are counted, and move nobody', async () => {
+  const { taking: me, turns } = taking()
+  me.saw([entry(0, 'other')])
+  me.afterAppend(1)
+  me.afterAppend(undefined)
+  expect([me.appends, me.lost, turns.holdBackMs(0)]).toEqual([2, 1, 15])
+})
