@@ -1,12 +1,15 @@
 import { afterEach, expect, test } from '@jest/globals'
 
 import { chain, type Sealed } from '../domain/ledger/entry.js'
-import { EventStore, StoreError, type Stored } from './event-store.js'
+import { type EventStore, StoreError, type Stored } from './event-store.js'
 import { MemoryEventStore } from './memory.js'
 import { ReadAheadStore } from './read-ahead.js'
 
-const stopping = new AbortController()
-afterEach(() => stopping.abort())
+let stopping = new AbortController()
+afterEach(() => {
+  stopping.abort()
+  stopping = new AbortController()
+})
 
 function entries(count: number): Sealed[] {
   const chained: Sealed[] = []
@@ -95,10 +98,8 @@ test('a reader that leaves early takes the following along', async () => {
 })
 
 test('a reader that waits is let go when it is told to stop', async () => {
-  const reader = new ReadAheadStore(new Scripted([]), () => undefined)
-    .follow(0, stopping.signal)
-    [Symbol.asyncIterator]()
-  const waiting = reader.next()
+  const store = new ReadAheadStore(new Scripted([]), () => undefined)
+  const waiting = store.follow(0, stopping.signal)[Symbol.asyncIterator]().next()
   stopping.abort()
   expect(await waiting).toEqual({ done: true, value: undefined })
 })

@@ -68,7 +68,7 @@ test('one that was seen before its answer came took until the answer', async () 
   expect(turns.slotMs).toBe(60)
 })
 
-test('lost appends are counted, and move nobody', async () => {
+test('lost appends are counted, and move nobody', () => {
   const { taking: me, turns } = taking()
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
