@@ -101,6 +101,7 @@ export class WitnessServer {
   }
 
   async close(): Promise<void> {
+    if (!this.server.listening) return
     this.server.close()
     for (const socket of this.sockets) socket.destroy()
     await once(this.server, 'close')
