@@ -58,6 +58,7 @@ async function spawn(): Promise<void> {
     dataDir: folder.dataDir,
     env: {
       ...folder.env,
+      BROKER_OIDC_ISSUER: 'https://broker.example.com',
       BROKER_ALLOWED_AUDIENCES: WITNESSED,
       BROKER_WITNESSED_AUDIENCES: WITNESSED,
       NODE_OPTIONS: `--import ${PRELOADED}`,

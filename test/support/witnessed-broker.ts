@@ -9,7 +9,6 @@ import { formatVkey, type NoteKey } from '../../src/domain/ledger/note.js'
 import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 import { WitnessServer } from './witness-server.js'
 
-const ISSUER = 'https://broker.example.com'
 const ORIGIN = 'broker.example.com/ledger'
 
 export class WitnessedFolder {
@@ -33,7 +32,7 @@ export class WitnessedFolder {
 
   /** What a broker in it is given. */
   get env(): Record<string, string> {
-    return { BROKER_OIDC_ISSUER: ISSUER, BROKER_WITNESS_POLICY: this.policyPath }
+    return { BROKER_LEDGER_ORIGIN: ORIGIN, BROKER_WITNESS_POLICY: this.policyPath }
   }
 
   /** C2SP tlog-policy, as the broker and an auditor read it. */
