@@ -25,7 +25,8 @@ export interface Witnessing {
 export function readWitnessing(env: Environment, policy: MintPolicy): Witnessing {
   const policyPath = env.read('BROKER_WITNESS_POLICY', path, undefined)
   const refreshSeconds = env.read('BROKER_WITNESS_REFRESH_SECONDS', wholeNumber(60, 86_400, 'seconds'), 3600)
-  const timeoutSeconds = env.read('BROKER_WITNESS_TIMEOUT_SECONDS', wholeNumber(1, 120, 'seconds'), 10)
+  // A witness is asked once a second: within one second, mints that follow each other would time out for ever.
+  const timeoutSeconds = env.read('BROKER_WITNESS_TIMEOUT_SECONDS', wholeNumber(2, 120, 'seconds'), 10)
   const release = readRelease(env, policy)
   if (policyPath !== undefined) {
     return { witness: { kind: 'policy', policyPath, refreshSeconds, timeoutSeconds }, release }

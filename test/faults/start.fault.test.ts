@@ -155,12 +155,18 @@ describe('the ledger was changed while the broker was away', () => {
     expect(await verdictOn(ledgerPath(dataDir))).toEqual(before)
   })
 
+  const restoreFrom = /restore the missing entries from a backup, an export or a mirror/
   test.each([
-    ['the read model', ['last-checkpoint']],
-    ['the last checkpoint', ['audit.sqlite']],
+    ['the read model alone knows', ['last-checkpoint'], restoreFrom],
+    [
+      'the last checkpoint alone knows',
+      ['audit.sqlite'],
+      /older copy was put back\. Restore the newest copy/,
+    ],
+    ['both know', [], restoreFrom],
   ])(
-    'an older copy was put in its place: %s alone knows, and it is refused',
-    async (_witness, removed) => {
+    'an older copy was put in its place: %s, and it is refused',
+    async (_who, removed, remedy) => {
       const older = copyOfUsed()
       const dataDir = copyOfUsed()
       const broker = await BrokerProcess.start({ dataDir, env })
@@ -177,6 +183,7 @@ describe('the ledger was changed while the broker was away', () => {
       const { code, reason } = await refusedStart({ dataDir, env })
       expect(code).toBe(1)
       expect(reason).toMatch(new RegExp(`${size}`))
+      expect(reason).toMatch(remedy)
       // By itself the older copy is a valid ledger: only what was kept elsewhere shows that its end is gone.
       await expectUntouched(dataDir)
       const expected = { size, head: head as string }

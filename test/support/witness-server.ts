@@ -55,6 +55,8 @@ export class WitnessServer {
   mostInFlight = 0
   /** Unix seconds in its cosignatures: each has the next one. */
   time = 1_700_000_000
+  /** Also once it is closed: it may be started there again. */
+  port = 0
   private inFlight = 0
   private readonly held: (() => void)[] = []
   private readonly sockets = new Set<Socket>()
@@ -78,15 +80,12 @@ export class WitnessServer {
     const witness = new WitnessServer(server, options)
     server.listen(options.port ?? 0, '127.0.0.1')
     await once(server, 'listening')
+    witness.port = (server.address() as AddressInfo).port
     return witness
   }
 
   get key(): NoteKey {
     return this.signer.key
-  }
-
-  get port(): number {
-    return (this.server.address() as AddressInfo).port
   }
 
   /** The submission prefix. */
@@ -101,6 +100,7 @@ export class WitnessServer {
   }
 
   async close(): Promise<void> {
+    if (!this.server.listening) return
     this.server.close()
     for (const socket of this.sockets) socket.destroy()
     await once(this.server, 'close')

@@ -1,0 +1,222 @@
+// The ledger was rolled back or forked, and a witness knows better: nothing is minted, and what it said is kept.
+
+import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+
+import { parseSignedCheckpoint, verifyCheckpoint } from '../../src/domain/ledger/checkpoint.js'
+import { parseWitnessRequest } from '../../src/domain/ledger/witness-request.js'
+import { entriesOf } from '../support/audited-ledger.js'
+import { BrokerProcess } from '../support/broker-process.js'
+import type { MintReply } from '../support/received.js'
+import { refusedStart } from '../support/refused-start.js'
+import { ledgerPath, verifiedLedger } from '../support/verified-ledger.js'
+import type { Answer, WitnessServer } from '../support/witness-server.js'
+import { WitnessedFolder } from '../support/witnessed-broker.js'
+import { until } from '../support/witnessed-log.js'
+
+const MINT = '/v1/mint-oidc-jwt'
+
+let folder: WitnessedFolder
+let witness: WitnessServer
+let broker: BrokerProcess
+let session: string
+
+beforeEach(async () => {
+  folder = await WitnessedFolder.open(1, 1)
+  witness = folder.witness(1)
+  await start()
+})
+afterEach(async () => {
+  await broker.stop('SIGKILL')
+  await verifiedLedger(folder.dataDir)
+  await folder.dispose()
+})
+
+const options = () => ({
+  dataDir: folder.dataDir,
+  env: { ...folder.env, BROKER_OIDC_ISSUER: 'https://broker.example.com' },
+})
+
+async function start(): Promise<void> {
+  broker = await BrokerProcess.start(options())
+  ;({ session } = await broker.session())
+}
+
+const mint = (): Promise<MintReply> => broker.post(MINT, session)
+
+async function stopCosigned(): Promise<void> {
+  await until(() => folder.witness(1).latest.size === entriesOf(folder.dataDir).length)
+  expect(await broker.stop()).toBe(0)
+}
+
+interface Evidence {
+  kind: string
+  witness: { url: string }
+  checkpoint: string
+  request: string
+  answer: { status: number; body: string }
+}
+
+/** What was saved, for whoever has to find out: it must be enough to show it to others. */
+function evidence(): Evidence {
+  const found = JSON.parse(readFileSync(folder.alarmPath, 'utf8')) as Evidence
+  const own = parseSignedCheckpoint(found.checkpoint)
+  expect(verifyCheckpoint(own, [folder.log])).toMatchObject({ ok: true })
+  expect(parseWitnessRequest(found.request).checkpoint.origin).toBe(folder.log.name)
+  expect(found.witness.url).toBe(witness.url)
+  return found
+}
+
+async function expectRefused(reason: RegExp): Promise<void> {
+  const before = entriesOf(folder.dataDir).length
+  const refused = await refusedStart(options())
+  expect(refused.code).toBe(1)
+  expect(refused.reason).toMatch(reason)
+  expect(refused.reason).toContain(folder.alarmPath)
+  expect(refused.reason).toMatch(/run verify-ledger, restore the ledger, then move that file away/)
+  // What is evidence now was not added to.
+  expect(entriesOf(folder.dataDir)).toHaveLength(before)
+}
+
+/** The alarm is heard some time after the contradiction: minting has stopped then, and everything says why. */
+async function expectStopped(kind: string): Promise<void> {
+  await until(() => existsSync(folder.alarmPath))
+  for (;;) {
+    const { status, body } = await broker.get<{ ledger_ok: boolean; problems?: string[] }>('/readyz')
+    if (status === 503) {
+      expect(body.ledger_ok).toBe(false)
+      expect(body.problems).toContainEqual(
+        `ledger: a witness contradicts the ledger (${kind}): nothing is minted until an operator has looked`,
+      )
+      break
+    }
+  }
+  const before = entriesOf(folder.dataDir).length
+  const { status, body } = await mint()
+  expect(status).toBe(500)
+  expect(Object.keys(body)).toEqual(['error', 'message'])
+  expect(body.error).toBe('audit_error')
+  expect(body.message).toContain('a witness contradicts the ledger')
+  expect(entriesOf(folder.dataDir)).toHaveLength(before)
+  // What was issued before can still be verified.
+  expect(await broker.get('/.well-known/jwks.json')).toMatchObject({ status: 200 })
+}
+
+const LARGER = { size: 1_000, root: new Uint8Array(32).fill(7) }
+
+test('a witness that knows a larger tree at start: refused, until an operator has looked', async () => {
+  expect(await mint()).toMatchObject({ status: 200 })
+  await stopCosigned()
+  const cosigned = witness.latest
+  witness.latest = LARGER
+  await expectRefused(/witness w1 has cosigned a larger tree than the ledger has/)
+  expect(evidence()).toMatchObject({ kind: 'witness-ahead', answer: { status: 409, body: '1000\n' } })
+  const first = readFileSync(folder.alarmPath, 'utf8')
+
+  // Out of reach it says nothing, and what it said still stands.
+  await folder.stopWitness(1)
+  await expectRefused(/a witness contradicted the ledger in an earlier run/)
+  expect(readFileSync(folder.alarmPath, 'utf8')).toBe(first)
+
+  await folder.restartWitness(1)
+  witness = folder.witness(1)
+  witness.latest = cosigned
+  renameSync(folder.alarmPath, `${folder.alarmPath}.looked-at`)
+  await start()
+  expect(await mint()).toMatchObject({ status: 200 })
+})
+
+const reply = (status: number): Answer => ({ kind: 'reply', status })
+
+test.each([
+  { says: 'knows a larger tree', kind: 'witness-ahead', status: 409, turn: () => (witness.latest = LARGER) },
+  {
+    says: 'finds no consistency (422)',
+    kind: 'fork',
+    status: 422,
+    turn: () => (witness.always = reply(422)),
+  },
+  {
+    says: 'answers 409 without a size',
+    kind: 'fork',
+    status: 409,
+    turn: () => (witness.always = reply(409)),
+  },
+])('a witness that $says while mints go on: they stop', async ({ kind, status, turn }) => {
+  await until(() => witness.latest.size === entriesOf(folder.dataDir).length)
+  turn()
+  // It waits for nobody, so this one is still handed out.
+  expect(await mint()).toMatchObject({ status: 200 })
+  await expectStopped(kind)
+  expect(evidence()).toMatchObject({ kind, answer: { status } })
+
+  witness.always = { kind: 'honest' }
+  expect(await broker.stop()).toBe(0)
+  await expectRefused(/a witness contradicted the ledger in an earlier run/)
+})
+
+/** Puts an older copy of the ledger back, and of what else is named: by then its witness has cosigned more. */
+async function rollBack(also: 'nothing' | 'all that knows better' | 'the whole folder'): Promise<number> {
+  await stopCosigned()
+  const older = mkdtempSync(join(tmpdir(), 'agentkeys-'))
+  cpSync(folder.dataDir, older, { recursive: true })
+  const { length } = entriesOf(older)
+  await start()
+  expect(await mint()).toMatchObject({ status: 200 })
+  await stopCosigned()
+
+  const trace = join(folder.dataDir, 'last-checkpoint')
+  const readModels = join(folder.dataDir, 'audit.sqlite')
+  expect([existsSync(trace), existsSync(readModels)]).toEqual([true, true])
+  const removed =
+    also === 'nothing' ? [ledgerPath(folder.dataDir)] : [ledgerPath(folder.dataDir), trace, readModels]
+  for (const file of removed)
+    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
+  if (also === 'the whole folder') cpSync(older, folder.dataDir, { recursive: true })
+  else cpSync(ledgerPath(older), ledgerPath(folder.dataDir))
+  rmSync(older, { recursive: true })
+  expect(entriesOf(folder.dataDir)).toHaveLength(length)
+  return length
+}
+
+test('an older copy of the ledger was put back: refused by what is known here, before any witness is asked', async () => {
+  const size = await rollBack('nothing')
+  const asked = witness.requests.length
+  const { code, reason } = await refusedStart(options())
+  expect(code).toBe(1)
+  expect(reason).toContain(`the ledger has ${size} entries, and the read model was made of`)
+  expect(reason).toContain('restore the missing entries from a backup, an export or a mirror')
+  expect(witness.requests).toHaveLength(asked)
+  expect(existsSync(folder.alarmPath)).toBe(false)
+  expect(entriesOf(folder.dataDir)).toHaveLength(size)
+})
+
+test.each(['all that knows better', 'the whole folder'] as const)(
+  'an older copy of the ledger was put back, and with it %s: refused by the larger size a witness knows',
+  async (also) => {
+    const size = await rollBack(also)
+    await expectRefused(/has cosigned a larger tree than the ledger has: it was rolled back/)
+    const { kind, checkpoint, answer } = evidence()
+    expect(kind).toBe('witness-ahead')
+    expect(parseSignedCheckpoint(checkpoint).size).toBe(size)
+    expect(answer.body).toBe(`${witness.latest.size}\n`)
+  },
+)
+
+test('an older copy was put back while its witness is out of reach: found out when the witness is back', async () => {
+  await rollBack('the whole folder')
+  const { latest } = witness
+  await folder.stopWitness(1)
+  await start()
+  // The other history grows past what the witness knows: it is not the size that gives it away.
+  while (entriesOf(folder.dataDir).length <= latest.size) expect(await mint()).toMatchObject({ status: 200 })
+
+  await folder.restartWitness(1)
+  witness = folder.witness(1)
+  await expectStopped('fork')
+  expect(evidence()).toMatchObject({ kind: 'fork', answer: { status: 422 } })
+  expect(witness.latest).toEqual(latest)
+})
