@@ -264,6 +264,35 @@ describe('receipt', () => {
     })
   })
 
+  test('alone proves the entry that it carries, and says that nothing was compared with it', async () => {
+    const args = ['receipt', '--vkey', VKEY, '--receipt', receipt(5)]
+    const { code, stdout, stderr } = await run(...args)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain(`entry    5, JwtIssued, `)
+    expect(stdout).toContain(`\n${texts[5]!}\n\nPROVEN: the entry that the receipt carries`)
+    expect(stdout).toContain('It was compared with no JWT and with no entry of yours')
+    expect(stdout).not.toContain('this JWT')
+    expect(JSON.parse((await run(...args, '--json')).stdout)).toMatchObject({
+      ...{ ok: true, entry: JSON.parse(texts[5]!) as unknown, compared: { jwt: false, entry: false } },
+    })
+  })
+
+  test('alone proves nothing when its entry was changed, or is not there', async () => {
+    const path = receipt(5)
+    const text = readFileSync(path, 'utf8')
+    const [first = '', extra = '', ...rest] = text.split('\n')
+    expect(extra).toMatch(/^extra /)
+    const changed = texts[5]!.replace('oidc_jwt', 'oidc_jwx')
+    writeFileSync(path, [first, `extra ${Buffer.from(changed).toString('base64')}`, ...rest].join('\n'))
+    const altered = await run('receipt', '--vkey', VKEY, '--receipt', path)
+    expect([altered.code, altered.stdout.split('\n')[0]]).toEqual([1, 'NOT PROVEN: not-included'])
+    writeFileSync(path, [first, ...rest].join('\n'))
+    const without = await run('receipt', '--vkey', VKEY, '--receipt', path)
+    expect([without.code, without.stdout.split('\n')[0]]).toEqual([1, 'NOT PROVEN: no-entry'])
+    const other = VKEY.replace('broker', 'borker')
+    expect((await run('receipt', '--vkey', other, '--receipt', receipt(5))).code).toBe(2)
+  })
+
   test('proves nothing of a JWT that is another, and does not print it', async () => {
     const jwt = join(folder, 'token.jwt')
     writeFileSync(jwt, `e30.e30.${'A'.repeat(86)}\n`)
@@ -283,7 +312,7 @@ describe('receipt', () => {
 
   test.each([
     [['receipt'], '--receipt FILE is missing'],
-    [['receipt', '--receipt', 'x'], '--jwt FILE or --entry FILE is missing'],
+    [['receipt', '--receipt', 'x'], '--vkey V is missing'],
     [['receipt', '--receipt', 'x', '--jwt', 'y'], '--vkey V is missing'],
     [['receipt', '--receipt', 'x', '--jwt', 'y', '--vkey', 'z'], '--vkey: '],
   ])('with wrong usage exits with 2: %j', async (args, message) => {
