@@ -12,7 +12,14 @@ import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { inclusionProof } from '../../src/domain/ledger/merkle.js'
 import { formatProof } from '../../src/domain/ledger/proof.js'
 import { GrownTree } from '../../test/support/grown-tree.js'
-import { LedgerBuilder, ORIGIN, VKEY, writeJsonl, writeSqlite } from '../../test/support/ledger-builder.js'
+import {
+  LedgerBuilder,
+  ledgerOf,
+  ORIGIN,
+  VKEY,
+  writeJsonl,
+  writeSqlite,
+} from '../../test/support/ledger-builder.js'
 import { signedHead, writeTiles } from '../../test/support/tile-writer.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
@@ -216,6 +223,22 @@ describe('a log', () => {
     expect((await run(log(), '--vkey', VKEY)).stdout).toContain(
       'It has grown from the checkpoint of 10 entries',
     )
+  })
+
+  test('that is resumed says which tiles it has not read again; --full reads them', async () => {
+    const path = join(folder, 'resumed')
+    writeTiles(path, ledgerOf(300))
+    const args = [path, '--vkey', VKEY, '--state', join(folder, 'resumed.json')]
+    expect((await run(...args)).stdout).toContain('and every tile is as it must be.\n')
+    const tile = join(path, 'tile/0/000')
+    writeFileSync(tile, readFileSync(tile).reverse())
+    const again = await run(...args)
+    expect(again.code).toBe(0)
+    expect(again.stdout).toContain(
+      'every tile from entry 256 on is as it must be: --full reads those before again',
+    )
+    const full = await run(...args, '--full')
+    expect([full.code, full.stdout.includes('entry 0: wrong-tile')]).toEqual([1, true])
   })
 
   test('that names its own key is said to prove nothing', async () => {
