@@ -316,6 +316,14 @@ describe('receipt', () => {
     expect((await run('receipt', '--vkey', other, '--receipt', receipt(5))).code).toBe(2)
   })
 
+  test('with a line end more, as jq -r writes it, is refused with a remedy', async () => {
+    const path = receipt(5)
+    writeFileSync(path, `${readFileSync(path, 'utf8')}\n`)
+    const { code, stdout, stderr } = await run('receipt', '--vkey', VKEY, '--receipt', path)
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain('it ends in a blank line: write it with jq -j')
+  })
+
   test('proves nothing of a JWT that is another, and does not print it', async () => {
     const jwt = join(folder, 'token.jwt')
     writeFileSync(jwt, `e30.e30.${'A'.repeat(86)}\n`)

@@ -5,8 +5,9 @@ import { parseArgs } from 'node:util'
 import { canonicalize, type Json } from '../../src/domain/ledger/canonical.js'
 import type { Entry } from '../../src/domain/ledger/entry.js'
 import { type Policy } from '../../src/domain/ledger/policy.js'
-import { parseProof } from '../../src/domain/ledger/proof.js'
+import { parseProof, type TlogProof } from '../../src/domain/ledger/proof.js'
 import { type ReceiptProblem, type ReceiptVerdict, verifyReceipt } from '../../src/domain/ledger/receipt.js'
+import { FormatError } from '../../src/domain/ledger/wire.js'
 
 import { attempt } from './arguments.js'
 import { printable } from './report.js'
@@ -27,7 +28,7 @@ export function receiptCommand(args: readonly string[]): number {
   const { receipt, jwt, entry } = values
   if (receipt === undefined) throw new UsageError('--receipt FILE is missing')
   const policy = parsePolicyOf(values.vkey, values.policy)
-  const proof = parsed('--receipt', receipt, parseProof)
+  const proof = parsed('--receipt', receipt, parseReceipt)
   const verdict = verifyReceipt(proof, policy, {
     entry: entry === undefined ? undefined : parsed('--entry', entry, withoutLf),
     jwt:
@@ -36,6 +37,13 @@ export function receiptCommand(args: readonly string[]): number {
   const compared = { jwt: jwt !== undefined, entry: entry !== undefined }
   process.stdout.write(values.json ? jsonVerdict(verdict, compared) : textVerdict(verdict, compared))
   return verdict.ok ? 0 : 1
+}
+
+/** A receipt has one form. What goes wrong most often is told by name. */
+function parseReceipt(bytes: Uint8Array): TlogProof {
+  if (bytes.at(-1) === 0x0a && bytes.at(-2) === 0x0a)
+    throw new FormatError('bad-line', 'it ends in a blank line: write it with jq -j, not with jq -r')
+  return parseProof(bytes)
 }
 
 /** A receipt proves nothing without a key: here the log cannot vouch for itself. */
