@@ -14,12 +14,12 @@ import { SqliteEventStore } from './event-store/sqlite.js'
 import { ReadAheadStore } from './event-store/read-ahead.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
 import { CheckpointTrace } from './ledger/checkpoint-trace.js'
-import { type LedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
+import { type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
 import { KeyStates } from './ledger/key-states.js'
 import { Ledger, type Witnessing } from './ledger/ledger.js'
 import { LiveFollow } from './ledger/live-follow.js'
 import { LogTree } from './ledger/log-tree.js'
-import { LedgerRefused, openLedger } from './ledger/open-ledger.js'
+import { LedgerRefused, openedAs, openLedger } from './ledger/open-ledger.js'
 import { readWitnessPolicy } from './witness/witness-policy.js'
 import { DEFAULT_WITNESS_LIMITS } from './witness/witness.js'
 import { Witnesses } from './witness/witnesses.js'
@@ -63,13 +63,14 @@ export async function openRecords(
   { log, onClose, seams }: Context & { seams: Seams },
 ): Promise<Records> {
   const { origin, keyPath } = config.ledger
-  const key = loadOrCreateLedgerKey(keyPath, origin)
+  const keptKey = loadLedgerKey(keyPath, origin)
   await assertAppendOnly(config, log)
   const store = await seams.openStore(config.ledger.store, nodeId)
   onClose(() => store.close())
   const trace = new CheckpointTrace(tracePath(config), (error) =>
     log.error({ err: error }, 'the last checkpoint could not be kept'),
   )
+  const key = keptKey ?? (await newKey(config, store, trace))
   // Before the ledger is opened: one that was emptied must not be begun anew.
   if (trace.last() && (await store.size()) === 0) trace.check(0, key.signer.key, () => EMPTY_ROOT)
   const identity = { origin, vkey: key.vkey, software: `agentkeys-broker/${VERSION}` }
@@ -113,6 +114,21 @@ export async function openRecords(
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
   return { store, ledger, projector, keys, tiles, audit }
+}
+
+/** A new ledger's key. For a ledger that there is, any other key is of no use, and would be taken for its own. */
+async function newKey(
+  { ledger: { origin, keyPath } }: Config,
+  store: EventStore,
+  trace: CheckpointTrace,
+): Promise<LedgerKey> {
+  const size = await store.size()
+  if (size === 0 && !trace.last()) return loadOrCreateLedgerKey(keyPath, origin)
+  if (size > 0) await openedAs(store, origin)
+  throw new LedgerRefused(
+    `${store.description} is there and its key is not: put the key back at ${keyPath} from its backup ` +
+      '(BROKER_LEDGER_KEY_PATH), or point BROKER_LEDGER_URL and BROKER_DATA_DIR at a new ledger',
+  )
 }
 
 /** Where the last signed checkpoint is kept, apart from the ledger. */

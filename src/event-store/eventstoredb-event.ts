@@ -2,8 +2,8 @@
 
 import { type EventData, jsonEvent } from '@eventstore/db-client'
 
-import { canonicalize, type Json } from '../domain/ledger/canonical.js'
 import type { Entry, Sealed } from '../domain/ledger/entry.js'
+import { entryTextOf, membersOf } from '../domain/ledger/stored-event.js'
 import type { Stored } from './event-store.js'
 
 /** What an append says of itself: goes into the metadata of each of its events and is no part of any entry. */
@@ -63,21 +63,9 @@ export function appendNote(metadata: unknown): { by?: string; upTo?: number } {
   return Number.isSafeInteger(upTo) ? { by, upTo: upTo as number } : { by }
 }
 
-function membersOf(metadata: unknown): Record<string, unknown> {
-  return typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>) : {}
-}
-
-function entryText({ type, isJson, data, metadata }: FoundEvent): string | undefined {
+function entryText(event: FoundEvent): string | undefined {
   // Bytes that are not marked as JSON come as an array of numbers, which would have a JSON form of its own.
-  if (!isJson) return undefined
-  const { v, index, time, prev } = membersOf(metadata)
-  try {
-    return canonicalize({ data, index, prev, time, type, v } as Json)
-  } catch (error) {
-    // TypeError: a member is missing or has no JSON form. RangeError: nested deeper than the stack bears.
-    if (error instanceof TypeError || error instanceof RangeError) return undefined
-    throw error
-  }
+  return event.isJson ? entryTextOf(event) : undefined
 }
 
 const SHOWN = 200

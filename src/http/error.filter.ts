@@ -101,6 +101,8 @@ function unknownRoute(request: FastifyRequest, reply: FastifyReply): void {
   reply.outcome = 'not_found'
   // A route that was found says itself that the thing asked for is not there.
   const allowed = request.is404 ? allowedMethods(request) : []
+  // Caches may keep a bare 404, and a tile that is not there yet will be there in a moment.
+  void reply.header('Cache-Control', 'no-store')
   if (allowed.length > 0) void reply.status(405).header('Allow', allowed.join(', ')).send()
   else void reply.status(404).send()
 }

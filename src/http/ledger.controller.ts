@@ -107,7 +107,7 @@ export class LedgerController {
     const stored = await this.store.read(tile.index * TILE_WIDTH, tile.width)
     if (stored.length < tile.width) throw new NotFoundException()
     const bundle = encodeBundle(stored.map(({ text }) => utf8(text)))
-    const zip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
+    const zip = acceptsGzip(request.headers['accept-encoding'])
     if (zip) void reply.header('Content-Encoding', 'gzip')
     await reply
       .type('application/octet-stream')
@@ -136,4 +136,10 @@ export class LedgerController {
   private published(): SignedCheckpoint {
     return this.ledger.published(this.projector.position)
   }
+}
+
+/** RFC 9110 section 12.5.3: named, and not with a weight of 0. Whoever says `*` gets what needs no unpacking. */
+function acceptsGzip(accepted: string | string[] = ''): boolean {
+  const codings = String(accepted).toLowerCase().split(',')
+  return codings.some((coding) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$)[\d.]+\s*)?$/.test(coding))
 }

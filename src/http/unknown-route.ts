@@ -2,10 +2,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
-/** The methods that the request's path knows. Empty: nobody knows the path. */
-export function allowedMethods({ server, url }: FastifyRequest): string[] {
+/** The methods that the request's path knows, of which its own is none. Empty: nobody knows the path. */
+export function allowedMethods({ server, url, method: asked }: FastifyRequest): string[] {
   const path = url.split('?', 1)[0] ?? '/'
-  return METHODS.filter((method) => server.findRoute({ method, url: path }) !== null)
+  const known: string[] = METHODS.filter((method) => server.findRoute({ method, url: path }) !== null)
+  // The router also finds /ledger/proof/:index for /ledger/proof/, and then does not take it.
+  return known.includes(asked) ? [] : known
 }
 
 /**
@@ -16,6 +18,6 @@ export function refuseEncodedPaths(server: FastifyInstance): void {
   server.addHook('onRequest', ({ url }, reply, done) => {
     if (!url.split('?', 1)[0]?.includes('%')) return done()
     reply.outcome = 'not_found'
-    void reply.status(404).send()
+    void reply.status(404).header('Cache-Control', 'no-store').send()
   })
 }

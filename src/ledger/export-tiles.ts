@@ -1,12 +1,16 @@
 // agentkeys-broker export-tiles DIR: the read side as files, for any static host. C2SP tlog-tiles.
 
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-import { formatSignedCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
+import {
+  formatSignedCheckpoint,
+  parseSignedCheckpoint,
+  type SignedCheckpoint,
+} from '../domain/ledger/checkpoint.js'
 import { TileTree } from '../domain/ledger/tile-tree.js'
 import { encodeBundle, formatTilePath, type Tile, TILE_WIDTH } from '../domain/ledger/tiles.js'
-import { sameBytes, utf8 } from '../domain/ledger/wire.js'
+import { FormatError, sameBytes, utf8 } from '../domain/ledger/wire.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { EventStore } from '../event-store/event-store.js'
 import { replaceFile } from '../storage/atomic-file.js'
@@ -24,7 +28,7 @@ export interface TileExport {
 /**
  * Writes every tile and bundle the checkpoint implies, then the checkpoint: a reader of the folder never sees a head
  * whose tiles are missing. Full tiles that are there already are left alone. Throws LedgerRefused when the entries do not
- * hash to the checkpoint's root.
+ * hash to the checkpoint's root, and when the folder holds another ledger, or more of this one.
  */
 export async function exportTiles({
   store,
@@ -33,6 +37,7 @@ export async function exportTiles({
   directory,
   onProgress,
 }: TileExport): Promise<number> {
+  const former = formerCheckpoint(directory, checkpoint)
   const writer = new TileWriter(directory)
   const full: { tile: Tile; hashes: Uint8Array }[] = []
   const tree = new TileTree((tile, hashes) => full.push({ tile, hashes }))
@@ -40,7 +45,10 @@ export async function exportTiles({
     const index = tree.size / TILE_WIDTH
     const width = Math.min(TILE_WIDTH, checkpoint.size - tree.size)
     const entries = await entriesAt(store, last, width)
-    for (const { leafHash } of entries) tree.append(Buffer.from(leafHash, 'hex'))
+    for (const { leafHash } of entries) {
+      tree.append(Buffer.from(leafHash, 'hex'))
+      if (tree.size === former?.size && !sameBytes(tree.root(), former.root)) throw otherLedger(directory)
+    }
     await writer.write(
       { level: 'entries', index, width },
       encodeBundle(entries.map(({ text }) => utf8(text))),
@@ -58,6 +66,35 @@ export async function exportTiles({
   await writer.writeText('vkey', `${vkey}\n`)
   await writer.writeText('checkpoint', formatSignedCheckpoint(checkpoint))
   return writer.written
+}
+
+/** What an earlier export into the same folder ended with. */
+function formerCheckpoint(directory: string, next: SignedCheckpoint): SignedCheckpoint | undefined {
+  const bytes = contentOf(join(directory, 'checkpoint'))
+  if (!bytes) return undefined
+  try {
+    const former = parseSignedCheckpoint(bytes)
+    if (former.origin === next.origin && former.size <= next.size) return former
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error
+  }
+  throw otherLedger(directory)
+}
+
+function otherLedger(directory: string): LedgerRefused {
+  return new LedgerRefused(
+    `${directory} holds the tiles of another ledger, or more of this one: export to a folder of its own`,
+  )
+}
+
+function contentOf(path: string): Uint8Array | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 async function entriesAt(store: EventStore, last: Sealed | undefined, width: number): Promise<Sealed[]> {
@@ -78,8 +115,9 @@ class TileWriter {
 
   async write(tile: Tile, bytes: Uint8Array): Promise<void> {
     const path = formatTilePath(tile)
-    if (tile.width === TILE_WIDTH && existsSync(join(this.directory, path))) return
-    await this.writeText(path, bytes)
+    const there = tile.width === TILE_WIDTH ? contentOf(join(this.directory, path)) : undefined
+    if (!there) return this.writeText(path, bytes)
+    if (!sameBytes(there, bytes)) throw otherLedger(this.directory)
   }
 
   async writeText(path: string, content: string | Uint8Array): Promise<void> {

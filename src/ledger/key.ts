@@ -12,14 +12,19 @@ export interface LedgerKey {
   signer: Signer
 }
 
+/** Loads ledger-key.json, `{"vkey", "skey"}` with the key in Go's form; undefined if there is no file. Throws PrivateFileError. */
+export function loadLedgerKey(path: string, origin: string): LedgerKey | undefined {
+  const text = readPrivateFile(path)
+  return text === undefined ? undefined : ledgerKey(origin, parseKey(path, text, origin))
+}
+
 /**
- * Loads ledger-key.json, `{"vkey", "skey"}` with the key in Go's form, or makes one when there is no file. A ledger
- * keeps its key for life, so nothing ever replaces a file that is there. Throws PrivateFileError.
+ * Makes one when there is no file: for a ledger that is not there either. A ledger keeps its key for life, so nothing
+ * ever replaces a file that is there. Throws PrivateFileError.
  */
 export function loadOrCreateLedgerKey(path: string, origin: string): LedgerKey {
-  const text = readPrivateFile(path)
-  if (text !== undefined) return ledgerKey(origin, parseKey(path, text, origin))
-
+  const kept = loadLedgerKey(path, origin)
+  if (kept) return kept
   const seed = randomBytes(32)
   const key = ledgerKey(origin, seed)
   const file = { vkey: key.vkey, skey: formatSkey(origin, seed) }

@@ -1,6 +1,6 @@
 // Is this the ledger we know? Asked once, before the first append.
 
-import { chain, EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
+import { chain, type Entry, EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 
 /** How many of the latest entries are checked at start. The whole ledger is verify-ledger's work. */
@@ -43,26 +43,32 @@ export async function openLedger(store: EventStore, identity: LedgerIdentity, no
 }
 
 async function checkFirst(store: EventStore, identity: LedgerIdentity): Promise<void> {
-  const [first] = await entriesOf(store, undefined, 0, 1)
-  const type = first?.entry.type ?? 'missing'
-  const { origin, vkey } = first?.entry.data ?? {}
-  if (type !== 'LedgerOpened') {
-    throw new LedgerRefused(
-      `${store.description}: entry 0 is ${type}, not LedgerOpened: this is no AgentKeys ledger`,
-    )
-  }
-  if (origin !== identity.origin) {
-    throw new LedgerRefused(
-      `${store.description} is the ledger of ${JSON.stringify(origin)}, and this broker's is ${identity.origin}: ` +
-        'set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or point BROKER_LEDGER_URL at a new ledger',
-    )
-  }
+  const { vkey } = await openedAs(store, identity.origin)
   if (vkey !== identity.vkey) {
     throw new LedgerRefused(
       `${store.description} was opened with another ledger key (${JSON.stringify(vkey)}): ` +
         'put that key back at BROKER_LEDGER_KEY_PATH, or point BROKER_LEDGER_URL at a new ledger',
     )
   }
+}
+
+/** What entry 0 says, which must be of this origin. Throws LedgerRefused. */
+export async function openedAs(store: EventStore, expected: string): Promise<Entry['data']> {
+  const [first] = await entriesOf(store, undefined, 0, 1)
+  const type = first?.entry.type ?? 'missing'
+  const data = first?.entry.data ?? {}
+  if (type !== 'LedgerOpened') {
+    throw new LedgerRefused(
+      `${store.description}: entry 0 is ${type}, not LedgerOpened: this is no AgentKeys ledger`,
+    )
+  }
+  if (data['origin'] !== expected) {
+    throw new LedgerRefused(
+      `${store.description} is the ledger of ${JSON.stringify(data['origin'])}, and this broker's is ${expected}: ` +
+        'set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or point BROKER_LEDGER_URL at a new ledger',
+    )
+  }
+  return data
 }
 
 async function checkTail(store: EventStore, size: number): Promise<Sealed> {

@@ -1,31 +1,55 @@
+import { existsSync } from 'node:fs'
+
 import type { Config } from '../config.js'
+import { type SignedCheckpoint, verifyCheckpoint } from '../domain/ledger/checkpoint.js'
+import type { EventStore } from '../event-store/event-store.js'
 import { CheckpointTrace } from '../ledger/checkpoint-trace.js'
 import { exportTiles } from '../ledger/export-tiles.js'
-import { loadOrCreateLedgerKey } from '../ledger/key.js'
+import { loadLedgerKey } from '../ledger/key.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
 import { openStore, tracePath } from '../records.js'
 import type { Outcome } from './outcome.js'
 
-/** Beside a running broker or without one: it reads, and shows the checkpoint that was signed last. */
+/** Beside a running broker or without one: it reads, and shows the checkpoint that was signed last. Makes nothing but DIR. */
 export async function exportTilesTo(directory: string, config: Config): Promise<Outcome> {
-  const store = await openStore(config.ledger.store, 'export-tiles')
+  let store: EventStore | undefined
   try {
-    const checkpoint = new CheckpointTrace(tracePath(config), () => undefined).last()
-    if (!checkpoint) {
-      const message = `no checkpoint was signed yet: ${tracePath(config)} is missing; start the broker once`
-      return { code: 3, message }
-    }
-    const { vkey } = loadOrCreateLedgerKey(config.ledger.keyPath, config.ledger.origin)
+    const { checkpoint, vkey } = signedLast(config)
+    store = await existingStore(config)
     const written = await exportTiles({ store, checkpoint, vkey, directory, onProgress })
     return { code: 0, message: `${checkpoint.size} entries, ${written} files written to ${directory}` }
   } catch (error) {
-    return {
-      code: error instanceof LedgerRefused ? 1 : 3,
-      message: `export-tiles: ${(error as Error).message}`,
-    }
+    const code = error instanceof LedgerRefused ? 1 : 3
+    return { code, message: `export-tiles: ${(error as Error).message}` }
   } finally {
-    await store.close()
+    await store?.close()
   }
+}
+
+/** What is not there is not made: a key or a ledger made here would be taken for the broker's own. */
+class Missing extends Error {}
+
+function signedLast(config: Config): { checkpoint: SignedCheckpoint; vkey: string } {
+  const { keyPath, origin } = config.ledger
+  const checkpoint = new CheckpointTrace(tracePath(config), () => undefined).last()
+  if (!checkpoint)
+    throw new Missing(`no checkpoint was signed yet: ${tracePath(config)} is missing; start the broker once`)
+  const key = loadLedgerKey(keyPath, origin)
+  if (!key)
+    throw new Missing(
+      `there is no ledger key at ${keyPath}: let BROKER_LEDGER_KEY_PATH name it, or restore it from its backup`,
+    )
+  if (!verifyCheckpoint(checkpoint, [key.signer.key]).ok)
+    throw new LedgerRefused(
+      `${tracePath(config)} is not signed by the key at ${keyPath}: put the right one back`,
+    )
+  return { checkpoint, vkey: key.vkey }
+}
+
+async function existingStore({ ledger: { store } }: Config): Promise<EventStore> {
+  if (store.kind === 'sqlite' && !existsSync(store.path))
+    throw new Missing(`there is no ledger at ${store.path}: let BROKER_LEDGER_URL name it`)
+  return openStore(store, 'export-tiles')
 }
 
 function onProgress(entries: number): void {

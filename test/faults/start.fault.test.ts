@@ -19,6 +19,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
+import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import { Received } from '../support/received.js'
 import { refusedStart } from '../support/refused-start.js'
@@ -110,9 +111,29 @@ describe('the ledger is not the one the configuration speaks of', () => {
     await expectUntouched(dataDir)
   })
 
+  test('no ledger key: none is made that would be taken for it', async () => {
+    const dataDir = copyOfUsed()
+    rmSync(join(dataDir, 'ledger-key.json'))
+    const { code, reason } = await refusedStart({ dataDir, env })
+    expect(code).toBe(1)
+    expect(reason).toMatch(/is there and its key is not: put the key back at .*ledger-key\.json/)
+    expect(existsSync(join(dataDir, 'ledger-key.json'))).toBe(false)
+    await expectUntouched(dataDir)
+  })
+
+  test('no ledger key, and no ledger, but a checkpoint of one', async () => {
+    const dataDir = copyOfUsed()
+    rmSync(join(dataDir, 'ledger-key.json'))
+    for (const suffix of ['', '-wal', '-shm']) rmSync(ledgerPath(dataDir) + suffix, { force: true })
+    const { code, reason } = await refusedStart({ dataDir, env })
+    expect([code, reason]).toEqual([1, expect.stringContaining('its key is not')])
+    expect(existsSync(join(dataDir, 'ledger-key.json'))).toBe(false)
+  })
+
   test('another ledger key', async () => {
     const dataDir = copyOfUsed()
     rmSync(join(dataDir, 'ledger-key.json'))
+    loadOrCreateLedgerKey(join(dataDir, 'ledger-key.json'), 'broker.example.com/ledger')
     const { code, reason } = await refusedStart({ dataDir, env })
     expect(code).toBe(1)
     expect(reason).toMatch(/opened with another ledger key.*put that key back at BROKER_LEDGER_KEY_PATH/)

@@ -15,9 +15,14 @@ import { type Source, SourceError, SourceFault } from './sources/source.js'
 type Write = (lines: string) => Promise<void>
 
 export async function exportCommand(args: readonly string[]): Promise<number> {
-  const options = { out: { type: 'string' }, 'token-file': { type: 'string' } } as const
+  const options = {
+    out: { type: 'string' },
+    'token-file': { type: 'string' },
+    stream: { type: 'string' },
+  } as const
   const { values, source: name } = parseArguments(args, options)
-  const source = await openSource(await parseSource(name), { tokenFile: values['token-file'] })
+  const access = { tokenFile: values['token-file'], stream: values.stream }
+  const source = await openSource(await parseSource(name), access)
   try {
     if (values.out === undefined) await exportTo(toStdout, source)
     else await writeWhole(values.out, (write) => exportTo(write, source))

@@ -12,7 +12,14 @@ import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { inclusionProof } from '../../src/domain/ledger/merkle.js'
 import { formatProof } from '../../src/domain/ledger/proof.js'
 import { GrownTree } from '../../test/support/grown-tree.js'
-import { LedgerBuilder, ORIGIN, VKEY, writeJsonl, writeSqlite } from '../../test/support/ledger-builder.js'
+import {
+  LedgerBuilder,
+  ledgerOf,
+  ORIGIN,
+  VKEY,
+  writeJsonl,
+  writeSqlite,
+} from '../../test/support/ledger-builder.js'
 import { signedHead, writeTiles } from '../../test/support/tile-writer.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
@@ -218,6 +225,22 @@ describe('a log', () => {
     )
   })
 
+  test('that is resumed says which tiles it has not read again; --full reads them', async () => {
+    const path = join(folder, 'resumed')
+    writeTiles(path, ledgerOf(300))
+    const args = [path, '--vkey', VKEY, '--state', join(folder, 'resumed.json')]
+    expect((await run(...args)).stdout).toContain('and every tile is as it must be.\n')
+    const tile = join(path, 'tile/0/000')
+    writeFileSync(tile, readFileSync(tile).reverse())
+    const again = await run(...args)
+    expect(again.code).toBe(0)
+    expect(again.stdout).toContain(
+      'every tile from entry 256 on is as it must be: --full reads those before again',
+    )
+    const full = await run(...args, '--full')
+    expect([full.code, full.stdout.includes('entry 0: wrong-tile')]).toEqual([1, true])
+  })
+
   test('that names its own key is said to prove nothing', async () => {
     const { code, stdout } = await run(log(), '--no-state')
     expect(code).toBe(0)
@@ -264,6 +287,43 @@ describe('receipt', () => {
     })
   })
 
+  test('alone proves the entry that it carries, and says that nothing was compared with it', async () => {
+    const args = ['receipt', '--vkey', VKEY, '--receipt', receipt(5)]
+    const { code, stdout, stderr } = await run(...args)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain(`entry    5, JwtIssued, `)
+    expect(stdout).toContain(`\n${texts[5]!}\n\nPROVEN: the entry that the receipt carries`)
+    expect(stdout).toContain('It was compared with no JWT and with no entry of yours')
+    expect(stdout).not.toContain('this JWT')
+    expect(JSON.parse((await run(...args, '--json')).stdout)).toMatchObject({
+      ...{ ok: true, entry: JSON.parse(texts[5]!) as unknown, compared: { jwt: false, entry: false } },
+    })
+  })
+
+  test('alone proves nothing when its entry was changed, or is not there', async () => {
+    const path = receipt(5)
+    const text = readFileSync(path, 'utf8')
+    const [first = '', extra = '', ...rest] = text.split('\n')
+    expect(extra).toMatch(/^extra /)
+    const changed = texts[5]!.replace('oidc_jwt', 'oidc_jwx')
+    writeFileSync(path, [first, `extra ${Buffer.from(changed).toString('base64')}`, ...rest].join('\n'))
+    const altered = await run('receipt', '--vkey', VKEY, '--receipt', path)
+    expect([altered.code, altered.stdout.split('\n')[0]]).toEqual([1, 'NOT PROVEN: not-included'])
+    writeFileSync(path, [first, ...rest].join('\n'))
+    const without = await run('receipt', '--vkey', VKEY, '--receipt', path)
+    expect([without.code, without.stdout.split('\n')[0]]).toEqual([1, 'NOT PROVEN: no-entry'])
+    const other = VKEY.replace('broker', 'borker')
+    expect((await run('receipt', '--vkey', other, '--receipt', receipt(5))).code).toBe(2)
+  })
+
+  test('with a line end more, as jq -r writes it, is refused with a remedy', async () => {
+    const path = receipt(5)
+    writeFileSync(path, `${readFileSync(path, 'utf8')}\n`)
+    const { code, stdout, stderr } = await run('receipt', '--vkey', VKEY, '--receipt', path)
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain('it ends in a blank line: write it with jq -j')
+  })
+
   test('proves nothing of a JWT that is another, and does not print it', async () => {
     const jwt = join(folder, 'token.jwt')
     writeFileSync(jwt, `e30.e30.${'A'.repeat(86)}\n`)
@@ -283,7 +343,7 @@ describe('receipt', () => {
 
   test.each([
     [['receipt'], '--receipt FILE is missing'],
-    [['receipt', '--receipt', 'x'], '--jwt FILE or --entry FILE is missing'],
+    [['receipt', '--receipt', 'x'], '--vkey V is missing'],
     [['receipt', '--receipt', 'x', '--jwt', 'y'], '--vkey V is missing'],
     [['receipt', '--receipt', 'x', '--jwt', 'y', '--vkey', 'z'], '--vkey: '],
   ])('with wrong usage exits with 2: %j', async (args, message) => {

@@ -13,13 +13,16 @@ const USAGE = `verify-ledger: proves that a credential ledger is whole, in order
 
   verify-ledger SOURCE [options]              verify every entry; of a log, every tile and the signed tree too
   verify-ledger export SOURCE [--out FILE]    write every entry as stored, one a line
-  verify-ledger receipt --vkey V --receipt FILE (--jwt FILE | --entry FILE) [--policy FILE] [--json]
-                                              prove offline that this JWT, or this entry, was logged
+  verify-ledger receipt --vkey V --receipt FILE [--jwt FILE] [--entry FILE] [--policy FILE] [--json]
+                                              prove offline that this JWT, or this entry, was logged; with
+                                              neither, that the entry was which the receipt carries
 
 SOURCE
   http(s)://HOST/ledger    a broker's read side
   DIRECTORY                the same files: checkpoint, tile/…
   sqlite:PATH              the embedded ledger's file; a broker may be writing to it
+  esdb://HOST:PORT?…       the shared ledger's stream in EventStoreDB; brokers may be writing to it
+  env:NAME                 what the variable NAME says: the way to give an esdb:// URL with user and password
   FILE.jsonl               an export
 
 Options
@@ -27,6 +30,7 @@ Options
   --policy FILE        a C2SP tlog-policy: these witnesses must have cosigned
   --checkpoint FILE    a signed checkpoint from before: the ledger must have grown from it
   --token-file FILE    the auditor token, which entries need unless the ledger is public
+  --stream NAME        the stream of an esdb:// SOURCE (default: agentkeys-ledger)
   --full               begin at entry 0, whatever the last run has verified
   --state FILE         where the last checkpoint is remembered (default: below $XDG_STATE_HOME or ~/.local/state)
   --no-state           remember nothing, and go by nothing remembered

@@ -2,9 +2,12 @@
 
 import { parseArgs } from 'node:util'
 
+import { canonicalize, type Json } from '../../src/domain/ledger/canonical.js'
+import type { Entry } from '../../src/domain/ledger/entry.js'
 import { type Policy } from '../../src/domain/ledger/policy.js'
-import { parseProof } from '../../src/domain/ledger/proof.js'
+import { parseProof, type TlogProof } from '../../src/domain/ledger/proof.js'
 import { type ReceiptProblem, type ReceiptVerdict, verifyReceipt } from '../../src/domain/ledger/receipt.js'
+import { FormatError } from '../../src/domain/ledger/wire.js'
 
 import { attempt } from './arguments.js'
 import { printable } from './report.js'
@@ -24,16 +27,23 @@ export function receiptCommand(args: readonly string[]): number {
   const { values } = attempt(() => parseArgs({ args: [...args], options: OPTIONS }))
   const { receipt, jwt, entry } = values
   if (receipt === undefined) throw new UsageError('--receipt FILE is missing')
-  if (jwt === undefined && entry === undefined) throw new UsageError('--jwt FILE or --entry FILE is missing')
   const policy = parsePolicyOf(values.vkey, values.policy)
-  const proof = parsed('--receipt', receipt, parseProof)
+  const proof = parsed('--receipt', receipt, parseReceipt)
   const verdict = verifyReceipt(proof, policy, {
     entry: entry === undefined ? undefined : parsed('--entry', entry, withoutLf),
     jwt:
       jwt === undefined ? undefined : parsed('--jwt', jwt, (bytes) => Buffer.from(bytes).toString().trim()),
   })
-  process.stdout.write(values.json ? jsonVerdict(verdict) : textVerdict(verdict, jwt !== undefined))
+  const compared = { jwt: jwt !== undefined, entry: entry !== undefined }
+  process.stdout.write(values.json ? jsonVerdict(verdict, compared) : textVerdict(verdict, compared))
   return verdict.ok ? 0 : 1
+}
+
+/** A receipt has one form. What goes wrong most often is told by name. */
+function parseReceipt(bytes: Uint8Array): TlogProof {
+  if (bytes.at(-1) === 0x0a && bytes.at(-2) === 0x0a)
+    throw new FormatError('bad-line', 'it ends in a blank line: write it with jq -j, not with jq -r')
+  return parseProof(bytes)
 }
 
 /** A receipt proves nothing without a key: here the log cannot vouch for itself. */
@@ -66,14 +76,21 @@ const MEANS = {
   'other-claims': 'the entry was logged, and says other things of this JWT than the JWT does',
 } satisfies Record<ReceiptProblem, string>
 
-function jsonVerdict(verdict: ReceiptVerdict): string {
+/** What the reader gave to be compared with the receipt; with neither, it is the receipt's own entry that is proven. */
+interface Compared {
+  jwt: boolean
+  entry: boolean
+}
+
+function jsonVerdict(verdict: ReceiptVerdict, compared: Compared): string {
   if (!verdict.ok) return `${JSON.stringify({ ...verdict, detail: MEANS[verdict.problem] })}\n`
   const { entry, leafHash, cosignatures, log } = verdict
   const witnesses = cosignatures.map(({ witness, time }) => ({ witness: witness.name, time }))
-  return `${JSON.stringify({ ok: true, origin: log.name, leafHash, entry, cosignatures: witnesses })}\n`
+  const report = { ok: true, origin: log.name, leafHash, entry, compared, cosignatures: witnesses }
+  return `${JSON.stringify(report)}\n`
 }
 
-function textVerdict(verdict: ReceiptVerdict, withJwt: boolean): string {
+function textVerdict(verdict: ReceiptVerdict, compared: Compared): string {
   if (!verdict.ok) return `NOT PROVEN: ${verdict.problem}\n  ${MEANS[verdict.problem]}\n`
   const { entry, log, cosignatures } = verdict
   const lines = [
@@ -84,9 +101,18 @@ function textVerdict(verdict: ReceiptVerdict, withJwt: boolean): string {
     ),
     ...cosignatures.map(({ witness }) => `witness  ${witness.name}`),
     '',
-    withJwt
-      ? 'PROVEN: this JWT, byte for byte up to its signature, was logged.'
-      : 'PROVEN: this entry, byte for byte, was logged.',
+    ...provenLines(entry, compared),
   ]
   return `${lines.map(printable).join('\n')}\n`
+}
+
+function provenLines(entry: Entry, { jwt, entry: given }: Compared): string[] {
+  if (jwt) return ['PROVEN: this JWT, byte for byte up to its signature, was logged.']
+  if (given) return ['PROVEN: this entry, byte for byte, was logged.']
+  return [
+    canonicalize(entry as unknown as Json),
+    '',
+    'PROVEN: the entry that the receipt carries, the line above, was logged.',
+    'It was compared with no JWT and with no entry of yours: --jwt FILE or --entry FILE does that.',
+  ]
 }

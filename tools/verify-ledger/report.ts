@@ -100,9 +100,11 @@ function verifiedLines({ outcome, expected }: Report): string[] {
   ]
 }
 
-function logVerifiedLines({ statePath }: Outcome): string[] {
+function logVerifiedLines({ statePath, resumedFrom }: Outcome): string[] {
   return [
-    'The tree of these entries is the one that was signed, and every tile is as it must be.',
+    resumedFrom === 0
+      ? 'The tree of these entries is the one that was signed, and every tile is as it must be.'
+      : `The tree is the one that was signed, and every tile from entry ${number(resumedFrom)} on is as it must be: --full reads those before again.`,
     ...(statePath === null
       ? [
           '',

@@ -25,6 +25,7 @@ const OPTIONS = {
   state: { type: 'string' },
   'no-state': { type: 'boolean' },
   'token-file': { type: 'string' },
+  stream: { type: 'string' },
   'expect-size': { type: 'string' },
   'expect-head': { type: 'string' },
 } as const
@@ -32,7 +33,8 @@ const OPTIONS = {
 export async function verifyCommand(args: readonly string[]): Promise<number> {
   const { values, source: name } = parseArguments(args, OPTIONS)
   const options = parseOptions(values)
-  const source = await openSource(await parseSource(name), { tokenFile: values['token-file'] })
+  const access = { tokenFile: values['token-file'], stream: values.stream }
+  const source = await openSource(await parseSource(name), access)
   const progress = new Progress('verifying')
   const started = performance.now()
   try {

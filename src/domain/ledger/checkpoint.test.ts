@@ -77,6 +77,29 @@ test.each([
   expect(refusal(() => parseCheckpoint(text))).toBe(code)
 })
 
+test.each([
+  ['the same signature twice', (text: string) => text + text.slice(text.indexOf('—')), 'duplicate'],
+  ['65 signatures', (text: string) => text + strangers(64), 'too-large'],
+  ['an extension line', (text: string) => text.replace('\n\n', '\nmore\n\n'), 'extension-line'],
+  ['a blank line more', (text: string) => text.replace('\n\n', '\n\n\n'), 'extension-line'],
+  ['its signature in URL base64', (text: string) => text.replace(/[+/](?=[^\n]*\n$)/g, '-'), 'bad-base64'],
+])('a signed checkpoint with %s is refused', (_, change, code) => {
+  expect(refusal(() => parseSignedCheckpoint(change(seven)))).toBe(code)
+})
+
+/** Lines of as many keys, none of them known. */
+function strangers(count: number): string {
+  return Array.from({ length: count }, (_, i) => `— w${i} ${base64(new Uint8Array(8))}\n`).join('')
+}
+
+test('every signed checkpoint that is cut off is refused', () => {
+  for (let length = 0; length < seven.length; length++)
+    expect([length, refusal(() => parseSignedCheckpoint(seven.slice(0, length)))]).not.toEqual([
+      length,
+      undefined,
+    ])
+})
+
 test('what is read prints back: no mutation is a second text of the same checkpoint', () => {
   fc.assert(
     fc.property(mutationsOf(body), mutationsOf(seven), (body, signed) => {

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
 
 import { tlog, unhex } from '../../../test/support/tlog-vectors.js'
 import { cosign, cosignatureMessage, cosignatureTime, cosignatureVerifier } from './cosignature.js'
@@ -53,4 +54,23 @@ test('times go from 0 to 2^53-1', () => {
   const beyond = new Uint8Array(72).fill(0xff, 0, 8)
   expect(cosignatureTime(beyond)).toBeUndefined()
   expect(verify(body, beyond)).toBe(false)
+})
+
+test('every cosignature prints as a line that reads back, and verifies for its time alone', () => {
+  fc.assert(
+    fc.property(fc.maxSafeNat(), fc.maxSafeNat(), fc.string({ unit: 'grapheme' }), (at, other, extra) => {
+      const text = `${body}${extra}`
+      const made = cosign(text, w1, at)
+      const [read] = parseSignatures(formatSignatures([made]))
+      expect(read).toEqual(made)
+      expect([cosignatureTime(made.signature), verify(text, made.signature)]).toEqual([at, true])
+      const moved = Uint8Array.of(
+        ...cosign(text, w1, other).signature.subarray(0, 8),
+        ...made.signature.subarray(8),
+      )
+      expect(verify(text, moved)).toBe(other === at)
+      expect(verify(`${text}x`, made.signature)).toBe(false)
+    }),
+    { numRuns: 20 },
+  )
 })

@@ -2,10 +2,14 @@
 
 import type { EntryProblem } from './entry.js'
 
-export type FindingKind = EntryProblem | ChainProblem | HeadProblem | LogProblem | MeaningProblem
+export type FindingKind =
+  EntryProblem | ChainProblem | StoreProblem | HeadProblem | LogProblem | MeaningProblem
 
 /** An entry does not follow from the one before. */
 export type ChainProblem = 'wrong-index' | 'broken-link' | 'time-backwards'
+
+/** The store was told to keep entries from readers. */
+export type StoreProblem = 'entries-hidden'
 
 /** The ledger is not the one the reader remembers. */
 export type HeadProblem = 'cut-off' | 'other-head'
@@ -101,6 +105,8 @@ const ADVICE = {
   'broken-link': REWRITTEN,
   'time-backwards':
     'Compare the time with the entries around it and with CloudTrail; a broker never writes an earlier time than the last.',
+  'entries-hidden':
+    'Someone with rights over the stream truncated or deleted it, which no broker does. Until a scavenge the entries are still there: stop that first, then ask the operator who wrote to the metadata of the stream, and compare with a mirror.',
   'cut-off':
     'The end of the ledger is gone. Stop the broker before it chains on, and restore the missing entries from a backup, an export or a mirror.',
   'other-head':

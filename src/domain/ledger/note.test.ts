@@ -93,6 +93,10 @@ describe('keys', () => {
     ['type 0x02', `a+4ca2abf5+${base64(Uint8Array.of(2, ...new Uint8Array(32)))}`],
     ['type 0x06', `a+4ca2abf5+${base64(Uint8Array.of(6, ...new Uint8Array(1312)))}`],
     ['the secret half', log.skey],
+    ['base64 without its padding', 'a+4ca2abf5+AQ'],
+    ['base64 for URLs', log.vkey.replaceAll('/', '_')],
+    ['a fourth part', `${log.vkey}+AQ==`],
+    ['a line end within', log.vkey.replace('+', '\n+')],
     ['a megabyte', 'a'.repeat(1_000_000)],
   ])('a vkey with %s is refused', (_, text) => {
     expect(['bad-key', 'bad-base64']).toContain(refusal(() => parseVkey(text)))

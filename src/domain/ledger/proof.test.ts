@@ -61,9 +61,20 @@ describe('reading', () => {
     ['64 hashes', index3.replace(/(?<=index 3\n)(.*\n)/, '$1'.repeat(62)), 'too-large'],
     ['CRLF', index3.replaceAll('\n', '\r\n'), 'not-text'],
     ['an extension line', index3.replace('WF0=\n', 'WF0=\nmore\n'), 'extension-line'],
+    ['the same signature twice', index3 + index3.slice(index3.lastIndexOf('—')), 'duplicate'],
+    ['a plus before the index', index3.replace('index 3', 'index +3'), 'bad-number'],
+    ['extra in URL base64', index0Extra.replace(/^extra .*$/m, 'extra _-_-'), 'bad-base64'],
     ['200 kB', index3.replace('index', `extra ${'AAAA'.repeat(50_000)}\nindex`), 'too-large'],
   ])('a proof with %s is refused', (_, text, code) => {
     expect(refusal(() => parseProof(text))).toBe(code)
+  })
+
+  test('every proof that is cut off is refused, but where that drops a whole signature', () => {
+    for (let length = 0; length < index3.length; length++) {
+      const cut = index3.slice(0, length)
+      const whole = cut.endsWith('\n') && cut.includes('—')
+      expect([length, refusal(() => parseProof(cut)) === undefined]).toEqual([length, whole])
+    }
   })
 
   test('what is read prints back', () => {

@@ -239,6 +239,22 @@ describe('entry bundles', () => {
     )
   })
 
+  test('have one form: what bytes are read print back to the same', () => {
+    const cut = fc.array(fc.uint8Array({ maxLength: 6 }), { maxLength: 5 }).map((some) => encodeBundle(some))
+    const changed = fc
+      .tuple(cut, fc.nat(), fc.nat(255))
+      .map(([bytes, at, byte]) =>
+        bytes.length === 0 ? bytes : Uint8Array.from(bytes).with(at % bytes.length, byte),
+      )
+    fc.assert(
+      fc.property(fc.oneof(changed, fc.uint8Array({ maxLength: 12 })), fc.nat(6), (bytes, width) => {
+        if (refusal(() => decodeBundle(bytes, width)) !== undefined) return
+        expect(hex(encodeBundle(decodeBundle(bytes, width)))).toBe(hex(bytes))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
   test('are refused when they hold fewer or more entries than their path says, or break off', () => {
     const bundle = encodeBundle(entries.slice(0, 3))
     expect(refusal(() => decodeBundle(bundle, 4))).toBe('truncated')

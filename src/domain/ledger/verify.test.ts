@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { LedgerBuilder, ledgerOf } from '../../../test/support/ledger-builder.js'
 
 import { canonicalize, type Json } from './canonical.js'
-import { type Entry, leafHash } from './entry.js'
+import { chain, type Entry, leafHash, parseEntry } from './entry.js'
 import { verifyLedger, type Row } from './verify.js'
 
 const ledger = LedgerBuilder.opened().oidcMint().awsMint().refused().refusalsCounted()
@@ -221,6 +221,26 @@ describe('for every ledger', () => {
       fc.property(sizes, (of) =>
         expect(verifyLedger(textsOf(of))).toMatchObject({ ok: true, size: of.size }),
       ),
+    )
+  })
+
+  test('an entry that is inserted is found: one of its own, one of another ledger, one chained onto its neighbour', () => {
+    fc.assert(
+      fc.property(sizes, fc.nat(), fc.nat(), (of, n, m) => {
+        const rows = textsOf(of)
+        const foreign = textsOf({ ...of, seed: of.seed + 1 })
+        const at = n % rows.length
+        const twin = rows[m % rows.length]!
+        const event = {
+          type: 'BrokerStarted',
+          data: { node: 'n', version: '1', configSha256: '0'.repeat(64) },
+        } as const
+        const chained = chain(parseEntry(rows[at]!), event, new Date(0)).text
+        expect(verifyLedger(rows.toSpliced(at, 0, twin)).ok).toBe(false)
+        expect(verifyLedger(rows.toSpliced(at, 0, foreign[m % rows.length]!)).ok).toBe(false)
+        // Behind the last one it is no insertion: that is how a ledger grows.
+        expect(verifyLedger(rows.toSpliced(at + 1, 0, chained)).ok).toBe(at === rows.length - 1)
+      }),
     )
   })
 

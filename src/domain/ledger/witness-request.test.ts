@@ -54,6 +54,11 @@ test.each([
   ['a hash of 33 bytes', growth.replace('BJ19', 'BJ19AA=='), 'bad-base64'],
   ['an extension line', growth.replace('WF0=\n', 'WF0=\nmore\n'), 'extension-line'],
   ['CRLF', growth.replaceAll('\n', '\r\n'), 'not-text'],
+  ['the same signature twice', growth + growth.slice(growth.lastIndexOf('—')), 'duplicate'],
+  ['a hash in URL base64', growth.replace(/[+/](?=.*=\n)/, '-'), 'bad-base64'],
+  ['a hash without padding', growth.replace('=\n', '\n'), 'bad-base64'],
+  ['a second old line', growth.replace('old 3\n', 'old 3\nold 3\n'), 'bad-base64'],
+  ['an unknown line', growth.replace('old 3\n', 'new 7\nold 3\n'), 'bad-line'],
   ['200 kB', 'old 0\n'.repeat(34_000) + first, 'too-large'],
 ])('a request with %s is refused', (_, body, code) => {
   expect(refusal(() => parseWitnessRequest(body))).toBe(code)
@@ -62,6 +67,14 @@ test.each([
 test('63 hashes are read', () => {
   const body = growth.replace(/(?<=old 3\n)(.*\n)/, '$1'.repeat(60))
   expect(parseWitnessRequest(body).proof.length).toBe(63)
+})
+
+test('every request that is cut off is refused, but where that drops a whole signature', () => {
+  for (let length = 0; length < growth.length; length++) {
+    const cut = growth.slice(0, length)
+    const whole = cut.endsWith('\n') && cut.includes('—')
+    expect([length, refusal(() => parseWitnessRequest(cut)) === undefined]).toEqual([length, whole])
+  }
 })
 
 test('what is read prints back', () => {

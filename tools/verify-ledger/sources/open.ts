@@ -14,21 +14,56 @@ export type SourceName =
   | { kind: 'jsonl'; path: string }
   | { kind: 'http'; url: string }
   | { kind: 'directory'; path: string }
+  /** `url` may hold a password: a program makes this itself, a command line names a variable. */
+  | { kind: 'esdb'; url: string }
 
 export interface Access {
   /** The file with the auditor's token. Never the token itself: a command line is no place for it. */
   tokenFile?: string | undefined
+  /** The ledger's stream in EventStoreDB. */
+  stream?: string | undefined
 }
 
-/** Throws UsageError for a text that names none. */
+export const DEFAULT_STREAM = 'agentkeys-ledger'
+
+/**
+ * Throws UsageError for a text that names none. `env:NAME` is the variable NAME that holds it: the only way to give a
+ * password, since every user of the machine can read a command line.
+ */
 export async function parseSource(text: string): Promise<SourceName> {
-  const [, scheme, rest] = /^([a-z][a-z0-9+.-]+):(.*)$/s.exec(text) ?? []
-  if (scheme === 'http' || scheme === 'https') return { kind: 'http', url: text }
-  if (scheme === 'sqlite') {
-    if (!rest) throw new UsageError('SOURCE sqlite: needs the path of a file, as in sqlite:ledger.sqlite')
-    return { kind: 'sqlite', path: rest }
+  const name = /^env:(.*)$/s.exec(text)?.[1]
+  if (name === undefined) {
+    if (/^esdb[^@]*:[^@]*:[^@]*@/s.test(text))
+      throw new UsageError(
+        'SOURCE must not hold a password: put the URL into a variable, as in SOURCE env:LEDGER_URL',
+      )
+    return parseDirectly(text)
   }
-  if (scheme !== undefined) throw new UsageError(`SOURCE cannot be ${scheme}: but ${KINDS}`)
+  const value = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? process.env[name] : undefined
+  if (!value) throw new UsageError('SOURCE env:NAME must name a variable that is set')
+  return parseDirectly(value)
+}
+
+async function parseDirectly(text: string): Promise<SourceName> {
+  const [, scheme, rest] = /^([a-z][a-z0-9+.-]+):(.*)$/s.exec(text) ?? []
+  switch (scheme) {
+    case undefined:
+      return parsePath(text)
+    case 'http':
+    case 'https':
+      return { kind: 'http', url: text }
+    case 'sqlite':
+      if (!rest) throw new UsageError('SOURCE sqlite: needs the path of a file, as in sqlite:ledger.sqlite')
+      return { kind: 'sqlite', path: rest }
+    case 'esdb':
+    case 'esdb+discover':
+      return { kind: 'esdb', url: text }
+    default:
+      throw new UsageError(`SOURCE cannot be ${scheme}: but ${KINDS}`)
+  }
+}
+
+async function parsePath(text: string): Promise<SourceName> {
   if (await isDirectory(text)) return { kind: 'directory', path: text }
   if (text.endsWith('.jsonl')) return { kind: 'jsonl', path: text }
   const hint = /\.(sqlite3?|db)$/.test(text) ? ` Did you mean sqlite:${text}?` : ''
@@ -36,12 +71,14 @@ export async function parseSource(text: string): Promise<SourceName> {
 }
 
 const KINDS =
-  'http(s)://HOST/ledger, a directory with a checkpoint and tiles, sqlite:PATH or an exported FILE.jsonl'
+  'http(s)://HOST/ledger, a directory with a checkpoint and tiles, sqlite:PATH, esdb://HOST:PORT, env:NAME or an exported FILE.jsonl'
 
 /** Throws SourceError when the source cannot be opened, UsageError when it cannot be meant. */
 export async function openSource(name: SourceName, access: Access = {}): Promise<Source> {
   if (access.tokenFile !== undefined && name.kind !== 'http')
     throw new UsageError('--token-file is for an http(s) SOURCE: nothing else asks for a token')
+  if (access.stream !== undefined && name.kind !== 'esdb')
+    throw new UsageError('--stream is for an esdb:// SOURCE: nothing else has streams')
   switch (name.kind) {
     case 'sqlite': {
       // Loaded here alone: it is native code, and whoever verifies from tiles needs none.
@@ -54,7 +91,19 @@ export async function openSource(name: SourceName, access: Access = {}): Promise
       return TileSource.open(new HttpFiles(name.url, await tokenOf(access)))
     case 'directory':
       return TileSource.open(new DirectoryFiles(name.path))
+    case 'esdb': {
+      // Loaded here alone: the client is 27 MB, and whoever verifies anything else needs none of it.
+      const { EsdbSource } = await import('./esdb.js')
+      return EsdbSource.open(name.url, streamOf(access))
+    }
   }
+}
+
+function streamOf({ stream = DEFAULT_STREAM }: Access): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(stream)) return stream
+  throw new UsageError(
+    '--stream must be a letter or digit, then up to 99 letters, digits, dots, dashes and underscores',
+  )
 }
 
 async function tokenOf({ tokenFile }: Access): Promise<{ token?: string }> {
