@@ -26,6 +26,24 @@ test('a key that was deleted is not missed', () => {
   expect(['a', 'b', 'c'].map((key) => recent.has(key))).toEqual([false, true, false])
 })
 
+test('keys in no order are all known, and still are when they were read again', () => {
+  const keys = ['m', 'c', 'z', 'a', 'y']
+  const recent = new Recent<true>(3)
+  for (const key of keys) recent.set(key, true)
+  const read = new Recent<true>(3)
+  read.restore(recent.state())
+  for (const one of [recent, read])
+    expect([...keys, 'b', 'zz'].map((key) => one.has(key))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ])
+})
+
 test('what is remembered can be written down and read again', () => {
   const recent = new Recent<true>(2)
   const empty = idsOf(recent.state())

@@ -16,6 +16,8 @@ export class Recent<V> {
   forgotten = ''
   private young = new Map<string, V>()
   private old = new Map<string, V>()
+  /** No key is greater. Keys that grow with time are mostly new, and a comparison is cheaper than two look-ups. */
+  private greatest = ''
 
   constructor(private readonly limit: number) {}
 
@@ -24,12 +26,14 @@ export class Recent<V> {
   }
 
   has(key: string): boolean {
+    if (key > this.greatest) return false
     return this.young.has(key) || this.old.has(key)
   }
 
   set(key: string, value: V): void {
     if (this.young.size >= this.limit) this.age()
     this.young.set(key, value)
+    if (key > this.greatest) this.greatest = key
   }
 
   delete(key: string): void {
@@ -45,6 +49,7 @@ export class Recent<V> {
     this.forgotten = forgotten
     this.old = new Map(old)
     this.young = new Map(young)
+    this.greatest = [...this.old.keys(), ...this.young.keys()].reduce((a, b) => (a > b ? a : b), '')
   }
 
   private age(): void {
