@@ -61,7 +61,7 @@ async function measureTiles(
 ): Promise<TileFigures> {
   const folder = bench.path('tiles')
   bench.progress('exporting tiles')
-  await runMeasured(BROKER, ['export-tiles', folder], { env: brokerEnvironment(home) })
+  await runMeasured(BROKER, ['export-tiles', folder], brokerEnvironment(home))
   const host = bench.child<HostOrder, Hosting>('./tile-host.js')
   const { url } = await host.ask({ folder })
   const runs = []

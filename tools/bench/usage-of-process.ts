@@ -42,13 +42,9 @@ export interface Measured {
 }
 
 /** Runs a program of Node's to its end. Rejects when it ends with another code than 0. */
-export function runMeasured(
-  program: string,
-  args: readonly string[],
-  { execArgv = [], env = process.env }: { execArgv?: string[]; env?: NodeJS.ProcessEnv } = {},
-): Promise<Measured> {
+export function runMeasured(program: string, args: readonly string[], env = process.env): Promise<Measured> {
   return new Promise((resolve, reject) => {
-    const command = [...execArgv, '--import', TELLS_PEAK, program, ...args]
+    const command = ['--import', TELLS_PEAK, program, ...args]
     const started = performance.now()
     execFile(process.execPath, command, { maxBuffer: 64 * 1024 * 1024, env }, (error, stdout, stderr) => {
       const seconds = (performance.now() - started) / 1000

@@ -8,8 +8,6 @@ import { median } from './statistics.js'
 import { type Measured, runMeasured } from './usage-of-process.js'
 
 const VERIFIER = fileURLToPath(new URL('../verify-ledger/main.js', import.meta.url))
-/** As the installed program is run. */
-const HEAP = ['--max-semi-space-size=8']
 
 /** What verify-ledger says with --json, as far as it is needed here. */
 export interface Said {
@@ -20,7 +18,7 @@ export interface Said {
 
 /** verify-ledger as a process. Rejects when it finds anything. */
 export async function verifyLedger(...args: string[]): Promise<Measured & { said: Said }> {
-  const measured = await runMeasured(VERIFIER, [...args, '--json'], { execArgv: HEAP })
+  const measured = await runMeasured(VERIFIER, [...args, '--json'])
   return { ...measured, said: JSON.parse(measured.stdout) as Said }
 }
 
