@@ -33,6 +33,23 @@ export interface Session {
 /** As `npm start`, the installed program, the unit and the image run it. */
 const HEAP = '--max-old-space-size=192'
 
+/** Of the program, whichever of its commands is run. */
+export function brokerEnvironment({
+  dataDir,
+  env,
+  ports: [port, sessionPort],
+}: BrokerSettings): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'],
+    // Nobody's ~/.aws must change what is shown or measured here.
+    HOME: dataDir,
+    BROKER_DATA_DIR: dataDir,
+    BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
+    BROKER_OIDC_ISSUER: `http://127.0.0.1:${port}`,
+    ...env,
+  }
+}
+
 export class BrokerProcess {
   private constructor(
     private readonly child: ChildProcess,
@@ -42,7 +59,8 @@ export class BrokerProcess {
   ) {}
 
   /** Does not wait: whoever must end it, whatever happens, has it from its first moment on. */
-  static spawn({ dataDir, env, ports }: BrokerSettings): BrokerProcess {
+  static spawn(settings: BrokerSettings): BrokerProcess {
+    const { dataDir, ports } = settings
     const [port, sessionPort] = ports
     const logPath = join(dataDir, 'broker.log')
     // A file, not a pipe: nobody's reading may slow it down.
@@ -50,15 +68,7 @@ export class BrokerProcess {
     const log = openSync(logPath, 'a', 0o600)
     const child = spawn(process.execPath, [HEAP, MAIN, '--port', String(port)], {
       stdio: ['ignore', 'ignore', log],
-      env: {
-        PATH: process.env['PATH'],
-        // Nobody's ~/.aws must change what is shown or measured here.
-        HOME: dataDir,
-        BROKER_DATA_DIR: dataDir,
-        BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
-        BROKER_OIDC_ISSUER: `http://127.0.0.1:${port}`,
-        ...env,
-      },
+      env: brokerEnvironment(settings),
     })
     closeSync(log)
     return new BrokerProcess(child, logPath, `http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`)

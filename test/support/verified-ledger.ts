@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import type { Entry } from '../../src/domain/ledger/entry.js'
 import type { EventData } from '../../src/domain/ledger/events.js'
-import { entryOf, type Verdict } from '../../src/domain/ledger/verify.js'
+import type { Verdict } from '../../src/domain/ledger/verify.js'
 import { type Options, verify } from '../../tools/verify-ledger/verification.js'
 import { SqliteSource } from '../../tools/verify-ledger/sources/sqlite.js'
 
@@ -53,7 +53,8 @@ export async function verifiedLedger(dataDir: string): Promise<VerifiedLedger> {
   const source = new SqliteSource(path)
   try {
     const entries: Entry[] = []
-    for await (const { rows } of source.batches()) entries.push(...rows.map(entryOf))
+    for await (const { rows } of source.batches())
+      entries.push(...rows.map((row) => JSON.parse(row as string) as Entry))
     return new VerifiedLedger(entries)
   } finally {
     await source.close()

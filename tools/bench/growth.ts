@@ -26,7 +26,8 @@ export interface GrowthFigures {
   brokerMb: number
   brokerMbAt1M: number
   points: GrowthPoint[]
-  ledgerPath: string
+  /** Of the broker, which has stopped. */
+  home: BrokerSettings
 }
 
 const SMALL = 1_000
@@ -46,7 +47,7 @@ export async function measureGrowth(bench: Bench): Promise<GrowthFigures> {
   return {
     ...{ readyMsAt1k, readyMsAt1M, ...grown },
     rebuildSeconds: await rebuildTime(bench, home),
-    ledgerPath: join(home.dataDir, 'ledger.sqlite'),
+    home,
   }
 }
 
@@ -108,11 +109,11 @@ async function rebuildTime(bench: Bench, home: BrokerSettings): Promise<number> 
   return seconds
 }
 
-function targetOf({ url }: BrokerProcess, bearers: string[]) {
+export function targetOf({ url }: BrokerProcess, bearers: string[]) {
   return { port: Number(new URL(url).port), bearers, path: MINT_PATH }
 }
 
-async function sessionsOf(broker: BrokerProcess, count: number): Promise<string[]> {
+export async function sessionsOf(broker: BrokerProcess, count: number): Promise<string[]> {
   const bearers: string[] = []
   for (let i = 0; i < count; i += 1) bearers.push((await broker.session(`bench ${i}`)).session)
   return bearers

@@ -8,7 +8,10 @@ import { Histogram } from './histogram.js'
 
 export interface LoadOrder {
   port: number
+  /** Posted to, unless there is `below`. */
   path: string
+  /** Then each request gets the path and, behind it, a number below this: another one each time. */
+  below?: number
   /** One connection for each. */
   bearers: string[]
   /** Whichever comes first. */
@@ -22,6 +25,8 @@ export interface LoadResult {
   p50Ms: number
   p99Ms: number
   maxMs: number
+  /** The largest reply's, head and all. */
+  maxReplyBytes: number
 }
 
 class Run {
@@ -30,6 +35,7 @@ class Run {
   private sent = 0
   private answered = 0
   private maxMs = 0
+  private maxReplyBytes = 0
 
   constructor(private readonly order: LoadOrder) {}
 
@@ -41,14 +47,14 @@ class Run {
       p50Ms: this.latencies.percentile(0.5),
       p99Ms: this.latencies.percentile(0.99),
       maxMs: this.maxMs,
+      maxReplyBytes: this.maxReplyBytes,
     }
   }
 
   /** Sends, waits for the whole reply, sends again. Rejects at the first reply that is not 200. */
   private connection(bearer: string): Promise<void> {
-    const { port, path } = this.order
-    const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${bearer}`
-    const bytes = Buffer.from(`${head}\r\nContent-Length: 0\r\n\r\n`)
+    const { port } = this.order
+    const next = this.requests(bearer)
     return new Promise((resolve, reject) => {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true })
       const end = (error?: Error) => {
@@ -61,12 +67,12 @@ class Run {
         if (!this.mayGoOn()) return end()
         this.sent += 1
         sentAt = performance.now()
-        socket.write(bytes)
+        socket.write(next())
       }
       socket.on('connect', send)
       onReply(socket, (reply) => {
         if (!reply.startsWith('HTTP/1.1 200 ')) return end(new Error(`a reply was ${reply.slice(0, 500)}`))
-        this.count(performance.now() - sentAt)
+        this.count(performance.now() - sentAt, reply.length)
         send()
       })
       socket.on('error', end)
@@ -74,13 +80,24 @@ class Run {
     })
   }
 
+  private requests(bearer: string): () => string | Buffer {
+    const { port, path, below } = this.order
+    const rest = `HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${bearer}`
+    if (below === undefined) {
+      const bytes = Buffer.from(`POST ${path} ${rest}\r\nContent-Length: 0\r\n\r\n`)
+      return () => bytes
+    }
+    return () => `GET ${path}${Math.floor(Math.random() * below)} ${rest}\r\n\r\n`
+  }
+
   private mayGoOn(): boolean {
     const { seconds = Infinity, requests = Infinity } = this.order
     return this.sent < requests && performance.now() - this.started < seconds * 1000
   }
 
-  private count(ms: number): void {
+  private count(ms: number, replyBytes: number): void {
     this.answered += 1
+    this.maxReplyBytes = Math.max(this.maxReplyBytes, replyBytes)
     this.latencies.add(ms)
     if (ms > this.maxMs) this.maxMs = ms
   }

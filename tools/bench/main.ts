@@ -1,22 +1,26 @@
 #!/usr/bin/env node
 // The bench: what recording costs, what verifying costs, and whether either grows with the ledger.
 
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { freePorts } from '../broker-process.js'
 import type { AppendOrder, AppendResult } from './append.js'
 import { Bench } from './bench.js'
 import { measureGrowth } from './growth.js'
-import { measureMints, type MintTimes } from './mint.js'
-import { jsonReport, machine, type Report, reportOf, textReport, withGrowth } from './report.js'
+import { measureMints, type MintTimes, recordedHome } from './mint.js'
+import { measureReadSide } from './read-side.js'
+import { jsonReport, machine, type Report, reportOf, textReport } from './report.js'
 import { measureVerification } from './verification.js'
 
 const USAGE = `Usage: npm run bench -- [options]
 
-Measures mints with the ledger beside the same server without it, the append path, verify-ledger beside plain SHA-256,
-and in the full run also start-up, memory and the cost of a mint while a ledger grows to a million entries.
+Measures mints with the ledger beside the same server without it and without receipts, the append path, verify-ledger
+beside plain SHA-256 and over HTTP, proofs, and in the full run, where all but the first two are of a million entries,
+also start-up, memory and the cost of a mint while the ledger grows.
 Figures on stdout, progress on stderr. docs/performance.md explains them.
 
-  --quick   under a minute: no million entries
+  --quick   a minute or two: no million entries
   --json    one JSON object instead of the table
   --help    print this
 
@@ -29,13 +33,12 @@ async function measure(bench: Bench, quick: boolean): Promise<Report> {
   const before = machine()
   const mint = await measureMints(bench, quick ? QUICK : FULL)
   const append = await measureAppend(bench, quick ? 3 : 8)
-  if (quick) {
-    const verify = await measureVerification(bench, bench.path('recorded', 'ledger.sqlite'), 2)
-    return reportOf(before, mint, append, verify)
-  }
-  const growth = await measureGrowth(bench)
-  const verify = await measureVerification(bench, growth.ledgerPath, 3)
-  return withGrowth(reportOf(before, mint, append, verify), growth)
+  const growth = quick ? undefined : await measureGrowth(bench)
+  const home = growth?.home ?? { ...recordedHome(bench), ports: await freePorts() }
+  const ledgerPath = join(home.dataDir, 'ledger.sqlite')
+  const verify = await measureVerification(bench, ledgerPath, quick ? 2 : 3)
+  const readSide = await measureReadSide(bench, home, quick ? 2 : 3)
+  return reportOf({ machine: before, mint, append, verify, readSide, growth })
 }
 
 async function measureAppend(bench: Bench, seconds: number): Promise<AppendResult> {

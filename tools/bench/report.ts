@@ -5,14 +5,22 @@ import { availableParallelism, loadavg } from 'node:os'
 import type { AppendResult } from './append.js'
 import type { GrowthFigures } from './growth.js'
 import type { MintFigures } from './mint.js'
+import type { ProofFigures } from './proofs.js'
+import type { IncrementFigures, ReadSideFigures, TileFigures } from './read-side.js'
 import { median, rounded } from './statistics.js'
 import type { VerifyFigures } from './verification.js'
 
 export interface Report {
   machine: { cores: number; node: string; loadBefore: number }
-  mint: MintFigures
+  mint: Omit<MintFigures, 'receipts'>
+  receipts: MintFigures['receipts'] & {
+    /** Of the largest reply to a mint, and of how large a ledger. */
+    replyBytes: number
+    proofByIndex: ProofFigures
+  }
   append: { perSecond: number }
   verify: Omit<VerifyFigures, 'peakMb'>
+  verifyTiles: TileFigures & { increment: IncrementFigures }
   memory: { verifierMb: number; brokerMb?: number; brokerMbAt1M?: number }
   /** In the full run only. */
   startup?: { readyMsAt1k: number; readyMsAt1M: number; rebuildSecondsAt1M: number }
@@ -23,22 +31,32 @@ export function machine(): Report['machine'] {
   return { cores: availableParallelism(), node: process.version, loadBefore: loadavg()[0] ?? NaN }
 }
 
-export function reportOf(
-  before: Report['machine'],
-  mint: MintFigures,
-  { entries, seconds }: AppendResult,
-  { peakMb, ...verify }: VerifyFigures,
-): Report {
-  return {
-    machine: before,
-    mint,
-    append: { perSecond: entries / seconds },
-    verify,
-    memory: { verifierMb: peakMb },
-  }
+export interface Measurements {
+  machine: Report['machine']
+  mint: MintFigures
+  append: AppendResult
+  verify: VerifyFigures
+  readSide: ReadSideFigures
+  growth: GrowthFigures | undefined
 }
 
-export function withGrowth(report: Report, growth: GrowthFigures): Report {
+export function reportOf({ machine, mint, append, verify, readSide, growth }: Measurements): Report {
+  const { receipts, ...mints } = mint
+  const { peakMb, ...verifying } = verify
+  const { proofs, replyBytes, tiles, increment } = readSide
+  const report: Report = {
+    machine,
+    mint: mints,
+    receipts: { ...receipts, replyBytes, proofByIndex: proofs },
+    append: { perSecond: append.entries / append.seconds },
+    verify: verifying,
+    verifyTiles: { ...tiles, increment },
+    memory: { verifierMb: peakMb },
+  }
+  return growth ? withGrowth(report, growth) : report
+}
+
+function withGrowth(report: Report, growth: GrowthFigures): Report {
   const { readyMsAt1k, readyMsAt1M, rebuildSeconds, brokerMb, brokerMbAt1M, points } = growth
   return {
     ...report,
@@ -55,7 +73,7 @@ export function jsonReport(report: Report): string {
 }
 
 export function textReport(report: Report): string {
-  const { machine, mint, append, verify, memory, startup, growth } = report
+  const { machine, mint, receipts, append, verify, verifyTiles, memory, startup, growth } = report
   const rows: Row[] = [
     [
       'mint-oidc-jwt',
@@ -70,6 +88,7 @@ export function textReport(report: Report): string {
       `wanted: p99 under 25 ms; without ledger ${ms(mint.baselineP99Ms)}`,
     ],
     ...cpuRow(mint),
+    ...receiptRows(receipts),
     ['append', `${whole(append.perSecond)} entries/s`, 'chained, in the store, durable'],
     [
       'verify-ledger',
@@ -82,6 +101,7 @@ export function textReport(report: Report): string {
       `plain hashing of the same bytes: ${whole(verify.sha256PerSecond)}/s`,
     ],
     ['  memory', `${whole(memory.verifierMb)} MiB`, 'resident at most; wanted: under 200 at a million'],
+    ...tileRows(verifyTiles),
     ...startupRows(startup),
     ...memoryRows(memory),
     ...growthRows(growth ?? []),
@@ -95,13 +115,42 @@ export function textReport(report: Report): string {
 
 type Row = [name: string, value: string, note: string]
 
-function cpuRow({ cpuUs, baselineCpuUs }: MintFigures): Row[] {
+function cpuRow({ cpuUs, baselineCpuUs }: Report['mint']): Row[] {
   if (cpuUs === undefined || baselineCpuUs === undefined) return []
   return [
     [
       '  processor time',
       `${whole(cpuUs)} µs`,
       `for one mint, all threads; without ledger ${whole(baselineCpuUs)} µs`,
+    ],
+  ]
+}
+
+function receiptRows({ ratio, withoutPerSecond, replyBytes, proofByIndex }: Report['receipts']): Row[] {
+  const { entries, p50Ms, p99Ms } = proofByIndex
+  return [
+    ['receipts, ratio', ratio.toFixed(2), `without: ${whole(withoutPerSecond)}/s; wanted: 0.85 or more`],
+    ['  largest reply', `${whole(replyBytes)} bytes`, `at ${whole(entries)} entries; wanted: under 4 KB`],
+    [
+      '  proof by index',
+      `${ms(p50Ms)}, ${ms(p99Ms)}`,
+      `p50, p99 at ${whole(entries)} entries; wanted: p99 under 10 ms`,
+    ],
+  ]
+}
+
+function tileRows({ entries, perSecond, peakMb, increment }: Report['verifyTiles']): Row[] {
+  return [
+    [
+      'verify tiles',
+      `${whole(perSecond)} entries/s`,
+      `${whole(entries)} entries over loopback HTTP; wanted: 100,000/s or more`,
+    ],
+    ['  memory', `${whole(peakMb)} MiB`, 'resident at most; wanted: under 200'],
+    [
+      '  what is new',
+      `${increment.seconds.toFixed(2)} s`,
+      `${whole(increment.entries)} entries, start of the process included; wanted: under 1 s`,
     ],
   ]
 }

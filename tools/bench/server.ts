@@ -1,4 +1,4 @@
-// A broker in a process of the bench: made of the same parts as agentkeys-broker, with its ledger or with the yardstick.
+// A broker in a process of the bench: made of the same parts as agentkeys-broker, with its ledger or with a yardstick.
 
 import type { AddressInfo } from 'node:net'
 
@@ -6,14 +6,17 @@ import { AppModule } from '../../src/app.module.js'
 import { openBroker } from '../../src/broker.js'
 import { readConfig } from '../../src/config.js'
 import { createServer } from '../../src/http/server.js'
+import type { Ledger } from '../../src/ledger/ledger.js'
 import { openLog } from '../../src/logging.js'
 import { EmbeddedSessions } from '../../src/session/embedded-sessions.js'
 import { VERSION } from '../../src/version.js'
 import { answerOrders } from './child.js'
-import { unrecorded } from './unrecorded-ledger.js'
+import { unproved, unrecorded } from './unrecorded-ledger.js'
+
+const LEDGERS = { recorded: (ledger: Ledger) => ledger, unproved, unrecorded }
 
 export interface ServerOrder {
-  ledger: 'recorded' | 'unrecorded'
+  ledger: keyof typeof LEDGERS
   /** How many sessions to open. */
   sessions: number
 }
@@ -39,7 +42,7 @@ async function serve({ ledger, sessions }: ServerOrder): Promise<Serving> {
   closing.unshift(() => broker.close())
 
   const { parts } = broker
-  const chosen = ledger === 'recorded' ? parts.ledger : unrecorded(parts.ledger)
+  const chosen = LEDGERS[ledger](parts.ledger)
   const app = await createServer(AppModule.of({ ...parts, ledger: chosen }), log, VERSION)
   await app.listen(0, '127.0.0.1')
   closing.unshift(() => app.close())

@@ -1,5 +1,6 @@
-// The yardstick: a ledger that forgets. It is given to the same Nest application as the real one, so that what is left
-// between the two is the price of recording. It lives here and nowhere else: no broker can be told to use it.
+// The yardsticks: a ledger that forgets, and one that records and proves nothing. They are given to the same Nest
+// application as the real one, so that what is left between two of them is the price of recording, or that of receipts.
+// They live here and nowhere else: no broker can be told to use them.
 
 import { GENESIS, type Sealed } from '../../src/domain/ledger/entry.js'
 import type { LedgerEvent } from '../../src/domain/ledger/events.js'
@@ -15,10 +16,22 @@ export function unrecorded(ledger: Ledger): Ledger {
     const entry = { ...known, data: data as unknown as Sealed['entry']['data'], index: index++ }
     return { entry, text: '', leafHash: GENESIS }
   }
-  const instead: Pick<Ledger, 'append' | 'release'> = {
+  return insteadOf(ledger, {
     append: (events) => Promise.resolve(events.map(madeUp)),
-    release: ({ entry, leafHash }) =>
-      Promise.resolve({ origin: ledger.origin, index: entry.index, leaf_hash: leafHash, receipt: '' }),
-  }
-  return Object.assign(Object.create(ledger) as Ledger, instead)
+    release: withoutReceipt(ledger),
+  })
+}
+
+/** `ledger`, but for the receipt of a mint: everything is recorded, and nothing proved. */
+export function unproved(ledger: Ledger): Ledger {
+  return insteadOf(ledger, { release: withoutReceipt(ledger) })
+}
+
+function withoutReceipt({ origin }: Ledger): Ledger['release'] {
+  return ({ entry, leafHash }) =>
+    Promise.resolve({ origin, index: entry.index, leaf_hash: leafHash, receipt: '' })
+}
+
+function insteadOf(ledger: Ledger, members: Partial<Pick<Ledger, 'append' | 'release'>>): Ledger {
+  return Object.assign(Object.create(ledger) as Ledger, members)
 }

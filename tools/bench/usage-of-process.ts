@@ -33,17 +33,24 @@ function read(path: string): string | undefined {
 
 const TELLS_PEAK = fileURLToPath(new URL('./tell-peak.js', import.meta.url))
 
-/** Runs a program to its end: its stdout, and the most memory it had resident, MiB. */
-export function runMeasured(
-  program: string,
-  args: readonly string[],
-): Promise<{ stdout: string; peakMb: number }> {
+export interface Measured {
+  stdout: string
+  /** The most memory it had resident, MiB. */
+  peakMb: number
+  /** From its first moment to its last. */
+  seconds: number
+}
+
+/** Runs a program of Node's to its end. Rejects when it ends with another code than 0. */
+export function runMeasured(program: string, args: readonly string[], env = process.env): Promise<Measured> {
   return new Promise((resolve, reject) => {
     const command = ['--import', TELLS_PEAK, program, ...args]
-    execFile(process.execPath, command, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+    const started = performance.now()
+    execFile(process.execPath, command, { maxBuffer: 64 * 1024 * 1024, env }, (error, stdout, stderr) => {
+      const seconds = (performance.now() - started) / 1000
       const [, kib] = /^peak-rss-kib (\d+)$/m.exec(stderr) ?? []
       if (error) reject(new Error(`${program} failed: ${stderr}`, { cause: error }))
-      else resolve({ stdout, peakMb: Number(kib) / 1024 })
+      else resolve({ stdout, peakMb: Number(kib) / 1024, seconds })
     })
   })
 }

@@ -5,9 +5,22 @@ import { fileURLToPath } from 'node:url'
 import type { Bench } from './bench.js'
 import type { HashOrder, HashResult } from './sha256.js'
 import { median } from './statistics.js'
-import { runMeasured } from './usage-of-process.js'
+import { type Measured, runMeasured } from './usage-of-process.js'
 
 const VERIFIER = fileURLToPath(new URL('../verify-ledger/main.js', import.meta.url))
+
+/** What verify-ledger says with --json, as far as it is needed here. */
+export interface Said {
+  size: number
+  seconds: number
+  resumedFrom: number
+}
+
+/** verify-ledger as a process. Rejects when it finds anything. */
+export async function verifyLedger(...args: string[]): Promise<Measured & { said: Said }> {
+  const measured = await runMeasured(VERIFIER, [...args, '--json'])
+  return { ...measured, said: JSON.parse(measured.stdout) as Said }
+}
 
 export interface VerifyFigures {
   entries: number
@@ -29,10 +42,9 @@ export async function measureVerification(
   const turns: { entries: number; bytes: number; verify: number; sha256: number; peakMb: number }[] = []
   for (let round = 0; round < rounds; round += 1) {
     bench.progress(`verifying, round ${round + 1} of ${rounds}`)
-    const { stdout, peakMb } = await runMeasured(VERIFIER, [`sqlite:${ledgerPath}`, '--json'])
-    const verdict = JSON.parse(stdout) as { size: number; seconds: number }
+    const { said, peakMb } = await verifyLedger(`sqlite:${ledgerPath}`)
     const { entries, bytes, seconds } = await hasher.ask({ ledgerPath })
-    turns.push({ entries, bytes, verify: verdict.size / verdict.seconds, sha256: entries / seconds, peakMb })
+    turns.push({ entries, bytes, verify: said.size / said.seconds, sha256: entries / seconds, peakMb })
   }
   await hasher.end()
   const { entries, bytes } = turns[0] ?? { entries: NaN, bytes: NaN }

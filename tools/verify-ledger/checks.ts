@@ -5,7 +5,8 @@ import { Worker } from 'node:worker_threads'
 
 import { Findings } from '../../src/domain/ledger/findings.js'
 import { type Counts, Meaning, type MeaningState, type Opened } from '../../src/domain/ledger/meaning.js'
-import { entryOf, type Expected, type Row } from '../../src/domain/ledger/verify.js'
+import { toldBy } from '../../src/domain/ledger/told.js'
+import type { Expected, Row } from '../../src/domain/ledger/verify.js'
 
 import type { Answer, Question, Start, WalkState } from './checks.worker.js'
 import { type Batch, type Source, SourceFault } from './sources/source.js'
@@ -140,7 +141,7 @@ class Batches {
       if (this.taken === this.stateAt) this.meaningState = this.meaning.state()
       for (; finding?.row === i; finding = findings.next().value) this.findings.add(finding.finding)
       if (skip === i) skip = skips.next().value
-      else this.meaning.take(entryOf(row))
+      else this.meaning.take(toldBy(row as string))
       this.taken += 1
     }
   }

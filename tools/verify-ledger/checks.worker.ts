@@ -6,6 +6,7 @@ import type { Finding } from '../../src/domain/ledger/findings.js'
 import { TileTree, type TileTreeState } from '../../src/domain/ledger/tile-tree.js'
 import type { Tile } from '../../src/domain/ledger/tiles.js'
 import { type ChainState, ChainWalk, type Expected, type Row } from '../../src/domain/ledger/verify.js'
+import { HASH_BYTES } from '../../src/domain/ledger/wire.js'
 
 /** What the walk is told before it starts. */
 export interface Start {
@@ -58,12 +59,25 @@ parentPort?.on('message', ({ from, rows }: Question) => {
   for (row = 0; row < rows.length; row += 1) {
     if (!walk.take(rows[row] as Row, from + row)) answer.rejected.push(row)
     if (walk.head === null) tree = undefined
-    else tree?.append(Buffer.from(walk.head, 'hex'))
+    else tree?.append(bytesOf(walk.head))
     look()
   }
   if (rows.length === 0) end()
   parentPort?.postMessage({ ...answer, size: walk.size, head: walk.head })
 })
+
+const DIGITS = '0123456789abcdef'
+const digitOf = Uint8Array.from({ length: 128 }, (_, code) => DIGITS.indexOf(String.fromCharCode(code)))
+const leaf = new Uint8Array(HASH_BYTES)
+
+/** A leaf hash as bytes, until the next call. Buffer.from is five times as slow for so few. */
+function bytesOf(hex: string): Uint8Array {
+  for (let i = 0; i < HASH_BYTES; i += 1) {
+    const high = digitOf[hex.charCodeAt(2 * i)] as number
+    leaf[i] = (high << 4) | (digitOf[hex.charCodeAt(2 * i + 1)] as number)
+  }
+  return leaf
+}
 
 let begun = false
 

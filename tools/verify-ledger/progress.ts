@@ -1,4 +1,4 @@
-import { Presets, SingleBar } from 'cli-progress'
+import type * as CliProgress from 'cli-progress'
 
 const QUIET_MS = 1_000
 const STEPS = 1_000
@@ -6,18 +6,22 @@ const STEPS = 1_000
 /** A bar with rate and time left, on stderr: only for a terminal, and only when it takes over a second. */
 export class Progress {
   private readonly started = performance.now()
-  private bar: SingleBar | undefined
+  private bar: CliProgress.SingleBar | undefined
+  private library: typeof CliProgress | undefined
 
-  constructor(private readonly what: string) {}
+  constructor(private readonly what: string) {
+    // A run that shows no bar need not wait for one.
+    if (process.stderr.isTTY) void import('cli-progress').then((library) => (this.library = library))
+  }
 
   /** `share` is 0 to 1. */
   show(share: number, entries: number): void {
     const elapsedMs = performance.now() - this.started
-    if (!process.stderr.isTTY || elapsedMs < QUIET_MS) return
+    if (!this.library || elapsedMs < QUIET_MS) return
     const rate = Math.round(entries / (elapsedMs / 1000)).toLocaleString('en')
     const left = share > 0 ? `${Math.ceil((elapsedMs / 1000) * (1 / share - 1))} s left` : ''
     const payload = { entries: entries.toLocaleString('en'), rate, left }
-    this.bar ??= this.start(payload)
+    this.bar ??= this.start(this.library, payload)
     this.bar.update(Math.floor(share * STEPS), payload)
   }
 
@@ -26,7 +30,7 @@ export class Progress {
     this.bar = undefined
   }
 
-  private start(payload: object): SingleBar {
+  private start({ Presets, SingleBar }: typeof CliProgress, payload: object): CliProgress.SingleBar {
     const format = `${this.what} {bar} {percentage}%  {entries} entries, {rate}/s, {left}`
     const bar = new SingleBar(
       { format, stream: process.stderr, clearOnComplete: true },

@@ -67,9 +67,9 @@ export function keepEvidence(path: string, checkpoints: readonly SignedCheckpoin
   })
 }
 
-function write(path: string, text: string): void {
+function write(path: string, content: string | Uint8Array): void {
   try {
-    writeFileAtomically(path, text, 0o600)
+    writeFileAtomically(path, content, 0o600)
   } catch (cause) {
     throw new SourceError(`${path} cannot be written: ${(cause as Error).message}`, { cause })
   }
@@ -93,7 +93,8 @@ interface File {
   state: { chain: VerifierState['chain']; rows: string[]; meaning: VerifierState['meaning'] } | null
 }
 
-function format({ checkpoint, key, state }: Remembered): string {
+/** As bytes: of a text so long, Node would set three times its length aside. */
+function format({ checkpoint, key, state }: Remembered): Uint8Array {
   const file: File = {
     v: 1,
     checkpoint: formatSignedCheckpoint(checkpoint),
@@ -102,7 +103,7 @@ function format({ checkpoint, key, state }: Remembered): string {
       ? { chain: state.chain, rows: state.tree.rows.map(encodeBase64), meaning: state.meaning }
       : null,
   }
-  return `${JSON.stringify(file)}\n`
+  return Buffer.from(JSON.stringify(file))
 }
 
 /** The file is the reader's own, so only what would mislead without a word is checked. Throws what `readRemembered` catches. */

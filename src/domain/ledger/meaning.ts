@@ -2,7 +2,7 @@
 
 import type { AnyEvent, EventOf, EventType, LedgerEvent } from './events.js'
 import { finding, type Finding, type MeaningProblem } from './findings.js'
-import { idsFrom, idsOf, Recent, type RecentIds, type RecentState } from './recent.js'
+import { Recent, type RecentIds, type RecentState } from './recent.js'
 import { isEventType, shapeProblem } from './shapes.js'
 
 export interface Counts {
@@ -66,7 +66,7 @@ export class Meaning {
     this.counts = structuredClone(state.counts)
     this.keys = new Map(state.keys)
     this.activeKid = state.activeKid
-    this.mintIds.restore(idsFrom(state.mintIds))
+    this.mintIds.restoreIds(state.mintIds, true)
     this.unfinished.restore(state.unfinished)
   }
 
@@ -76,7 +76,7 @@ export class Meaning {
       counts: structuredClone(this.counts),
       keys: [...this.keys],
       activeKid: this.activeKid,
-      mintIds: idsOf(this.mintIds.state()),
+      mintIds: this.mintIds.ids(),
       unfinished: structuredClone(this.unfinished.state()),
     }
   }

@@ -44,6 +44,13 @@ export function hashNode(left: Uint8Array, right: Uint8Array): Uint8Array {
   return sha256(node)
 }
 
+/** The same of two hashes that lie one behind the other. */
+export function hashPair(pair: Uint8Array): Uint8Array {
+  if (pair.length !== 2 * HASH_BYTES) throw new RangeError('a pair is two hashes')
+  node.set(pair, LEFT)
+  return sha256(node)
+}
+
 /** A tree that is only appended to: of each complete subtree at its right edge, the root. About two hashes a leaf. */
 export class Tree {
   private leaves = 0

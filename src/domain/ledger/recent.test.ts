@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 
-import { idsFrom, idsOf, Recent, type RecentIds } from './recent.js'
+import { Recent, type RecentIds } from './recent.js'
 
 test('keeps at least the last `limit` keys and at most twice as many', () => {
   const recent = new Recent<number>(3)
@@ -26,13 +26,33 @@ test('a key that was deleted is not missed', () => {
   expect(['a', 'b', 'c'].map((key) => recent.has(key))).toEqual([false, true, false])
 })
 
+test('keys in no order are all known, and still are when they were read again', () => {
+  const keys = ['m', 'c', 'z', 'a', 'y']
+  const recent = new Recent<true>(3)
+  for (const key of keys) recent.set(key, true)
+  const [read, readIds] = [new Recent<true>(3), new Recent<true>(3)]
+  read.restore(recent.state())
+  readIds.restoreIds(recent.ids(), true)
+  for (const one of [recent, read, readIds])
+    expect([...keys, 'b', 'zz'].map((key) => one.has(key))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ])
+})
+
 test('what is remembered can be written down and read again', () => {
   const recent = new Recent<true>(2)
-  const empty = idsOf(recent.state())
-  expect(idsFrom(empty)).toEqual(recent.state())
-  for (const id of ['a', 'b', 'c', 'd', 'e']) recent.set(id, true)
   const read = new Recent<true>(2)
-  read.restore(idsFrom(JSON.parse(JSON.stringify(idsOf(recent.state()))) as RecentIds))
+  read.set('z', true)
+  read.restoreIds(recent.ids(), true)
+  expect(read.state()).toEqual({ forgotten: '', old: [], young: [] })
+  for (const id of ['a', 'b', 'c', 'd', 'e']) recent.set(id, true)
+  read.restoreIds(JSON.parse(JSON.stringify(recent.ids())) as RecentIds, true)
   for (const one of [recent, read]) one.set('f', true)
   for (const one of [recent, read]) one.set('g', true)
   expect(read.state()).toEqual(recent.state())

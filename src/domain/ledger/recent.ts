@@ -5,6 +5,13 @@ export interface RecentState<V> {
   young: [string, V][]
 }
 
+/** The keys alone, oldest first, a space between them: a quarter of a million are heavy in any other form. */
+export interface RecentIds {
+  forgotten: string
+  old: string
+  young: string
+}
+
 /**
  * The latest keys and what is known of them, in bounded memory: the last `limit` at least, twice that at most.
  *
@@ -16,6 +23,8 @@ export class Recent<V> {
   forgotten = ''
   private young = new Map<string, V>()
   private old = new Map<string, V>()
+  /** No key is greater. Keys that grow with time are mostly new, and a comparison is cheaper than two look-ups. */
+  private greatest = ''
 
   constructor(private readonly limit: number) {}
 
@@ -24,12 +33,14 @@ export class Recent<V> {
   }
 
   has(key: string): boolean {
+    if (key > this.greatest) return false
     return this.young.has(key) || this.old.has(key)
   }
 
   set(key: string, value: V): void {
     if (this.young.size >= this.limit) this.age()
     this.young.set(key, value)
+    if (key > this.greatest) this.greatest = key
   }
 
   delete(key: string): void {
@@ -40,11 +51,33 @@ export class Recent<V> {
     return { forgotten: this.forgotten, old: [...this.old], young: [...this.young] }
   }
 
+  /** state() without the values. No key may hold a space. */
+  ids(): RecentIds {
+    const joined = (keys: Iterable<string>): string => [...keys].join(' ')
+    return { forgotten: this.forgotten, old: joined(this.old.keys()), young: joined(this.young.keys()) }
+  }
+
   /** Takes the place of what was remembered. */
   restore({ forgotten, old, young }: RecentState<V>): void {
+    this.remember(forgotten, new Map(old), new Map(young))
+  }
+
+  /** The same with keys alone, all of one value. */
+  restoreIds({ forgotten, old, young }: RecentIds, value: V): void {
+    const mapOf = (ids: string): Map<string, V> => {
+      const map = new Map<string, V>()
+      if (ids !== '') for (const id of ids.split(' ')) map.set(id, value)
+      return map
+    }
+    this.remember(forgotten, mapOf(old), mapOf(young))
+  }
+
+  private remember(forgotten: string, old: Map<string, V>, young: Map<string, V>): void {
     this.forgotten = forgotten
-    this.old = new Map(old)
-    this.young = new Map(young)
+    this.old = old
+    this.young = young
+    this.greatest = ''
+    for (const map of [old, young]) for (const key of map.keys()) if (key > this.greatest) this.greatest = key
   }
 
   private age(): void {
@@ -52,21 +85,4 @@ export class Recent<V> {
     this.old = this.young
     this.young = new Map()
   }
-}
-
-/** A state without values, oldest ids first, a space between them: a quarter of a million are heavy in any other form. */
-export interface RecentIds {
-  forgotten: string
-  old: string
-  young: string
-}
-
-export function idsOf({ forgotten, old, young }: RecentState<true>): RecentIds {
-  const joined = (ids: readonly [string, true][]): string => ids.map(([id]) => id).join(' ')
-  return { forgotten, old: joined(old), young: joined(young) }
-}
-
-export function idsFrom({ forgotten, old, young }: RecentIds): RecentState<true> {
-  const split = (ids: string): [string, true][] => (ids === '' ? [] : ids.split(' ').map((id) => [id, true]))
-  return { forgotten, old: split(old), young: split(young) }
 }

@@ -78,7 +78,7 @@ export class TileTree {
     row.width += 1
     if (row.width < TILE_WIDTH) return
     this.rows[level] = { hashes: emptyTile(), width: 0, index: row.index + 1 }
-    this.put(level + 1, subtreeRoot(decodeTile(row.hashes, TILE_WIDTH)))
+    this.put(level + 1, subtreeRoot(row.hashes))
     this.full({ level, index: row.index, width: TILE_WIDTH }, row.hashes)
   }
 

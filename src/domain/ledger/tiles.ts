@@ -1,6 +1,6 @@
 // C2SP tlog-tiles: the tree's hashes and its entries, cut into files that never change once they are full.
 
-import { hashNode, type HashReader } from './merkle.js'
+import { hashPair, type HashReader } from './merkle.js'
 import { FormatError, HASH_BYTES } from './wire.js'
 
 /** Hashes in a full tile, entries in a full bundle. */
@@ -79,11 +79,14 @@ function countAt(level: Tile['level'], size: number): number {
 
 /** The hashes of a tile, as views into it. Throws FormatError unless there are exactly `width`. */
 export function decodeTile(bytes: Uint8Array, width: number): Uint8Array[] {
-  if (bytes.length !== width * HASH_BYTES) {
-    const code = bytes.length < width * HASH_BYTES ? 'truncated' : 'too-large'
-    throw new FormatError(code, `tile: ${width} hashes of ${HASH_BYTES} bytes are expected`)
-  }
-  return Array.from({ length: width }, (_, i) => bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES))
+  const hashes = ofWidth(bytes, width)
+  return Array.from({ length: width }, (_, i) => hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES))
+}
+
+function ofWidth(bytes: Uint8Array, width: number): Uint8Array {
+  if (bytes.length === width * HASH_BYTES) return bytes
+  const code = bytes.length < width * HASH_BYTES ? 'truncated' : 'too-large'
+  throw new FormatError(code, `tile: ${width} hashes of ${HASH_BYTES} bytes are expected`)
 }
 
 /**
@@ -100,20 +103,21 @@ export function tileReader(size: number, fetch: (tile: Tile) => Uint8Array): Has
     tile.width = tileWidth(tileLevel, tile.index, size)
     const offset = first % TILE_WIDTH
     if (offset + span > tile.width) throw new RangeError('the subtree is not complete in a tree of that size')
-    return subtreeRoot(decodeTile(fetch(tile), tile.width).slice(offset, offset + span))
+    const hashes = ofWidth(fetch(tile), tile.width)
+    return subtreeRoot(hashes.subarray(offset * HASH_BYTES, (offset + span) * HASH_BYTES))
   }
 }
 
-/** Of 1, 2, 4 … 256 hashes. */
-export function subtreeRoot(hashes: Uint8Array[]): Uint8Array {
+/** Of 1, 2, 4 … 256 hashes, one behind the other. */
+export function subtreeRoot(hashes: Uint8Array): Uint8Array {
   let row = hashes
-  while (row.length > 1) {
-    const above: Uint8Array[] = []
-    for (let i = 0; i < row.length; i += 2)
-      above.push(hashNode(row[i] as Uint8Array, row[i + 1] as Uint8Array))
+  while (row.length > HASH_BYTES) {
+    const above = new Uint8Array(row.length / 2)
+    for (let at = 0; at < above.length; at += HASH_BYTES)
+      above.set(hashPair(row.subarray(2 * at, 2 * (at + HASH_BYTES))), at)
     row = above
   }
-  return row[0] as Uint8Array
+  return row
 }
 
 const LENGTH_BYTES = 2

@@ -3,10 +3,11 @@
 // A chain cannot show that its own tail was cut off: what is left is a valid, shorter ledger. That takes something
 // the reader kept elsewhere: a head (`Expected`), a signed checkpoint, a receipt.
 
-import { EntryError, GENESIS, leafHash, parseEntry, type Entry, type EntryProblem } from './entry.js'
+import { EntryError, GENESIS, leafHash, parseEntry, type EntryProblem } from './entry.js'
 import { finding, Findings, type Finding, type FindingKind } from './findings.js'
 import { Meaning, type Counts } from './meaning.js'
 import { scanLink, type Link } from './scan.js'
+import { toldBy } from './told.js'
 
 /** One row of a store, not yet believed: the text of an entry, or why there is none. */
 export type Row = string | BadRow
@@ -50,15 +51,10 @@ export function verifyLedger(rows: Iterable<Row>, expected?: Expected): Verdict 
   const chain = new ChainWalk(report, expected)
   const meaning = new Meaning(report)
   for (const row of rows) {
-    if (chain.take(row)) meaning.take(entryOf(row))
+    if (chain.take(row)) meaning.take(toldBy(row as string))
   }
   chain.end()
   return verdictOf(chain, meaning.counts, findings)
-}
-
-/** The entry of a row that ChainWalk took for one. */
-export function entryOf(row: Row): Entry {
-  return JSON.parse(row as string) as Entry
 }
 
 export function verdictOf(

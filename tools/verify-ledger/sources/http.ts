@@ -1,11 +1,13 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 
-import { Agent, type Dispatcher } from 'undici'
+import { Agent } from 'undici'
 
 import { UsageError } from '../usage-error.js'
 
+import { exchange, type Reply, TooLong } from './exchange.js'
 import { SourceError } from './source.js'
 import type { Files } from './tiles.js'
 
@@ -20,8 +22,6 @@ export interface HttpOptions {
 
 const CONNECTIONS = 8
 const TIMEOUT_MS = 15_000
-/** From the first byte sent to the last byte read: a server that drips bytes is one that does not answer. */
-const WHOLE_TIMEOUT_MS = 60_000
 const MAX_WAIT_MS = 30_000
 const MAX_PACKING_BYTES = 4_096
 
@@ -74,18 +74,19 @@ export class HttpFiles implements Files {
 
   private async attempt(path: string, maxBytes: number): Promise<Answer> {
     try {
-      const response = await this.agent.request({
+      const reply = await exchange(this.agent, {
         origin: this.origin,
         path: `${this.prefix}/${path}`,
-        method: 'GET',
         headers: this.headers(path),
-        signal: AbortSignal.timeout(WHOLE_TIMEOUT_MS),
+        // What cannot be packed, as hashes cannot, becomes a little longer.
+        maxLength: (headers) => maxBytes + (encodingOf(headers) === 'identity' ? 0 : MAX_PACKING_BYTES),
       })
-      if (response.statusCode === 200) return { bytes: await this.body(response, path, maxBytes) }
-      await response.body.dump()
-      return this.refusal(response, path)
+      return reply.statusCode === 200
+        ? { bytes: await this.body(reply, path, maxBytes) }
+        : this.refusal(reply, path)
     } catch (error) {
       if (error instanceof SourceError) throw error
+      if (error instanceof TooLong) throw this.error(path, `is longer than ${maxBytes} bytes`)
       // A code, where there is one: messages of the network may be empty, or quote what a server sent.
       const { code, name } = error as { code?: unknown; name: string }
       return { again: `no answer: ${typeof code === 'string' ? code : name}` }
@@ -100,7 +101,7 @@ export class HttpFiles implements Files {
       : headers
   }
 
-  private refusal({ statusCode, headers }: Dispatcher.ResponseData, path: string): Answer {
+  private refusal({ statusCode, headers }: Reply, path: string): Answer {
     if (statusCode === 404) return { bytes: undefined }
     if (statusCode === 401 || statusCode === 403) {
       const remedy =
@@ -115,23 +116,8 @@ export class HttpFiles implements Files {
     return { again: `answered ${statusCode}`, ...(seconds > 0 && { afterMs: seconds * 1000 }) }
   }
 
-  private async body(
-    { body, headers }: Dispatcher.ResponseData,
-    path: string,
-    maxBytes: number,
-  ): Promise<Uint8Array> {
-    const encoding = headers['content-encoding'] ?? 'identity'
-    // What cannot be packed, as hashes cannot, becomes a little longer.
-    const maxLength = encoding === 'identity' ? maxBytes : maxBytes + MAX_PACKING_BYTES
-    const chunks: Buffer[] = []
-    let length = 0
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      length += chunk.length
-      if (length > maxLength) throw this.error(path, `is longer than ${maxBytes} bytes`)
-      chunks.push(chunk)
-    }
-    const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
-    switch (encoding) {
+  private async body({ bytes, headers }: Reply, path: string, maxBytes: number): Promise<Uint8Array> {
+    switch (encodingOf(headers)) {
       case 'identity':
         return bytes
       case 'gzip':
@@ -152,6 +138,10 @@ export class HttpFiles implements Files {
   private error(path: string, problem: string, cause?: unknown): SourceError {
     return new SourceError(`${this.description} cannot be read: ${path} ${problem}`, { cause })
   }
+}
+
+function encodingOf(headers: IncomingHttpHeaders): string {
+  return headers['content-encoding'] ?? 'identity'
 }
 
 function parseUrl(address: string): URL {
