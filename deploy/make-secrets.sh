@@ -6,8 +6,8 @@ umask 077
 
 deploy=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 secrets=$deploy/secrets
-mkdir -p "$secrets/broker"
-# Whom the broker's container runs as. Its loader takes keys that nobody else can read, so they must be its own.
+mkdir -p "$secrets/broker" "$secrets/ledger-setup"
+# Whom the broker's container runs as. It takes keys and passwords that nobody else can read, so they must be its own.
 container_user=1000
 
 nodes='ledger-node1:2113,ledger-node2:2113,ledger-node3:2113'
@@ -20,12 +20,12 @@ password() {
 
 # write NAME < content: whole or not at all.
 write() {
-  cat >"$secrets/.$1.new"
-  mv "$secrets/.$1.new" "$secrets/$1"
+  cat >"$secrets/$1.new"
+  mv "$secrets/$1.new" "$secrets/$1"
   echo "made deploy/secrets/$1"
 }
 
-for file in eventstoredb.env ledger-setup.env broker.env; do
+for file in eventstoredb.env ledger-setup.env ledger-setup/app-password ledger-setup/audit-password broker.env; do
   if [ -e "$secrets/$file" ]; then
     echo "deploy/secrets/$file is there: nothing was changed. To make new ones see docs/deployment.md" >&2
     exit 0
@@ -38,12 +38,14 @@ app=$(password)
 audit=$(password)
 # printf and cat are the shell's own or read standard input: no password is in the arguments of a process.
 printf 'EVENTSTORE_DEFAULT_ADMIN_PASSWORD=%s\nEVENTSTORE_DEFAULT_OPS_PASSWORD=%s\n' "$admin" "$ops" | write eventstoredb.env
-printf 'LEDGER_ADMIN_URL=esdb://admin:%s@%s?%s\nLEDGER_APP_PASSWORD=%s\nLEDGER_AUDIT_PASSWORD=%s\n' \
-  "$admin" "$nodes" "$options" "$app" "$audit" | write ledger-setup.env
+printf 'BROKER_LEDGER_ADMIN_URL=esdb://admin:%s@%s?%s\n' "$admin" "$nodes" "$options" | write ledger-setup.env
+printf '%s\n' "$app" | write ledger-setup/app-password
+printf '%s\n' "$audit" | write ledger-setup/audit-password
 printf 'BROKER_LEDGER_URL=esdb://ledger-app:%s@%s?%s\n' "$app" "$nodes" "$options" | write broker.env
 
 if [ "$(id -u)" = 0 ]; then
-  chown "$container_user:$container_user" "$secrets/broker"
+  chown -R "$container_user:$container_user" "$secrets/broker" "$secrets/ledger-setup"
 elif [ "$(id -u)" != "$container_user" ]; then
-  echo "Now let the containers' user have its folder: sudo chown $container_user:$container_user deploy/secrets/broker" >&2
+  echo "Now let the containers' user have its folders: sudo chown -R $container_user:$container_user" \
+    "deploy/secrets/broker deploy/secrets/ledger-setup" >&2
 fi

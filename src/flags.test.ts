@@ -51,6 +51,13 @@ describe('wrong usage', () => {
     },
   )
 
+  test.each([['-1'], ['2m'], ['']])('--wait %j', (wait) => {
+    const files = ['--app-password-file=a', '--audit-password-file=b']
+    const [reason] = complaint(parseFlags(['init-eventstore', ...files, `--wait=${wait}`]))
+    expect(reason).toMatch(/^agentkeys-broker: --wait ".*": expected a number of seconds/)
+    expect(complaint(parseFlags(['--wait=1']))[0]).toContain('--wait belongs to a subcommand')
+  })
+
   test.each([[['--ports', '1']], [['--port']], [['--help=yes']], [['-x']], [['--no-help']]])(
     '%j names the flag, and one line says how it is done',
     (args) => {

@@ -18,7 +18,7 @@ export type CommandLine =
   | { kind: 'run'; flags: Flags }
   | { kind: 'print-config'; flags: Flags }
   | { kind: 'export-tiles'; flags: Flags; directory: string }
-  | { kind: 'init-eventstore'; appPasswordFile: string; auditPasswordFile: string }
+  | { kind: 'init-eventstore'; appPasswordFile: string; auditPasswordFile: string; waitSeconds: number }
   | { kind: 'migrate-ledger'; from: string; to: string }
   | { kind: 'help' }
   | { kind: 'version' }
@@ -27,7 +27,7 @@ export type CommandLine =
 
 export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker export-tiles DIR
-       agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE
+       agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE [--wait SECONDS]
        agentkeys-broker migrate-ledger --from STORE --to STORE
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
@@ -43,7 +43,8 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
   export-tiles DIR       write the ledger's checkpoint, tiles and entry bundles as files for a static host; entries
                          are written in clear, so publish tile/entries only where everyone may read them
   init-eventstore        give an EventStoreDB the ledger's users and rights, as the administrator of the URL in
-                         BROKER_LEDGER_ADMIN_URL; run again it sets the passwords only
+                         BROKER_LEDGER_ADMIN_URL; run again it sets the passwords only; --wait for a database that
+                         has no leader or no administrator yet
   migrate-ledger         copy a ledger, byte for byte; STORE is sqlite:PATH, or env:NAME for a variable with an
                          esdb:// URL. No broker may run meanwhile; what was cut off goes on when run again
 
@@ -93,6 +94,7 @@ function parseValues(args: readonly string[]) {
     'print-config': { type: 'boolean', default: false },
     'app-password-file': { type: 'string' },
     'audit-password-file': { type: 'string' },
+    wait: { type: 'string' },
     from: { type: 'string' },
     to: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -118,7 +120,7 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     case 'init-eventstore':
       if (!appPasswordFile || !auditPasswordFile || rest.length > 0)
         throw new WrongFlag('init-eventstore takes --app-password-file FILE and --audit-password-file FILE')
-      return { kind: command, appPasswordFile, auditPasswordFile }
+      return { kind: command, appPasswordFile, auditPasswordFile, waitSeconds: parseWait(values.wait ?? '0') }
     case 'migrate-ledger':
       if (!from || !to || rest.length > 0)
         throw new WrongFlag('migrate-ledger takes --from STORE and --to STORE')
@@ -129,13 +131,18 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
 }
 
 function assertNoSubcommandFlags(values: Values): void {
-  for (const name of ['app-password-file', 'audit-password-file', 'from', 'to'] as const)
+  for (const name of ['app-password-file', 'audit-password-file', 'wait', 'from', 'to'] as const)
     if (values[name] !== undefined) throw new WrongFlag(`--${name} belongs to a subcommand`)
 }
 
 function parsePort(text: string): number {
   if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
   throw new WrongFlag(`--port "${printable(text)}": expected a number, 0 to 65535`)
+}
+
+function parseWait(text: string): number {
+  if (/^[0-9]{1,4}$/.test(text)) return Number(text)
+  throw new WrongFlag(`--wait "${printable(text)}": expected a number of seconds, 0 to 9999`)
 }
 
 function parseBind(text: string): string {

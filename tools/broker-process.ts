@@ -23,6 +23,7 @@ export interface BrokerSettings {
   ports: Ports
   /** BROKER_… variables, and what else it needs. Of our own environment it inherits PATH alone. */
   env?: Record<string, string>
+  flags?: readonly string[]
 }
 
 export interface Session {
@@ -60,13 +61,13 @@ export class BrokerProcess {
 
   /** Does not wait: whoever must end it, whatever happens, has it from its first moment on. */
   static spawn(settings: BrokerSettings): BrokerProcess {
-    const { dataDir, ports } = settings
+    const { dataDir, ports, flags = [] } = settings
     const [port, sessionPort] = ports
     const logPath = join(dataDir, 'broker.log')
     // A file, not a pipe: nobody's reading may slow it down.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     const log = openSync(logPath, 'a', 0o600)
-    const child = spawn(process.execPath, [HEAP, MAIN, '--port', String(port)], {
+    const child = spawn(process.execPath, [HEAP, MAIN, '--port', String(port), ...flags], {
       stdio: ['ignore', 'ignore', log],
       env: brokerEnvironment(settings),
     })

@@ -31,7 +31,8 @@ export function parseAddress(url: string): Address {
     throw new Error('the ledger URL must name hosts as host:port, separated by commas')
   const { options, tls, appendTimeoutMs } = parseOptions(query ?? '')
   return {
-    clientUrl: `${scheme}://${hosts}?${options.join('&')}`,
+    // The client refuses a question mark that nothing follows.
+    clientUrl: [`${scheme}://${hosts}`, ...(options.length > 0 ? [options.join('&')] : [])].join('?'),
     name: `${scheme}://${hosts}`,
     credentials: credentialsFor(at < 0 ? undefined : authority.slice(0, at), tls),
     appendTimeoutMs,

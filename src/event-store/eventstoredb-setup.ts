@@ -19,6 +19,7 @@ import usersPb from '@eventstore/db-client/generated/users_pb.js'
 import { canonicalize, type Json } from '../domain/ledger/canonical.js'
 import type { Address, Credentials } from './eventstoredb-address.js'
 import { Connection } from './eventstoredb-connection.js'
+import { readFailure } from './eventstoredb-outcome.js'
 import { StoreError } from './event-store.js'
 
 export const APP_USER = 'ledger-app'
@@ -130,7 +131,7 @@ const NEVER = 2n ** 62n
 /**
  * What the user of `address` may do beyond appending: it should be nothing. Asked without leaving a trace, by requests
  * that fail on their expected revision where they do not fail on their rights. Deletion is asked of a stream that does
- * not exist, so that no misreading of the server can cost the ledger.
+ * not exist, so that no misreading of the server can cost the ledger. Rejects with StoreError.
  */
 export async function excessPowers(address: Address, stream: string): Promise<Power[]> {
   const connection = new Connection(address)
@@ -161,7 +162,7 @@ export async function excessPowers(address: Address, stream: string): Promise<Po
     } catch (error) {
       if (error instanceof AccessDeniedError && (error.code as number | undefined) !== 16) return false
       if (error instanceof WrongExpectedVersionError) return true
-      throw error
+      throw readFailure(error)
     }
   }
 }

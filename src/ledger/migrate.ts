@@ -3,11 +3,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
-import { type EventStore, StoreError } from '../event-store/event-store.js'
+import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { linked, LedgerRefused } from './open-ledger.js'
 
+/** The most that one read asks for, in every store. */
+const PAGE = 1000
 /** What one append may hold in every store. */
-const PAGE = 500
+const GROUP = 500
 const GROUP_BYTES = 512 * 1024
 const TRIES = 10
 const RETRY_MS = 200
@@ -36,16 +38,24 @@ export async function migrateLedger({
     )
 
   let last: Sealed | undefined
-  for (let at = 0; at < size;) {
-    const entries = await entriesAt(from, last, at < there ? Math.min(PAGE, there - at) : PAGE)
-    if (at < there) await assertSame(to, entries)
-    else for (const group of groupsOf(entries)) await appendSurely(to, group)
-    at += entries.length
+  // One page is on its way while the next one is read and checked.
+  let underWay: Promise<void> = Promise.resolve()
+  for await (const entries of checked(from, { from: 0, size })) {
     last = entries.at(-1)
-    onProgress?.(at, size)
+    await underWay
+    underWay = bring(to, entries, there)
+    underWay.catch(() => undefined)
+    onProgress?.((last?.entry.index ?? 0) + 1, size)
   }
+  await underWay
   await assertCopied(from, to, { size, there, last })
   return { size, copied: size - there }
+}
+
+async function bring(to: EventStore, entries: readonly Sealed[], there: number): Promise<void> {
+  const known = entries.filter(({ entry }) => entry.index < there)
+  await assertSame(to, known)
+  for (const group of groupsOf(entries.slice(known.length))) await appendSurely(to, group)
 }
 
 /** What was appended is read back: an append that was confirmed is one thing, an entry that is there another. */
@@ -54,26 +64,50 @@ async function assertCopied(
   to: EventStore,
   { size, there, last }: { size: number; there: number; last: Sealed | undefined },
 ): Promise<void> {
-  let before = there === 0 ? undefined : (await entriesAt(to, undefined, 1, there - 1))[0]
-  while ((before?.entry.index ?? -1) < size - 1) before = (await entriesAt(to, before, PAGE)).at(-1)
-  if (before?.leafHash !== last?.leafHash)
+  // From the one before the first that was added, so that the two parts are seen to belong together.
+  let head: Sealed | undefined
+  for await (const entries of checked(to, { from: Math.max(0, there - 1), size })) head = entries.at(-1)
+  if (head?.leafHash !== last?.leafHash)
     throw new LedgerRefused(`${to.description} does not end as ${from.description} does: keep it as evidence`)
   if ((await from.size()) !== size || (await to.size()) !== size)
     throw new LedgerRefused('a broker wrote to the ledger meanwhile: stop all brokers, and run this again')
 }
 
-async function entriesAt(
+/** The entries from `from` up to `size`, a page at a time, each linked to the one before. Reads one page ahead. */
+async function* checked(
+  store: EventStore,
+  { from, size }: { from: number; size: number },
+): AsyncGenerator<Sealed[]> {
+  let last: Sealed | undefined
+  let ahead = store.read(from, Math.min(PAGE, size - from))
+  for (let at = from; at < size;) {
+    const stored = await ahead
+    if (stored.length === 0) throw new LedgerRefused(`${store.description} ends before entry ${at}`)
+    const first = at
+    at += stored.length
+    if (at < size) {
+      ahead = store.read(at, Math.min(PAGE, size - at))
+      // Awaited in its turn, or never, when this page is refused.
+      ahead.catch(() => undefined)
+    }
+    const entries = sealed(store, last, stored, first)
+    last = entries.at(-1)
+    yield entries
+  }
+}
+
+function sealed(
   store: EventStore,
   last: Sealed | undefined,
-  limit: number,
-  from = last ? last.entry.index + 1 : 0,
-): Promise<Sealed[]> {
-  const stored = await store.read(from, limit)
-  if (stored.length === 0) throw new LedgerRefused(`${store.description} ends before entry ${from}`)
+  stored: readonly Stored[],
+  from: number,
+): Sealed[] {
   try {
-    // The first of a later part has nothing to be linked to here: its hash is compared by whoever asks for it.
-    if (!last && from > 0) return stored.map(({ text }) => parseEntry(text))
-    return linked(last, stored)
+    if (last || from === 0) return linked(last, stored)
+    // The first of a later part has nothing to be linked to here: the hash of the last is compared in the end.
+    const [first, ...rest] = stored
+    const begin = parseEntry(first?.text ?? '')
+    return [begin, ...linked(begin, rest)]
   } catch (error) {
     if (!(error instanceof EntryError)) throw error
     throw new LedgerRefused(`${store.description} is damaged at or after entry ${from}: ${error.message}`)
@@ -100,7 +134,7 @@ function groupsOf(entries: readonly Sealed[]): Sealed[][] {
   for (const entry of entries) {
     const length = Buffer.byteLength(entry.text)
     bytes += length
-    if (bytes > GROUP_BYTES) {
+    if (bytes > GROUP_BYTES || groups.at(-1)?.length === GROUP) {
       groups.push([])
       bytes = length
     }

@@ -1,6 +1,10 @@
 // agentkeys-broker init-eventstore: users and default ACL of an EventStoreDB that is to hold the ledger. Secrets come
 // from the environment and from private files, never from the command line, which every user of the machine can read.
 
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { AccessDeniedError } from '@eventstore/db-client'
+
 import type { Variables } from '../config/environment.js'
 import { StoreError } from '../event-store/event-store.js'
 import { type Address, parseAddress } from '../event-store/eventstoredb-address.js'
@@ -11,23 +15,29 @@ import type { Outcome } from './outcome.js'
 export interface InitEventStoreArguments {
   appPasswordFile: string
   auditPasswordFile: string
+  /** For how long to try again what may yet succeed. */
+  waitSeconds: number
 }
 
+interface Setup {
+  address: Address
+  passwords: { app: string; audit: string }
+}
+
+const PAUSE_MS = 2_000
+
 export async function initEventStoreFrom(
-  { appPasswordFile, auditPasswordFile }: InitEventStoreArguments,
+  files: InitEventStoreArguments,
   { BROKER_LEDGER_ADMIN_URL: url }: Variables,
 ): Promise<Outcome> {
-  if (!url) return wrong("BROKER_LEDGER_ADMIN_URL is not set: give it an administrator's esdb:// URL")
-  let address: Address
-  let passwords: { app: string; audit: string }
+  let setup: Setup
   try {
-    address = parseAddress(url)
-    passwords = { app: passwordIn(appPasswordFile), audit: passwordIn(auditPasswordFile) }
+    setup = setupFrom(files, url)
   } catch (error) {
-    return wrong((error as Error).message)
+    return { code: 2, message: `init-eventstore: ${(error as Error).message}` }
   }
   try {
-    const steps = await initEventStore(address, passwords)
+    const steps = await patiently(setup, files.waitSeconds)
     return { code: 0, message: steps.map(told).join('\n') }
   } catch (error) {
     const refused = error instanceof StoreError && error.code === 'refused'
@@ -35,7 +45,37 @@ export async function initEventStoreFrom(
   }
 }
 
-const wrong = (reason: string): Outcome => ({ code: 2, message: `init-eventstore: ${reason}` })
+function setupFrom(
+  { appPasswordFile, auditPasswordFile }: InitEventStoreArguments,
+  url: string | undefined,
+): Setup {
+  if (!url) throw new Error("BROKER_LEDGER_ADMIN_URL is not set: give it an administrator's esdb:// URL")
+  const passwords = { app: passwordIn(appPasswordFile), audit: passwordIn(auditPasswordFile) }
+  if (passwords.app === passwords.audit)
+    throw new Error('both files hold the same password: whoever may read could append')
+  return { address: parseAddress(url), passwords }
+}
+
+/** Safe to repeat whatever came of the last try: each step asks first what is there. */
+async function patiently({ address, passwords }: Setup, waitSeconds: number): Promise<SetupStep[]> {
+  const until = Date.now() + waitSeconds * 1000
+  for (;;) {
+    try {
+      return await initEventStore(address, passwords)
+    } catch (error) {
+      if (isFinal(error) || Date.now() + PAUSE_MS > until) throw error
+      process.stderr.write(`waiting for ${address.name}: ${(error as Error).message}\n`)
+      await pause(PAUSE_MS)
+    }
+  }
+}
+
+/** A new database makes its administrator a moment after it has a leader: until then nobody may do anything. */
+function isFinal(error: unknown): boolean {
+  return (
+    error instanceof StoreError && error.code === 'refused' && !(error.cause instanceof AccessDeniedError)
+  )
+}
 
 /** One line break at the end is the editor's, not the password's. */
 function passwordIn(path: string): string {

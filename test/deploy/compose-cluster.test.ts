@@ -50,6 +50,10 @@ test("no broker gets the administrator's password, and the set-up none of the br
   )
   expect(holders).toEqual(['ledger-setup'])
   expect(JSON.stringify(cluster['ledger-setup']?.volumes)).not.toContain('agentkeys')
+  const mounting = Object.keys(cluster).filter((key) =>
+    /ledger-setup/.test(JSON.stringify(cluster[key]?.volumes)),
+  )
+  expect(mounting).toEqual(['ledger-setup'])
 })
 
 test.each(NODES)('%s is secure, and seeds its gossip with the two others', (key) => {

@@ -43,12 +43,13 @@ function run(script: string, env: Record<string, string> = {}) {
 const secret = (name: string) => join(folder, 'deploy/secrets', name)
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 const FILES = ['broker.env', 'eventstoredb.env', 'ledger-setup.env']
+const PASSWORDS = ['ledger-setup/app-password', 'ledger-setup/audit-password']
 
 test('the secrets are files for their owner alone, and each password is another', () => {
   expect(run('make-secrets.sh').status).toBe(0)
-  expect(FILES.map((name) => modeOf(secret(name)))).toEqual(['600', '600', '600'])
-  expect(modeOf(secret('broker'))).toBe('700')
-  const all = FILES.map((name) => readFileSync(secret(name), 'utf8')).join('')
+  expect([...FILES, ...PASSWORDS].map((name) => modeOf(secret(name)))).toEqual(Array(5).fill('600'))
+  expect(['broker', 'ledger-setup'].map((name) => modeOf(secret(name)))).toEqual(['700', '700'])
+  const all = [...FILES, ...PASSWORDS].map((name) => readFileSync(secret(name), 'utf8')).join('')
   // Of admin and of ledger-app two files each, of ops and of ledger-audit one.
   const passwords = all.match(/[0-9a-f]{64}/g)
   expect([passwords?.length, new Set(passwords).size]).toEqual([6, 4])
@@ -63,9 +64,9 @@ test('the secrets fit together: the set-up gives the brokers the password they c
   run('make-secrets.sh')
   const [broker, database, setup] = FILES.map((name) => envFile(readFileSync(secret(name), 'utf8')))
   const app = parseAddress(broker?.['BROKER_LEDGER_URL'] ?? '')
-  const admin = parseAddress(setup?.['LEDGER_ADMIN_URL'] ?? '')
+  const admin = parseAddress(setup?.['BROKER_LEDGER_ADMIN_URL'] ?? '')
   expect(app.credentials.username).toBe('ledger-app')
-  expect(app.credentials.password).toBe(setup?.['LEDGER_APP_PASSWORD'])
+  expect(app.credentials.password).toBe(readFileSync(secret('ledger-setup/app-password'), 'utf8').trim())
   expect(admin.credentials.username).toBe('admin')
   expect(admin.credentials.password).toBe(database?.['EVENTSTORE_DEFAULT_ADMIN_PASSWORD'])
   expect(app.name).toBe('esdb://ledger-node1:2113,ledger-node2:2113,ledger-node3:2113')
@@ -74,9 +75,9 @@ test('the secrets fit together: the set-up gives the brokers the password they c
 
 test('secrets that are there are never replaced', () => {
   run('make-secrets.sh')
-  const before = FILES.map((name) => readFileSync(secret(name), 'utf8'))
+  const before = [...FILES, ...PASSWORDS].map((name) => readFileSync(secret(name), 'utf8'))
   expect(run('make-secrets.sh')).toMatchObject({ status: 0, stdout: '' })
-  expect(FILES.map((name) => readFileSync(secret(name), 'utf8'))).toEqual(before)
+  expect([...FILES, ...PASSWORDS].map((name) => readFileSync(secret(name), 'utf8'))).toEqual(before)
 })
 
 /** Stands in for `docker run … es-gencert-cli`: notes its arguments, and writes files where they say. */

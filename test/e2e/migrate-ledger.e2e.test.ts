@@ -1,6 +1,7 @@
 // migrate-ledger and init-eventstore as an operator runs them, against the EventStoreDB stand-in as a process.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import Sqlite from 'better-sqlite3'
 
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
 import { SqliteEventStore } from '../../src/event-store/sqlite.js'
@@ -16,6 +18,8 @@ import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates } from '../support/eventstoredb/certificates.js'
 import { openStore, readAll, textsOf } from '../support/eventstoredb/ledger.js'
 import { StandInProcess } from '../support/eventstoredb/process.js'
+import { ledgerOf, writeSqlite } from '../support/ledger-builder.js'
+import { verdictOn } from '../support/verified-ledger.js'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
@@ -73,23 +77,48 @@ async function killedAt(path: string, size: number): Promise<void> {
   await store.close()
 }
 
-test('20,000 entries that were cut off twice arrive byte for byte, and a further run finds nothing to do', async () => {
-  const entries = entriesFrom(undefined, 20_000)
-  const path = await sqliteOf(entries)
-  await killedAt(path, 2_000)
-  await killedAt(path, 8_000)
+test('100,000 entries that were cut off twice arrive byte for byte', async () => {
+  const path = join(folder, 'ledger.sqlite')
+  writeSqlite(path, ledgerOf(100_000))
+  const before = await found(path)
+  await killedAt(path, 15_000)
+  await killedAt(path, 55_000)
   expect(await run(migrate(path))).toMatchObject({
     code: 0,
     err: '',
-    out: expect.stringContaining('20000 entries'),
+    out: expect.stringContaining('100000 entries'),
   })
-  expect(await targetTexts()).toEqual(textsOf(entries))
-  expect((await run(migrate(path))).out).toContain('0 of them copied now')
-}, 120_000)
+  const copy = join(folder, 'copy.sqlite')
+  const texts = await targetTexts()
+  writeSqlite(copy, [texts.map((text) => ({ text }))])
+  // The same head, so the same hashes all the way; and the bytes themselves.
+  expect(await found(copy)).toEqual(before)
+  const bytes = (entries: Iterable<string>) => {
+    const sum = createHash('sha256')
+    for (const text of entries) sum.update(text).update('\n')
+    return sum.digest('hex')
+  }
+  expect(bytes(texts)).toBe(bytes(textsIn(path)))
+}, 300_000)
 
-test('a target that is another ledger, or a longer one, is refused and left as it is', async () => {
+/** What the verifier says of a file: nothing wrong, so many entries, and the hash of the last. */
+async function found(path: string) {
+  const { ok, findings, size, head } = await verdictOn(path)
+  expect({ ok, findings, size }).toEqual({ ok: true, findings: [], size: 100_000 })
+  return { size, head }
+}
+
+function* textsIn(path: string): Generator<string> {
+  const database = new Sqlite(path, { readonly: true })
+  yield* database.prepare('SELECT entry FROM ledger ORDER BY idx').pluck().iterate() as Iterable<string>
+  database.close()
+}
+
+test('a further run finds nothing to do; a target that is another ledger, or a longer one, is refused and left as it is', async () => {
   const entries = entriesFrom(undefined, 30)
-  await run(migrate(await sqliteOf(entries)))
+  const whole = await sqliteOf(entries)
+  expect((await run(migrate(whole))).out).toContain('30 of them copied now')
+  expect((await run(migrate(whole))).out).toContain('0 of them copied now')
   const shorter = await run(migrate(await sqliteOf(entries.slice(0, 20), 'shorter.sqlite')))
   expect(shorter).toMatchObject({ code: 1, err: expect.stringContaining('more than the 20') })
   const other = await run(migrate(await sqliteOf(renamed(entries), 'other.sqlite')))

@@ -3,7 +3,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 
-import { SqliteEventStore } from '../../src/event-store/sqlite.js'
+import { openStore } from '../../src/records.js'
 import { DEFAULT_LIMITS } from '../../src/ledger/appender.js'
 import { type EmbeddedSessions } from '../../src/session/embedded-sessions.js'
 import type { LocalAws } from '../../tools/local-aws/server.js'
@@ -11,6 +11,7 @@ import { awsFor } from '../support/aws-broker.js'
 import { freePort } from '../support/broker-process.js'
 import { type BrokerInProcess, startInProcess } from '../support/broker-in-process.js'
 import { type Fault, FAULTS, FaultyStore } from '../support/faulty-store.js'
+import { LEDGERS, type LedgerHome } from '../support/ledger-home.js'
 import { type MintReply, Received, repeated } from '../support/received.js'
 import { verifiedLedger } from '../support/verified-ledger.js'
 
@@ -20,161 +21,167 @@ const LIMITS = { ...DEFAULT_LIMITS, callerMs: 2_500, storeMs: 400, retryMs: 1 }
 /** More silence than any caller waits for. */
 const NEVER_ANSWERS: Fault[] = Array.from({ length: 8 }, () => 'no answer, not persisted')
 
-let aws: LocalAws
-let broker: BrokerInProcess
-let store: FaultyStore
-let bearer: string
-const received = new Received()
+describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
+  let aws: LocalAws
+  let broker: BrokerInProcess
+  let home: LedgerHome
+  let store: FaultyStore
+  let bearer: string
+  const received = new Received()
 
-beforeAll(async () => {
-  const port = await freePort()
-  const account = await awsFor(port)
-  aws = account.aws
-  broker = await startInProcess(port, account.env, {
-    openStore: ({ kind, ...config }) => {
-      if (kind !== 'sqlite' || !('path' in config)) throw new Error('not the store this test is about')
-      return (store = new FaultyStore(new SqliteEventStore(config.path)))
-    },
-    limits: LIMITS,
+  beforeAll(async () => {
+    home = await openHome()
+    const port = await freePort()
+    const account = await awsFor(port)
+    aws = account.aws
+    broker = await startInProcess(
+      port,
+      { ...account.env, ...home.env },
+      {
+        openStore: async (...which) => (store = new FaultyStore(await openStore(...which))),
+        limits: LIMITS,
+      },
+    )
+    bearer = (broker.parts.sessions as EmbeddedSessions).create('somebody').session
+  }, 60_000)
+  afterAll(async () => {
+    await broker.close()
+    await aws.close()
+    await home.dispose()
   })
-  bearer = (broker.parts.sessions as EmbeddedSessions).create('somebody').session
-}, 60_000)
-afterAll(async () => {
-  await broker.close()
-  await aws.close()
-})
 
-afterEach(async () => {
-  const ledger = await verifiedLedger(broker.dataDir)
-  expect(received.unexplainedBy(ledger)).toEqual([])
-  expect(repeated(ledger.of('JwtIssued').map(({ data }) => data.mintId))).toEqual([])
-  expect(repeated(ledger.of('CredsMinted').map(({ data }) => data.mintId))).toEqual([])
-})
+  afterEach(async () => {
+    const ledger = await verifiedLedger(home.folder(broker.dataDir))
+    expect(received.unexplainedBy(ledger)).toEqual([])
+    expect(repeated(ledger.of('JwtIssued').map(({ data }) => data.mintId))).toEqual([])
+    expect(repeated(ledger.of('CredsMinted').map(({ data }) => data.mintId))).toEqual([])
+  })
 
-/** A command, and what it answers when all is well. `appends` names each of its appends. */
-interface Case {
-  command: string
-  path: string
-  body?: object
-  stsRefuses?: boolean
-  fine: { status: number; error?: string }
-  appends: readonly string[]
-}
-
-const CASES: Case[] = [
-  { command: 'a JWT', path: '/v1/mint-oidc-jwt', fine: { status: 200 }, appends: ['JwtIssued'] },
-  {
-    command: 'a refused JWT',
-    path: '/v1/mint-oidc-jwt',
-    body: { audience: 'somewhere.else' },
-    fine: { status: 403, error: 'forbidden' },
-    appends: ['MintRefused'],
-  },
-  {
-    command: 'AWS keys',
-    path: '/v1/mint-aws-creds',
-    fine: { status: 200 },
-    appends: ['JwtIssued', 'CredsMinted'],
-  },
-  {
-    command: 'AWS keys that STS refuses',
-    path: '/v1/mint-aws-creds',
-    stsRefuses: true,
-    fine: { status: 502, error: 'sts_error' },
-    appends: ['JwtIssued', 'CredsMintFailed'],
-  },
-  {
-    command: 'refused AWS keys',
-    path: '/v1/mint-aws-creds',
-    body: { role: 'arn:aws:iam::111122223333:role/another' },
-    fine: { status: 403, error: 'forbidden' },
-    appends: ['MintRefused'],
-  },
-]
-
-const UNAVAILABLE = { status: 503, error: 'ledger_unavailable', retryAfter: '1' }
-
-interface Answer {
-  status: number
-  error: string | undefined
-  retryAfter: string | null
-}
-
-/** What the caller is told. Doubt about an append is not the caller's: the appender finds out what became of it. */
-function answerTo(fault: Fault, fine: Case['fine']): Answer {
-  switch (fault) {
-    case 'unavailable':
-      return UNAVAILABLE
-    case 'refused':
-      return { status: 500, error: 'audit_error', retryAfter: null }
-    case 'unknown, not persisted':
-    case 'unknown, persisted':
-    case 'no answer, not persisted':
-    case 'no answer, persisted':
-    case 'crash of the client, not persisted':
-    case 'crash of the client, persisted':
-      return { status: fine.status, error: fine.error, retryAfter: null }
+  /** A command, and what it answers when all is well. `appends` names each of its appends. */
+  interface Case {
+    command: string
+    path: string
+    body?: object
+    stsRefuses?: boolean
+    fine: { status: number; error?: string }
+    appends: readonly string[]
   }
-}
 
-interface Met {
-  answer: Answer
-  /** Calls of STS that this request led to. */
-  stsCalls: number
-}
-
-async function meet({ path, body, stsRefuses }: Case, nth: number, faults: readonly Fault[]): Promise<Met> {
-  const before = aws.calls.length
-  if (stsRefuses)
-    aws.failNext({ kind: 'error', code: 'AccessDenied' }, { action: 'AssumeRoleWithWebIdentity' })
-  store.faults.push(...Array<undefined>(nth).fill(undefined), ...faults)
-  const reply = await broker.mint(path, bearer, body)
-  received.note(reply)
-  aws.clearFaults()
-  if (reply.status !== 200) expect(Object.keys(reply.body).sort()).toEqual(['error', 'message'])
-  return { answer: answerOf(reply), stsCalls: aws.calls.length - before }
-}
-
-function answerOf({ status, body, headers }: MintReply): Answer {
-  return { status, error: body.error, retryAfter: headers.get('retry-after') }
-}
-
-async function expectMintsToWork(): Promise<void> {
-  for (const path of ['/v1/mint-oidc-jwt', '/v1/mint-aws-creds']) {
-    const reply = await broker.mint(path, bearer)
-    received.note(reply)
-    expect(reply.status).toBe(200)
-  }
-}
-
-const appends = CASES.flatMap((one) =>
-  one.appends.map((append, nth) => ({ ...one, nth, title: `${one.command}: the append of ${append}` })),
-)
-
-describe.each(appends)('$title', ({ nth, ...one }) => {
-  const reachesSts = one.appends.length === 2
-
-  test.each(FAULTS)(
-    'meets "%s": nothing leaves that is not in the ledger, and later mints work',
-    async (fault) => {
-      const { answer, stsCalls } = await meet(one, nth, [fault])
-
-      const expected = answerTo(fault, one.fine)
-      expect(answer).toEqual(expected)
-      // STS is asked exactly when the announcement was confirmed, and never twice.
-      const announced = nth > 0 || expected.status === one.fine.status
-      expect(stsCalls).toBe(reachesSts && announced ? 1 : 0)
-      await expectMintsToWork()
+  const CASES: Case[] = [
+    { command: 'a JWT', path: '/v1/mint-oidc-jwt', fine: { status: 200 }, appends: ['JwtIssued'] },
+    {
+      command: 'a refused JWT',
+      path: '/v1/mint-oidc-jwt',
+      body: { audience: 'somewhere.else' },
+      fine: { status: 403, error: 'forbidden' },
+      appends: ['MintRefused'],
     },
+    {
+      command: 'AWS keys',
+      path: '/v1/mint-aws-creds',
+      fine: { status: 200 },
+      appends: ['JwtIssued', 'CredsMinted'],
+    },
+    {
+      command: 'AWS keys that STS refuses',
+      path: '/v1/mint-aws-creds',
+      stsRefuses: true,
+      fine: { status: 502, error: 'sts_error' },
+      appends: ['JwtIssued', 'CredsMintFailed'],
+    },
+    {
+      command: 'refused AWS keys',
+      path: '/v1/mint-aws-creds',
+      body: { role: 'arn:aws:iam::111122223333:role/another' },
+      fine: { status: 403, error: 'forbidden' },
+      appends: ['MintRefused'],
+    },
+  ]
+
+  const UNAVAILABLE = { status: 503, error: 'ledger_unavailable', retryAfter: '1' }
+
+  interface Answer {
+    status: number
+    error: string | undefined
+    retryAfter: string | null
+  }
+
+  /** What the caller is told. Doubt about an append is not the caller's: the appender finds out what became of it. */
+  function answerTo(fault: Fault, fine: Case['fine']): Answer {
+    switch (fault) {
+      case 'unavailable':
+        return UNAVAILABLE
+      case 'refused':
+        return { status: 500, error: 'audit_error', retryAfter: null }
+      case 'unknown, not persisted':
+      case 'unknown, persisted':
+      case 'no answer, not persisted':
+      case 'no answer, persisted':
+      case 'crash of the client, not persisted':
+      case 'crash of the client, persisted':
+        return { status: fine.status, error: fine.error, retryAfter: null }
+    }
+  }
+
+  interface Met {
+    answer: Answer
+    /** Calls of STS that this request led to. */
+    stsCalls: number
+  }
+
+  async function meet({ path, body, stsRefuses }: Case, nth: number, faults: readonly Fault[]): Promise<Met> {
+    const before = aws.calls.length
+    if (stsRefuses)
+      aws.failNext({ kind: 'error', code: 'AccessDenied' }, { action: 'AssumeRoleWithWebIdentity' })
+    store.faults.push(...Array<undefined>(nth).fill(undefined), ...faults)
+    const reply = await broker.mint(path, bearer, body)
+    received.note(reply)
+    aws.clearFaults()
+    if (reply.status !== 200) expect(Object.keys(reply.body).sort()).toEqual(['error', 'message'])
+    return { answer: answerOf(reply), stsCalls: aws.calls.length - before }
+  }
+
+  function answerOf({ status, body, headers }: MintReply): Answer {
+    return { status, error: body.error, retryAfter: headers.get('retry-after') }
+  }
+
+  async function expectMintsToWork(): Promise<void> {
+    for (const path of ['/v1/mint-oidc-jwt', '/v1/mint-aws-creds']) {
+      const reply = await broker.mint(path, bearer)
+      received.note(reply)
+      expect(reply.status).toBe(200)
+    }
+  }
+
+  const appends = CASES.flatMap((one) =>
+    one.appends.map((append, nth) => ({ ...one, nth, title: `${one.command}: the append of ${append}` })),
   )
 
-  test('is never answered: the caller is told to come back, and gets nothing', async () => {
-    const { answer, stsCalls } = await meet(one, nth, NEVER_ANSWERS)
+  describe.each(appends)('$title', ({ nth, ...one }) => {
+    const reachesSts = one.appends.length === 2
 
-    expect(answer).toEqual(UNAVAILABLE)
-    expect(stsCalls).toBe(nth)
-    // The appender goes on asking until it knows; from then on it takes more.
-    store.faults.length = 0
-    await expectMintsToWork()
+    test.each(FAULTS)(
+      'meets "%s": nothing leaves that is not in the ledger, and later mints work',
+      async (fault) => {
+        const { answer, stsCalls } = await meet(one, nth, [fault])
+
+        const expected = answerTo(fault, one.fine)
+        expect(answer).toEqual(expected)
+        // STS is asked exactly when the announcement was confirmed, and never twice.
+        const announced = nth > 0 || expected.status === one.fine.status
+        expect(stsCalls).toBe(reachesSts && announced ? 1 : 0)
+        await expectMintsToWork()
+      },
+    )
+
+    test('is never answered: the caller is told to come back, and gets nothing', async () => {
+      const { answer, stsCalls } = await meet(one, nth, NEVER_ANSWERS)
+
+      expect(answer).toEqual(UNAVAILABLE)
+      expect(stsCalls).toBe(nth)
+      // The appender goes on asking until it knows; from then on it takes more.
+      store.faults.length = 0
+      await expectMintsToWork()
+    })
   })
 })

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
 import { parseAddress } from '../../src/event-store/eventstoredb-address.js'
+import { excessPowers } from '../../src/event-store/eventstoredb-setup.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates } from '../support/eventstoredb/certificates.js'
 import { readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
@@ -159,6 +160,25 @@ test('a cluster, its options and an encoded password are understood', () => {
   })
   expect(address.credentials.username).toBe('ledger-app')
   expect(address.credentials.password).toBe('p@ss')
+})
+
+test('a URL without options is one the client takes', async () => {
+  const url = `esdb://${APP}@127.0.0.1:${standIn.port}`
+  expect(parseAddress(url).clientUrl).toBe(`esdb://127.0.0.1:${standIn.port}`)
+  // It gets as far as the server, whose CA nobody knows.
+  const store = new EventStoreDbEventStore(url, { stream: STREAM })
+  stores.push(store)
+  await expect(store.size()).rejects.toMatchObject({ message: expect.stringContaining('certificate') })
+})
+
+test('what a user may do is not asked in vain: a wrong password and an unknown CA are told as what they are', async () => {
+  const ask = (user: string, options = '') =>
+    failureOf(excessPowers(parseAddress(`esdb://${user}@127.0.0.1:${standIn.port}${options}`), STREAM))
+  expect(await ask('ledger-app:wrong', `?tlsCAFile=${encodeURIComponent(caFile)}`)).toMatchObject({
+    code: 'refused',
+    message: 'EventStoreDB does not know this user and password',
+  })
+  expect(await ask(APP)).toMatchObject({ code: 'refused', message: expect.stringMatching(/tlsCAFile/) })
 })
 
 async function follow(store: EventStoreDbEventStore): Promise<void> {

@@ -3,109 +3,114 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
-import { SqliteEventStore } from '../../src/event-store/sqlite.js'
 import { openLog } from '../../src/logging.js'
 import { Projector } from '../../src/projections/projector.js'
 import { KeysView } from '../../src/projections/signing-keys.js'
 import type { LocalAws } from '../../tools/local-aws/server.js'
 import { startAwsBroker } from '../support/aws-broker.js'
 import type { BrokerProcess } from '../support/broker-process.js'
+import { LEDGERS, type LedgerHome } from '../support/ledger-home.js'
 import { Received } from '../support/received.js'
-import { ledgerPath, verifiedLedger } from '../support/verified-ledger.js'
+import { verifiedLedger } from '../support/verified-ledger.js'
 
-let aws: LocalAws
-let broker: BrokerProcess
-const received = new Received()
+describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
+  let aws: LocalAws
+  let broker: BrokerProcess
+  let home: LedgerHome
+  const received = new Received()
 
-beforeAll(async () => {
-  ;({ aws, broker } = await startAwsBroker())
-}, 60_000)
-afterAll(async () => {
-  await broker.dispose()
-  await aws.close()
+  beforeAll(async () => {
+    home = await openHome()
+    ;({ aws, broker } = await startAwsBroker({ env: home.env }))
+  }, 60_000)
+  afterAll(async () => {
+    await broker.dispose()
+    await aws.close()
+    await home.dispose()
+  })
+
+  /** Mints of every kind and outcome, many at once. */
+  async function mixedLoad(): Promise<void> {
+    const sessions = await Promise.all(Array.from({ length: 4 }, (_, i) => broker.session(`user ${i}`)))
+    aws.failNext({ kind: 'error', code: 'AccessDenied' }, { times: 3, action: 'AssumeRoleWithWebIdentity' })
+    const asks: [string, object?][] = [
+      ['/v1/mint-oidc-jwt'],
+      ['/v1/mint-aws-creds'],
+      ['/v1/mint-oidc-jwt', { audience: 'somewhere.else' }],
+      ['/v1/mint-aws-creds', { duration_seconds: 43_200 }],
+    ]
+    const replies = Array.from({ length: 80 }, (_, i) => {
+      const [path, body] = asks[i % asks.length] ?? ['/']
+      const bearer = i % 13 === 0 ? 'nobody' : sessions[i % 3]?.session
+      return broker.post<object>(path, bearer, body)
+    })
+    for (const reply of await Promise.all(replies)) received.note(reply)
+  }
+
+  type Tables = Record<string, unknown[]>
+
+  /** Every row of every table, in an order that does not depend on how it came about. */
+  function tablesOf(path: string): Tables {
+    const db = new Sqlite(path, { readonly: true })
+    const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[]
+    const rows = (name: string) =>
+      (db.prepare(`SELECT * FROM "${name}"`).raw().all() as unknown[][])
+        .map((row) => JSON.stringify(row))
+        .sort()
+    const tables = Object.fromEntries(names.map((name) => [name, rows(name)]))
+    db.close()
+    return tables
+  }
+
+  async function madeFromEntry0(path: string): Promise<Tables> {
+    const store = home.open(broker.dataDir)
+    const projector = new Projector(store, new KeysView(() => new Date()), {
+      readModelPath: path,
+      log: openLog('silent'),
+    })
+    await projector.start()
+    await projector.caughtUpTo(await store.size())
+    await projector.stop()
+    await store.close()
+    return tablesOf(path)
+  }
+
+  async function audited(): Promise<unknown> {
+    const token = readFileSync(join(broker.dataDir, 'auditor-token'), 'utf8').trim()
+    const { body } = await broker.get<{ mints: unknown[] }>('/v1/audit/mints?limit=100', token)
+    return body.mints
+  }
+
+  test('after a mixed load the rebuilt read models equal the live ones, table by table, row by row', async () => {
+    await mixedLoad()
+    expect(await broker.stop()).toBe(0)
+    const live = tablesOf(join(broker.dataDir, 'audit.sqlite'))
+    expect(live['mints']?.length).toBeGreaterThan(50)
+    expect(live['refusals']).toHaveLength(1)
+    expect(live['signing_keys']).toHaveLength(1)
+
+    const rebuilt = await madeFromEntry0(join(broker.dataDir, 'rebuilt.sqlite'))
+    expect(Object.keys(rebuilt).sort()).toEqual(Object.keys(live).sort())
+    for (const [name, rows] of Object.entries(live)) expect([name, rebuilt[name]]).toEqual([name, rows])
+    expect(received.unexplainedBy(await verifiedLedger(home.folder(broker.dataDir)))).toEqual([])
+  }, 60_000)
+
+  test('a broker whose read model was deleted makes it again by itself, and goes on from it', async () => {
+    broker = await broker.restart()
+    const before = await audited()
+    expect(await broker.stop()).toBe(0)
+    for (const suffix of ['', '-wal', '-shm'])
+      rmSync(join(broker.dataDir, `audit.sqlite${suffix}`), { force: true })
+
+    broker = await broker.restart()
+    expect(await audited()).toEqual(before)
+    await mixedLoad()
+    expect(await broker.stop()).toBe(0)
+    const live = tablesOf(join(broker.dataDir, 'audit.sqlite'))
+    expect(await madeFromEntry0(join(broker.dataDir, 'rebuilt-again.sqlite'))).toEqual(live)
+    expect(received.unexplainedBy(await verifiedLedger(home.folder(broker.dataDir)))).toEqual([])
+  }, 90_000)
 })
-
-/** Mints of every kind and outcome, many at once. */
-async function mixedLoad(): Promise<void> {
-  const sessions = await Promise.all(Array.from({ length: 4 }, (_, i) => broker.session(`user ${i}`)))
-  aws.failNext({ kind: 'error', code: 'AccessDenied' }, { times: 3, action: 'AssumeRoleWithWebIdentity' })
-  const asks: [string, object?][] = [
-    ['/v1/mint-oidc-jwt'],
-    ['/v1/mint-aws-creds'],
-    ['/v1/mint-oidc-jwt', { audience: 'somewhere.else' }],
-    ['/v1/mint-aws-creds', { duration_seconds: 43_200 }],
-  ]
-  const replies = Array.from({ length: 80 }, (_, i) => {
-    const [path, body] = asks[i % asks.length] ?? ['/']
-    const bearer = i % 13 === 0 ? 'nobody' : sessions[i % 3]?.session
-    return broker.post<object>(path, bearer, body)
-  })
-  for (const reply of await Promise.all(replies)) received.note(reply)
-}
-
-type Tables = Record<string, unknown[]>
-
-/** Every row of every table, in an order that does not depend on how it came about. */
-function tablesOf(path: string): Tables {
-  const db = new Sqlite(path, { readonly: true })
-  const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[]
-  const rows = (name: string) =>
-    (db.prepare(`SELECT * FROM "${name}"`).raw().all() as unknown[][])
-      .map((row) => JSON.stringify(row))
-      .sort()
-  const tables = Object.fromEntries(names.map((name) => [name, rows(name)]))
-  db.close()
-  return tables
-}
-
-async function madeFromEntry0(path: string): Promise<Tables> {
-  const store = new SqliteEventStore(ledgerPath(broker.dataDir))
-  const projector = new Projector(store, new KeysView(() => new Date()), {
-    readModelPath: path,
-    log: openLog('silent'),
-  })
-  await projector.start()
-  await projector.caughtUpTo(await store.size())
-  await projector.stop()
-  await store.close()
-  return tablesOf(path)
-}
-
-async function audited(): Promise<unknown> {
-  const token = readFileSync(join(broker.dataDir, 'auditor-token'), 'utf8').trim()
-  const { body } = await broker.get<{ mints: unknown[] }>('/v1/audit/mints?limit=100', token)
-  return body.mints
-}
-
-test('after a mixed load the rebuilt read models equal the live ones, table by table, row by row', async () => {
-  await mixedLoad()
-  expect(await broker.stop()).toBe(0)
-  const live = tablesOf(join(broker.dataDir, 'audit.sqlite'))
-  expect(live['mints']?.length).toBeGreaterThan(50)
-  expect(live['refusals']).toHaveLength(1)
-  expect(live['signing_keys']).toHaveLength(1)
-
-  const rebuilt = await madeFromEntry0(join(broker.dataDir, 'rebuilt.sqlite'))
-  expect(Object.keys(rebuilt).sort()).toEqual(Object.keys(live).sort())
-  for (const [name, rows] of Object.entries(live)) expect([name, rebuilt[name]]).toEqual([name, rows])
-  expect(received.unexplainedBy(await verifiedLedger(broker.dataDir))).toEqual([])
-}, 60_000)
-
-test('a broker whose read model was deleted makes it again by itself, and goes on from it', async () => {
-  broker = await broker.restart()
-  const before = await audited()
-  expect(await broker.stop()).toBe(0)
-  for (const suffix of ['', '-wal', '-shm'])
-    rmSync(join(broker.dataDir, `audit.sqlite${suffix}`), { force: true })
-
-  broker = await broker.restart()
-  expect(await audited()).toEqual(before)
-  await mixedLoad()
-  expect(await broker.stop()).toBe(0)
-  const live = tablesOf(join(broker.dataDir, 'audit.sqlite'))
-  expect(await madeFromEntry0(join(broker.dataDir, 'rebuilt-again.sqlite'))).toEqual(live)
-  expect(received.unexplainedBy(await verifiedLedger(broker.dataDir))).toEqual([])
-}, 90_000)

@@ -49,9 +49,13 @@ export function only<T extends EventType>(entries: readonly Entry[], type: T): E
   return found[0]?.data as unknown as EventData[T]
 }
 
-/** The entries that `act` made. Nothing else may be appending meanwhile. */
-export async function entriesDuring(dataDir: string, act: () => Promise<unknown>): Promise<Entry[]> {
-  const before = entriesOf(dataDir).length
+/** The entries that `act` made. Nothing else may be appending meanwhile. `folder`: asked anew, where it holds a copy. */
+export async function entriesDuring(
+  folder: string | (() => string),
+  act: () => Promise<unknown>,
+): Promise<Entry[]> {
+  const now = () => (typeof folder === 'string' ? folder : folder())
+  const before = entriesOf(now()).length
   await act()
-  return entriesOf(dataDir, before)
+  return entriesOf(now(), before)
 }

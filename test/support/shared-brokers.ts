@@ -20,12 +20,12 @@ export class SharedBrokers {
     return new SharedBrokers(await StandInProcess.start())
   }
 
-  /** One more broker. `ownKey`: with an OIDC key file that the others do not have. */
-  async add({ ownKey = false }: { ownKey?: boolean } = {}): Promise<BrokerProcess> {
+  /** One more broker. `ownKey`: with an OIDC key file that the others do not have. `url`: its own way to the ledger. */
+  async add({ ownKey = false, url = this.standIn.url } = {}): Promise<BrokerProcess> {
     const dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
     const env: Record<string, string> = {
       BROKER_OIDC_ISSUER: ISSUER,
-      BROKER_LEDGER_URL: this.standIn.url,
+      BROKER_LEDGER_URL: url,
       BROKER_LEDGER_KEY_PATH: this.copied('ledger-key.json', dataDir),
       BROKER_OIDC_KEYPAIR_PATH: ownKey
         ? join(dataDir, 'oidc-keypair.json')

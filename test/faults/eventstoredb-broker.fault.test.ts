@@ -1,0 +1,213 @@
+// What can go wrong between a broker and its EventStoreDB, with a whole broker in front: what callers get, that it
+// recovers by itself, and that nothing was handed out that is not in the ledger.
+
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+
+import { BrokerProcess } from '../support/broker-process.js'
+import type { AppendFault } from '../support/eventstoredb/faults.js'
+import { STREAM } from '../support/eventstoredb/ledger.js'
+import { EventStoreDbHome } from '../support/ledger-home.js'
+import { type MintReply, Received } from '../support/received.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
+import { verifiedLedger } from '../support/verified-ledger.js'
+
+const MINT = '/v1/mint-oidc-jwt'
+/** How long each fault lasts: longer than one append may take. */
+const FAULT_MS = 1_200
+const READY_WITHIN_MS = 30_000
+
+let home: EventStoreDbHome
+let proxy: TcpProxy
+let broker: BrokerProcess
+let session: string
+const received = new Received()
+
+beforeAll(async () => {
+  home = await EventStoreDbHome.open()
+  proxy = await TcpProxy.open(() => home.standIn.port)
+  const url = home.urlThrough(proxy.port)
+  const env = { BROKER_LEDGER_URL: `${url}&defaultDeadline=700`, BROKER_ALLOWED_AUDIENCES: 'api.example.com' }
+  broker = await BrokerProcess.start({ env })
+  session = (await broker.session()).session
+})
+afterAll(async () => {
+  await broker.dispose()
+  await proxy.close()
+  await home.dispose()
+})
+
+/** After each fault: the broker is ready again and mints, and the ledger holds all that anybody got, once. */
+afterEach(async () => {
+  letGo()
+  await becomesReady()
+  expect(await mint()).toMatchObject({ status: 200 })
+  const ledger = await verifiedLedger(home.folder())
+  expect(received.unexplainedBy(ledger)).toEqual([])
+  expect(await sizeShown(ledger.entries.length)).toBe(ledger.entries.length)
+})
+
+function letGo(): void {
+  const { standIn } = home
+  standIn.appends.always = undefined
+  standIn.reads.always = undefined
+  standIn.applyDelayMs = () => 0
+  standIn.database.maxAppendBytes = 1024 * 1024
+  proxy.mend()
+}
+
+async function mint(): Promise<MintReply> {
+  const reply: MintReply = await broker.post(MINT, session)
+  received.note(reply)
+  return reply
+}
+
+async function becomesReady(): Promise<void> {
+  const until = Date.now() + READY_WITHIN_MS
+  for (;;) {
+    const { status, body } = await broker.get('/readyz')
+    if (status === 200) return
+    if (Date.now() > until) throw new Error(`not ready: ${JSON.stringify(body)}`)
+    await pause(200)
+  }
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await holds()); tries += 1) {
+    if (tries === 20) throw new Error('it does not come to hold')
+    await pause(100)
+  }
+}
+
+/** What the broker publishes, once its read models have followed the ledger to `size`: no entry twice, none left out. */
+async function sizeShown(size: number): Promise<number> {
+  for (;;) {
+    const text = await (await fetch(`${broker.url}/ledger/checkpoint`)).text()
+    const shown = Number(text.split('\n')[1])
+    if (shown >= size) return shown
+    await pause(50)
+  }
+}
+
+/** Mints while `begin` is in force, and lets go. */
+async function mintsDuring(begin: () => unknown): Promise<number[]> {
+  begin()
+  const mints = Array.from({ length: 4 }, mint)
+  await pause(FAULT_MS)
+  letGo()
+  return (await Promise.all(mints)).map(({ status }) => status)
+}
+
+describe('appends', () => {
+  test.each<AppendFault>([
+    'commit-then-lose-the-reply',
+    'commit-then-time-out',
+    'swallow',
+    'reset',
+    'internal',
+    'unavailable',
+  ])('%s: callers wait until it is known, and then have their token', async (fault) => {
+    expect(await mintsDuring(() => (home.standIn.appends.always = fault))).toEqual([200, 200, 200, 200])
+  })
+
+  test.each<AppendFault>(['busy', 'not-ready', 'no-leader-info'])(
+    '%s: callers are told at once to come back, and nothing was written',
+    async (fault) => {
+      const before = home.standIn.database.events(STREAM).length
+      home.standIn.appends.always = fault
+      const replies = await Promise.all(Array.from({ length: 4 }, mint))
+      for (const { status, body, headers } of replies)
+        expect({ status, error: body.error, retry: headers.get('retry-after') }).toEqual({
+          ...{ status: 503, error: 'ledger_unavailable', retry: '1' },
+        })
+      expect(home.standIn.database.events(STREAM)).toHaveLength(before)
+    },
+  )
+
+  test('a disk slower than the deadline: callers wait, and each entry is there once', async () => {
+    const slow = () => (home.standIn.applyDelayMs = () => 900)
+    expect(await mintsDuring(slow)).toEqual([200, 200, 200, 200])
+  })
+
+  test('more than the server takes: refused as what it is, until the server takes it', async () => {
+    home.standIn.database.maxAppendBytes = 100
+    const { status, body } = await mint()
+    expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
+  })
+})
+
+describe('the way to the node', () => {
+  test('frozen: callers wait, and it is not ready meanwhile', async () => {
+    proxy.silence()
+    const mints = Array.from({ length: 4 }, mint)
+    await pause(FAULT_MS)
+    expect((await broker.get('/readyz')).body).toMatchObject({ status: 'not_ready', ledger_ok: false })
+    letGo()
+    expect((await Promise.all(mints)).map(({ status }) => status)).toEqual([200, 200, 200, 200])
+  })
+
+  test('cut off: nothing is handed out while it lasts', async () => {
+    proxy.cut()
+    const mints = Array.from({ length: 4 }, mint)
+    await pause(FAULT_MS)
+    const { body } = await broker.get('/readyz')
+    expect(body).toMatchObject({ status: 'not_ready', ledger_ok: false })
+    letGo()
+    for (const { status } of await Promise.all(mints)) expect([200, 503]).toContain(status)
+  })
+
+  test('the node is killed and comes back', async () => {
+    home.standIn.kill()
+    const mints = Array.from({ length: 4 }, mint)
+    await pause(FAULT_MS)
+    await home.standIn.start()
+    for (const { status } of await Promise.all(mints)) expect([200, 503]).toContain(status)
+  })
+
+  test('the node stops in order, as for an upgrade, and comes back', async () => {
+    const stopped = home.standIn.stop(800)
+    const mints = Array.from({ length: 4 }, mint)
+    await stopped
+    await home.standIn.start()
+    for (const { status } of await Promise.all(mints)) expect([200, 503]).toContain(status)
+  })
+
+  test('another node became the leader, and then this one again', async () => {
+    const leader = await home.anotherNode()
+    home.standIn.leader = { host: '127.0.0.1', port: leader.port }
+    try {
+      expect((await Promise.all(Array.from({ length: 4 }, mint))).map(({ status }) => status)).toEqual([
+        ...[200, 200, 200, 200],
+      ])
+      expect(leader.calls).toContain('append')
+    } finally {
+      home.standIn.leader = undefined
+      await leader.dispose()
+    }
+    // The connection that led to the former leader is noticed by the first append that needs it.
+    await until(async () => (await mint()).status === 200)
+  })
+})
+
+describe('subscriptions', () => {
+  const drops: [string, (read: { end(error?: Error): void }) => void][] = [
+    ['end with OK', (read) => read.end()],
+    ['fail', (read) => read.end(Object.assign(new Error('RST_STREAM'), { code: 13 }))],
+  ]
+  test.each(drops)('%s again and again while entries are written: no gap, none twice', async (_how, drop) => {
+    for (let round = 0; round < 6; round += 1) {
+      const mints = Array.from({ length: 8 }, mint)
+      for (const read of [...home.standIn.openReads]) drop(read)
+      expect(new Set((await Promise.all(mints)).map(({ status }) => status))).toEqual(new Set([200]))
+    }
+  })
+
+  test('reads are refused for a while: the broker is not ready, tokens go on, and it catches up', async () => {
+    home.standIn.reads.always = 'unavailable'
+    for (const read of [...home.standIn.openReads]) read.end()
+    expect((await mint()).status).toBe(200)
+    await pause(1_100)
+    expect((await broker.get('/readyz')).body).toMatchObject({ status: 'not_ready', ledger_ok: false })
+  })
+})

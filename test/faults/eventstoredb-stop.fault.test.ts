@@ -1,0 +1,241 @@
+// What a broker must not go on with: a ledger in EventStoreDB that was truncated, deleted, redacted or put back to an
+// older state, and rights that are missing or too many. It stops minting, says why, and does not start on it either.
+
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+
+import { BrokerProcess } from '../support/broker-process.js'
+import type { Database } from '../support/eventstoredb/database.js'
+import { STREAM } from '../support/eventstoredb/ledger.js'
+import { StandIn } from '../support/eventstoredb/stand-in.js'
+import { EventStoreDbHome } from '../support/ledger-home.js'
+import { type MintReply, Received } from '../support/received.js'
+import { refusedStart } from '../support/refused-start.js'
+import { verifiedLedger } from '../support/verified-ledger.js'
+
+const MINT = '/v1/mint-oidc-jwt'
+const AUDIENCE = { BROKER_ALLOWED_AUDIENCES: 'api.example.com' }
+
+let home: EventStoreDbHome
+const cleanup: (() => unknown)[] = []
+beforeEach(async () => {
+  home = await EventStoreDbHome.open()
+  cleanup.push(() => home.dispose())
+})
+afterEach(async () => {
+  for (const step of cleanup.splice(0).reverse()) await step()
+})
+
+/** Metadata as an administrator writes it. */
+function setMetadata(database: Database, stream: string, metadata: object): void {
+  const event = { id: crypto.randomUUID(), type: '$metadata', contentType: 'application/json' }
+  const data = Buffer.from(JSON.stringify(metadata))
+  database.append(`$$${stream}`, 'any', [{ ...event, data, metadata: new Uint8Array() }])
+  database.changes.emit('changed')
+}
+
+/** A broker that has minted three tokens; each of them is in a ledger that verifies. */
+async function minting(
+  received: Received,
+): Promise<{ broker: BrokerProcess; mint: () => Promise<MintReply> }> {
+  const broker = await BrokerProcess.start({ env: { ...home.env, ...AUDIENCE } })
+  cleanup.push(() => broker.dispose())
+  const { session } = await broker.session()
+  const mint = async () => {
+    const reply: MintReply = await broker.post(MINT, session)
+    received.note(reply)
+    return reply
+  }
+  for (let i = 0; i < 3; i += 1) expect((await mint()).status).toBe(200)
+  expect(received.unexplainedBy(await verifiedLedger(home.folder()))).toEqual([])
+  return { broker, mint }
+}
+
+async function refusedMint(mint: () => Promise<MintReply>): Promise<MintReply> {
+  for (let tries = 0; ; tries += 1) {
+    const reply = await mint()
+    if (reply.status !== 200) return reply
+    if (tries === 50) throw new Error('the broker goes on minting')
+    await pause(100)
+  }
+}
+
+interface Damage {
+  what: string
+  act: (database: Database) => void
+  /** What readyz says of it. */
+  said: RegExp
+  /** What the next start is refused with. */
+  refused: RegExp
+}
+
+const FOLLOWED: Damage[] = [
+  {
+    what: 'truncated before an entry',
+    act: (database) => setMetadata(database, STREAM, { $tb: 3 }),
+    said: /truncated or soft-deleted: its metadata says \$tb 3/,
+    refused: /truncated or deleted/,
+  },
+  {
+    what: 'limited in length',
+    act: (database) => setMetadata(database, STREAM, { $maxCount: 2 }),
+    said: /its metadata says \$maxCount 2/,
+    refused: /truncated or deleted/,
+  },
+  {
+    what: 'soft-deleted',
+    act: (database) => database.softDelete(STREAM),
+    said: /truncated or soft-deleted: its metadata says \$tb/,
+    refused: /truncated or (soft-)?deleted/,
+  },
+  {
+    what: 'tombstoned',
+    act: (database) => database.tombstone(STREAM),
+    said: /deleted for good \(tombstoned\)/,
+    refused: /deleted for good \(tombstoned\)/,
+  },
+]
+
+describe.each(FOLLOWED)('a stream that was $what', ({ act, said, refused }) => {
+  test('stops the broker that runs on it, and the next start', async () => {
+    const received = new Received()
+    const { broker, mint } = await minting(received)
+    const { database } = home.standIn
+    const kept = home.folder()
+    act(database)
+
+    const { status, body } = await refusedMint(mint)
+    expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
+    await pause(1_100)
+    const ready = await broker.get<{ problems: string[] }>('/readyz')
+    expect({ status: ready.status, problems: ready.body.problems.join('\n') }).toEqual({
+      ...{ status: 503, problems: expect.stringMatching(said) },
+    })
+    // What it wrote until it noticed is in the stream, if not in sight; from then on, nothing.
+    const size = database.events(STREAM).length
+    expect((await mint()).status).toBe(500)
+    expect(database.events(STREAM)).toHaveLength(size)
+    expect(received.unexplainedBy(await verifiedLedger(home.folder()))).toEqual([])
+    expect((await verifiedLedger(kept)).entries.length).toBeLessThanOrEqual(size)
+
+    await broker.stop()
+    const start = await refusedStart(broker.options)
+    expect(start).toEqual({ code: 1, reason: expect.stringMatching(refused) })
+  })
+})
+
+test('a soft-deleted stream is not begun anew by a broker that never saw it', async () => {
+  const { broker } = await minting(new Received())
+  await broker.stop()
+  home.standIn.database.softDelete(STREAM)
+  const size = home.standIn.database.events(STREAM).length
+  const dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
+  const { code, reason } = await refusedStart({ dataDir, env: { ...home.env, ...AUDIENCE } })
+  expect({ code, reason }).toEqual({ code: 1, reason: expect.stringContaining('soft-deleted') })
+  expect(home.standIn.database.events(STREAM)).toHaveLength(size)
+})
+
+test.each<[string, (database: Database) => void, RegExp]>([
+  ['redacted', (database) => database.redact(STREAM, 4), /damaged at or after entry/],
+  [
+    'rewritten',
+    (database) => database.overwrite(STREAM, 4, { data: Buffer.from('{"wallet":"0x00"}') }),
+    /damaged at or after entry/,
+  ],
+  [
+    'put back from an older backup',
+    (database) => database.forgetNewest(STREAM, 2),
+    /older|fewer|has \d+ entries/,
+  ],
+])('a ledger that was %s is refused at the next start', async (_what, act, reason) => {
+  const { broker } = await minting(new Received())
+  expect(await broker.stop()).toBe(0)
+  act(home.standIn.database)
+  const size = home.standIn.database.events(STREAM).length
+  expect(await refusedStart(broker.options)).toEqual({ code: 1, reason: expect.stringMatching(reason) })
+  expect(home.standIn.database.events(STREAM)).toHaveLength(size)
+})
+
+test('a ledger put back from an older backup under a running broker: it stops, and writes no other history', async () => {
+  const { broker, mint } = await minting(new Received())
+  const { database } = home.standIn
+  database.forgetNewest(STREAM, 2)
+  const size = database.events(STREAM).length
+  expect(await mint()).toMatchObject({ status: 500, body: { error: 'audit_error' } })
+  expect((await broker.get('/readyz')).status).toBe(503)
+  expect(database.events(STREAM)).toHaveLength(size)
+})
+
+describe('credentials and rights', () => {
+  const start = (url: string) => refusedStart({ env: { ...AUDIENCE, BROKER_LEDGER_URL: url } })
+
+  test('a wrong password is told as such, and is not in the log', async () => {
+    const broker = await BrokerProcess.spawn({
+      env: { ...AUDIENCE, BROKER_LEDGER_URL: home.urlFor('ledger-app', 'wrong-canary') },
+    })
+    cleanup.push(() => broker.dispose())
+    expect(await broker.exited()).toBe(1)
+    expect(broker.log).toContain('EventStoreDB does not know this user and password')
+    expect(broker.log).not.toContain('canary')
+  })
+
+  test('a CA that is not named is told with the remedy', async () => {
+    const [url] = home.url.split('?')
+    expect(await start(url as string)).toEqual({
+      code: 1,
+      reason: expect.stringMatching(/certificate.*tlsCAFile/s),
+    })
+  })
+
+  test('a password changed under a running broker: it goes on or stops, and hands out nothing unrecorded', async () => {
+    const received = new Received()
+    const { broker, mint } = await minting(received)
+    const user = home.standIn.access.users?.get('ledger-app')
+    if (!user) throw new Error('there is no such user')
+    const { password } = user
+    user.password = 'changed'
+    const { status, body } = await refusedMint(mint)
+    expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
+    user.password = password
+    expect(received.unexplainedBy(await verifiedLedger(home.folder()))).toEqual([])
+    expect(await broker.stop()).toBe(0)
+    // With the password it knows it starts again.
+    const again = await broker.restart()
+    cleanup.push(() => again.dispose())
+  })
+
+  const powers: [string, string, object, string][] = [
+    ['an administrator', 'admin:changeit', {}, 'delete streams and write stream metadata'],
+    ['a user who may delete', 'ledger-app', { $d: ['ledger-app'] }, 'delete streams'],
+    ['a user who may write metadata', 'ledger-app', { $mw: ['ledger-app'] }, 'write stream metadata'],
+  ]
+  test.each(powers)('%s is too powerful to start with', async (_who, user, acl, may) => {
+    const [name = '', password] = user.split(':')
+    for (const stream of [STREAM, `${STREAM}-probe`])
+      setMetadata(home.standIn.database, stream, { $acl: acl })
+    const url = password === undefined ? home.url : home.urlFor(name, password)
+    const { code, reason } = await start(url)
+    expect({ code, reason }).toEqual({
+      code: 1,
+      reason: expect.stringContaining(`user may ${may}: run agentkeys-broker init-eventstore`),
+    })
+    expect(home.standIn.database.events(STREAM)).toEqual([])
+  })
+
+  test('--insecure-ledger lets it start all the same, with a warning', async () => {
+    const insecure = await new StandIn().start()
+    cleanup.push(() => insecure.dispose())
+    expect((await start(insecure.url)).reason).toContain('--insecure-ledger')
+    const env = { ...AUDIENCE, BROKER_LEDGER_URL: insecure.url }
+    const broker = await BrokerProcess.start({ env, flags: ['--insecure-ledger'] })
+    cleanup.push(() => broker.dispose())
+    expect(broker.log).toMatch(
+      /"level":"warn".*may delete streams and write stream metadata.*--insecure-ledger/,
+    )
+    expect((await broker.post(MINT, (await broker.session()).session)).status).toBe(200)
+  })
+})
