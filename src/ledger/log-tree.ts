@@ -1,11 +1,16 @@
 // The Merkle tree over the ledger, as entries are appended: its signed heads, and receipts for what was just written.
 
-import { parseSignedCheckpoint, signCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
+import {
+  formatSignedCheckpoint,
+  parseSignedCheckpoint,
+  signCheckpoint,
+  type SignedCheckpoint,
+} from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
-import { type HashReader, inclusionProof, Tree, verifyInclusion } from '../domain/ledger/merkle.js'
+import { type HashReader, Tree } from '../domain/ledger/merkle.js'
 import type { Signer } from '../domain/ledger/note.js'
-import { formatProof } from '../domain/ledger/proof.js'
-import { utf8 } from '../domain/ledger/wire.js'
+import { Receipts } from '../domain/ledger/receipts.js'
+import { sameBytes } from '../domain/ledger/wire.js'
 
 /** How many of the latest leaves have their hashes at hand for receipts: more than one group of any size. */
 const RECENT_LEAVES = 2048
@@ -37,6 +42,8 @@ export class LogTree {
   private readonly rows: Row[] = []
   private readonly recent: SignedCheckpoint[] = []
   private published: SignedCheckpoint
+  /** In the tree that was asked for last: a group's callers all ask for the same. */
+  private receipts: Receipts | undefined
 
   constructor(
     size: number,
@@ -70,11 +77,17 @@ export class LogTree {
    * the entry's own bytes, so that it proves something to whoever holds nothing else.
    */
   receipt({ entry: { index }, text, leafHash }: Sealed, checkpoint: SignedCheckpoint): string {
-    const path = inclusionProof(index, checkpoint.size, (level, at) => this.node(level, at))
-    if (!verifyInclusion(hexBytes(leafHash), index, checkpoint, path)) {
-      throw new Error(`the receipt for entry ${index} does not verify at size ${checkpoint.size}`)
-    }
-    return formatProof({ extra: utf8(text), index, path, checkpoint })
+    return this.receiptsUnder(checkpoint).receipt({
+      ...{ index, leafHash: hexBytes(leafHash), extra: Buffer.from(text).toString('base64') },
+      checkpointText: formatSignedCheckpoint(checkpoint),
+    })
+  }
+
+  private receiptsUnder({ size, root }: SignedCheckpoint): Receipts {
+    const { head } = this.receipts ?? {}
+    if (!this.receipts || head?.size !== size || !sameBytes(head.root, root))
+      this.receipts = new Receipts({ size, root }, (level, at) => this.node(level, at))
+    return this.receipts
   }
 
   private sign(): SignedCheckpoint {
@@ -104,5 +117,5 @@ export class LogTree {
 }
 
 function hexBytes(hex: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(hex, 'hex'))
+  return new Uint8Array(Buffer.from(hex, 'hex'))
 }

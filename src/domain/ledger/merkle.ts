@@ -240,7 +240,7 @@ function fold(roots: readonly Uint8Array[]): Uint8Array {
 }
 
 /** The largest power of two no larger than `count`. Math.log2 is off by one near 2^53. */
-function largestSubtree(count: number): { leaves: number; level: number } {
+export function largestSubtree(count: number): { leaves: number; level: number } {
   let [leaves, level] = [1, 0]
   while (leaves * 2 <= count) {
     leaves *= 2
@@ -250,7 +250,7 @@ function largestSubtree(count: number): { leaves: number; level: number } {
 }
 
 /** The largest power of two below `count`, where RFC 6962 splits a tree. */
-function splitOf(count: number): number {
+export function splitOf(count: number): number {
   return largestSubtree(count - 1).leaves
 }
 

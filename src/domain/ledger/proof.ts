@@ -39,13 +39,24 @@ const LIMITS = { what: 'tlog-proof', maxBytes: 64 * 1024 + NOTE_LIMITS.maxBytes 
 export const MAX_PROOF_HASHES = 63
 
 export function formatProof({ extra, index, path, checkpoint }: TlogProof): string {
-  const lines = [
-    HEADER,
-    ...(extra ? [EXTRA + encodeBase64(extra)] : []),
-    INDEX + index,
-    ...path.map(encodeBase64),
-  ]
-  return `${lines.join('\n')}\n\n${formatSignedCheckpoint(checkpoint)}`
+  return formatProofAround({
+    ...(extra && { extra: encodeBase64(extra) }),
+    index,
+    pathLines: path.map((hash) => `${encodeBase64(hash)}\n`).join(''),
+    checkpointText: formatSignedCheckpoint(checkpoint),
+  })
+}
+
+/** A proof whose parts are written down already: base64, the path's lines each with its LF, the signed checkpoint. */
+export function formatProofAround(parts: {
+  extra?: string
+  index: number
+  pathLines: string
+  checkpointText: string
+}): string {
+  const { extra, index, pathLines, checkpointText } = parts
+  const extraLine = extra === undefined ? '' : `${EXTRA}${extra}\n`
+  return `${HEADER}\n${extraLine}${INDEX}${index}\n${pathLines}\n${checkpointText}`
 }
 
 /** Throws FormatError. What it returns is not verified. */
