@@ -24,6 +24,13 @@ interface Row {
   hashes: Uint8Array[]
 }
 
+/** What receipts under one checkpoint have in common. */
+interface Under {
+  checkpoint: SignedCheckpoint
+  checkpointText: string
+  receipts: Receipts
+}
+
 export interface LogTreeOptions {
   origin: string
   signer: Signer
@@ -42,8 +49,7 @@ export class LogTree {
   private readonly rows: Row[] = []
   private readonly recent: SignedCheckpoint[] = []
   private published: SignedCheckpoint
-  /** In the tree that was asked for last: a group's callers all ask for the same. */
-  private receipts: Receipts | undefined
+  private under: Under | undefined
 
   constructor(
     size: number,
@@ -77,17 +83,19 @@ export class LogTree {
    * the entry's own bytes, so that it proves something to whoever holds nothing else.
    */
   receipt({ entry: { index }, text, leafHash }: Sealed, checkpoint: SignedCheckpoint): string {
-    return this.receiptsUnder(checkpoint).receipt({
-      ...{ index, leafHash: hexBytes(leafHash), extra: Buffer.from(text).toString('base64') },
-      checkpointText: formatSignedCheckpoint(checkpoint),
-    })
+    const { receipts, checkpointText } = this.receiptsUnder(checkpoint)
+    const extra = Buffer.from(text).toString('base64')
+    return receipts.receipt({ index, leafHash: hexBytes(leafHash), extra, checkpointText })
   }
 
-  private receiptsUnder({ size, root }: SignedCheckpoint): Receipts {
-    const { head } = this.receipts ?? {}
-    if (!this.receipts || head?.size !== size || !sameBytes(head.root, root))
-      this.receipts = new Receipts({ size, root }, (level, at) => this.node(level, at))
-    return this.receipts
+  /** A group's callers all ask for the same. */
+  private receiptsUnder(checkpoint: SignedCheckpoint): Under {
+    if (this.under?.checkpoint === checkpoint) return this.under
+    const { size, root } = checkpoint
+    const known = this.under?.receipts
+    const same = known?.head.size === size && sameBytes(known.head.root, root)
+    const receipts = same ? known : new Receipts({ size, root }, (level, at) => this.node(level, at))
+    return (this.under = { checkpoint, checkpointText: formatSignedCheckpoint(checkpoint), receipts })
   }
 
   private sign(): SignedCheckpoint {
