@@ -17,6 +17,8 @@ export interface LoadOrder {
   /** Whichever comes first. */
   seconds?: number
   requests?: number
+  /** So many requests a second, whatever becomes of those before, as long as a connection is free. Default: no pause. */
+  perSecond?: number
 }
 
 export interface LoadResult {
@@ -65,8 +67,15 @@ class Run {
       let sentAt = 0
       const send = () => {
         if (!this.mayGoOn()) return end()
+        const due = this.due()
         this.sent += 1
-        sentAt = performance.now()
+        const now = performance.now()
+        if (due <= now) write(due)
+        else setTimeout(() => write(due), due - now)
+      }
+      const write = (due: number) => {
+        // What a caller waits counts from when it wanted to ask.
+        sentAt = due
         socket.write(next())
       }
       socket.on('connect', send)
@@ -92,7 +101,13 @@ class Run {
 
   private mayGoOn(): boolean {
     const { seconds = Infinity, requests = Infinity } = this.order
-    return this.sent < requests && performance.now() - this.started < seconds * 1000
+    return this.sent < requests && this.due() - this.started < seconds * 1000
+  }
+
+  /** When the next request is to be sent. */
+  private due(): number {
+    const { perSecond } = this.order
+    return perSecond === undefined ? performance.now() : this.started + (this.sent * 1000) / perSecond
   }
 
   private count(ms: number, replyBytes: number): void {
