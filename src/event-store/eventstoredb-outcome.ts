@@ -46,6 +46,12 @@ export function readFailure(error: unknown): StoreError {
   )
 }
 
+/** Whether a refusal is about what the stream holds, and not about who may look: what is hidden stays a reason to stop. */
+export function isDamage(error: unknown): error is StoreError {
+  if (!(error instanceof StoreError) || error.code !== 'refused') return false
+  return error.cause === undefined || error.cause instanceof StreamDeletedError
+}
+
 function refusal(error: unknown): StoreError | undefined {
   if (error instanceof StoreError) return error
   const why = reasonForGood(error)

@@ -5,7 +5,7 @@ import { type Address, parseAddress } from './eventstoredb-address.js'
 import { Connection } from './eventstoredb-connection.js'
 import { toEvent } from './eventstoredb-event.js'
 import { follow } from './eventstoredb-follow.js'
-import { appendFailure } from './eventstoredb-outcome.js'
+import { appendFailure, isDamage } from './eventstoredb-outcome.js'
 import { LedgerStream } from './eventstoredb-stream.js'
 import { EventStore, StoreError, type Stored } from './event-store.js'
 
@@ -83,7 +83,7 @@ export class EventStoreDbEventStore extends EventStore {
     try {
       yield* follow(this.stream, from, signal)
     } catch (error) {
-      if (error instanceof StoreError && error.code === 'refused') this.damage = error
+      if (isDamage(error)) this.damage = error
       throw error
     }
   }
