@@ -136,6 +136,11 @@ export function tracePath({ dataDir }: Config): string {
   return join(dataDir, 'last-checkpoint')
 }
 
+/** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
+export function witnessedPath(dataDir: string): string {
+  return join(dataDir, 'last-witnessed-checkpoint')
+}
+
 export async function openStore(store: LedgerStoreConfig, node: string): Promise<EventStore> {
   switch (store.kind) {
     case 'sqlite':
@@ -176,6 +181,10 @@ async function openWitnessing(
 ): Promise<Witnessing | undefined> {
   if (witness.kind === 'none') return undefined
   const { key } = signer
+  const witnessed = new CheckpointTrace(witnessedPath(dataDir), (error) =>
+    log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),
+  )
+  onClose(() => witnessed.close())
   const witnesses = new Witnesses({
     policy: readWitnessPolicy(witness.policyPath, key, isGated(release)),
     log: {
@@ -194,6 +203,7 @@ async function openWitnessing(
     limits: { ...DEFAULT_WITNESS_LIMITS, refreshMs: witness.refreshSeconds * 1000 },
     alarmPath: join(dataDir, 'witness-alarm.json'),
     onAlarm: (alarm) => log.error({ alarm }, 'minting stops: a witness contradicts the ledger'),
+    onWitnessed: (checkpoint) => witnessed.remember(checkpoint),
     onStatus: (status) => log.warn({ witness: status }, 'witness'),
   })
   onClose(() => witnesses.close())

@@ -7,10 +7,13 @@ import { CheckpointTrace } from '../ledger/checkpoint-trace.js'
 import { exportTiles } from '../ledger/export-tiles.js'
 import { loadLedgerKey } from '../ledger/key.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
-import { openStore, tracePath } from '../records.js'
+import { openStore, tracePath, witnessedPath } from '../records.js'
 import type { Outcome } from './outcome.js'
 
-/** Beside a running broker or without one: it reads, and shows the checkpoint that was signed last. Makes nothing but DIR. */
+/**
+ * Beside a running broker or without one: it reads, and shows the checkpoint that was signed, or witnessed, last. Makes
+ * nothing but DIR.
+ */
 export async function exportTilesTo(directory: string, config: Config): Promise<Outcome> {
   let store: EventStore | undefined
   try {
@@ -39,11 +42,19 @@ function signedLast(config: Config): { checkpoint: SignedCheckpoint; vkey: strin
     throw new Missing(
       `there is no ledger key at ${keyPath}: let BROKER_LEDGER_KEY_PATH name it, or restore it from its backup`,
     )
-  if (!verifyCheckpoint(checkpoint, [key.signer.key]).ok)
-    throw new LedgerRefused(
-      `${tracePath(config)} is not signed by the key at ${keyPath}: put the right one back`,
-    )
-  return { checkpoint, vkey: key.vkey }
+  const shown = witnessedLast(config) ?? checkpoint
+  for (const each of [checkpoint, shown])
+    if (!verifyCheckpoint(each, [key.signer.key]).ok)
+      throw new LedgerRefused(
+        `${tracePath(config)} or ${witnessedPath(config.dataDir)} is not signed by the key at ${keyPath}: put the right one back`,
+      )
+  return { checkpoint: shown, vkey: key.vkey }
+}
+
+/** Of a ledger with witnesses, readers are shown what had its quorum, as the broker does: anything else fails `--policy`. */
+function witnessedLast({ witness, dataDir }: Config): SignedCheckpoint | undefined {
+  if (witness.kind === 'none') return undefined
+  return new CheckpointTrace(witnessedPath(dataDir), () => undefined).last()
 }
 
 async function existingStore({ ledger: { store } }: Config): Promise<EventStore> {

@@ -26,6 +26,8 @@ export interface WitnessesOptions {
   alarmPath: string
   /** Called once, with the evidence already on disk. Minting stops here. */
   onAlarm: (alarm: WitnessAlarm) => void
+  /** Called with the largest checkpoint that has its quorum, when there is one and whenever one more witness signed. */
+  onWitnessed?: (checkpoint: SignedCheckpoint) => void
   /** Called when a witness gets into trouble, into another one, or out of it. For the log. */
   onStatus?: (status: WitnessStatus) => void
   limits?: WitnessLimits
@@ -196,6 +198,7 @@ export class Witnesses {
   private release(): void {
     const checkpoint = this.latestWitnessed()
     if (!checkpoint) return
+    this.options.onWitnessed?.(checkpoint)
     for (const waiting of this.waiting) {
       if (waiting.size > checkpoint.size) continue
       this.waiting.delete(waiting)

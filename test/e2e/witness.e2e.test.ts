@@ -1,7 +1,10 @@
 // What needs witnesses is never handed out without their quorum, whatever they do; what does not, never waits for them.
 
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 
@@ -171,6 +174,13 @@ function cosignersOf(checkpoint: ReturnType<typeof parseSignedCheckpoint>): stri
   return verdict.ok ? verdict.cosignatures.map(({ witness }) => witness.name) : [verdict.problem]
 }
 
+/** As an operator does, beside the broker. */
+async function exportTiles(directory: string): Promise<void> {
+  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+  const env = { PATH: process.env['PATH'], ...world.broker.options.env, BROKER_DATA_DIR: folder.dataDir }
+  await promisify(execFile)(process.execPath, [main, 'export-tiles', directory], { env })
+}
+
 test('an auditor with the policy verifies the broker while it runs; one who wants a third witness is told', async () => {
   await mintedAtLast(JWT, { audience: GATED })
   const url = `${world.broker.url}/ledger`
@@ -183,6 +193,13 @@ test('an auditor with the policy verifies the broker while it runs; one who want
   const good = await verifyLedger(url, ...options)
   expect(good).toMatchObject({ code: 0, report: { ok: true, findingsByKind: {} } })
   expect(good.report.log?.cosignatures.map(({ witness }) => witness)).toEqual(BOTH)
+
+  // And of the files that the log was mirrored as, beside the broker.
+  const mirror = join(folder.dataDir, 'mirror')
+  await exportTiles(mirror)
+  const mirrored = await verifyLedger(mirror, '--policy', policyPath)
+  expect(mirrored).toMatchObject({ code: 0, report: { ok: true, findingsByKind: {} } })
+  expect(mirrored.report.log?.cosignatures.map(({ witness }) => witness)).toEqual(BOTH)
 
   const stranger = await WitnessedFolder.open(3, 1)
   const [third] = stranger.witnesses.slice(2)
