@@ -75,7 +75,10 @@ test('an insecure node has no rights to check: everyone can do both', async () =
 })
 
 test('a wrong password is an error, not a lack of power', async () => {
-  await expect(excessPowers(as('admin', 'wrong'), 's')).rejects.toMatchObject({ code: 16 })
+  await expect(excessPowers(as('admin', 'wrong'), 's')).rejects.toMatchObject({
+    code: 'refused',
+    message: 'EventStoreDB does not know this user and password',
+  })
 })
 
 test('only an administrator can set it up', async () => {
