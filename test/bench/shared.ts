@@ -50,11 +50,13 @@ async function measure(count: number, seconds: number, perSecond?: number): Prom
   try {
     for (let i = 0; i < count; i += 1) await shared.add()
     const each = perSecond === undefined ? undefined : perSecond / count
-    const all = (time: number) => Promise.all(shared.brokers.map((broker) => load(broker, time, each)))
+    const all = (time: number, each?: number) =>
+      Promise.all(shared.brokers.map((broker) => load(broker, time, each)))
+    // Flat out: at a low rate the compiler would take minutes to be done.
     await all(WARM_UP_SECONDS)
     let results: LoadResult[] = []
     const lost = await lostShare(shared.brokers, async () => {
-      results = await all(seconds)
+      results = await all(seconds, each)
     })
     return { results, lost }
   } finally {
