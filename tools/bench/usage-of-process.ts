@@ -31,6 +31,8 @@ function read(path: string): string | undefined {
   }
 }
 
+/** As both installed programs run. */
+const HEAP = '--max-old-space-size=192'
 const TELLS_PEAK = fileURLToPath(new URL('./tell-peak.js', import.meta.url))
 
 export interface Measured {
@@ -44,7 +46,7 @@ export interface Measured {
 /** Runs a program of Node's to its end. Rejects when it ends with another code than 0. */
 export function runMeasured(program: string, args: readonly string[], env = process.env): Promise<Measured> {
   return new Promise((resolve, reject) => {
-    const command = ['--import', TELLS_PEAK, program, ...args]
+    const command = [HEAP, '--import', TELLS_PEAK, program, ...args]
     const started = performance.now()
     execFile(process.execPath, command, { maxBuffer: 64 * 1024 * 1024, env }, (error, stdout, stderr) => {
       const seconds = (performance.now() - started) / 1000

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-old-space-size=192
 // verify-ledger: for the auditor, who trusts neither the broker nor its operator.
 
 import { readFileSync } from 'node:fs'
