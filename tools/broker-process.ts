@@ -31,8 +31,8 @@ export interface Session {
   wallet: string
 }
 
-/** As `npm start`, the installed program, the unit and the image run it. */
-const HEAP = '--max-old-space-size=192'
+/** As `npm start`, the installed programs, the unit and the image run. */
+export const HEAP = '--max-old-space-size=192'
 
 /** Of the program, whichever of its commands is run. */
 export function brokerEnvironment({

@@ -4,6 +4,8 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
+import { HEAP } from '../broker-process.js'
+
 /** Linux counts processor time in hundredths of a second, whatever the kernel's own tick is. */
 const TICK_MS = 10
 
@@ -31,8 +33,6 @@ function read(path: string): string | undefined {
   }
 }
 
-/** As both installed programs run. */
-const HEAP = '--max-old-space-size=192'
 const TELLS_PEAK = fileURLToPath(new URL('./tell-peak.js', import.meta.url))
 
 export interface Measured {
