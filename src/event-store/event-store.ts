@@ -23,13 +23,17 @@ export interface Stored {
 export type StoreErrorCode = 'conflict' | 'unknown' | 'unavailable' | 'refused'
 
 export class StoreError extends Error {
+  /** The ledger no longer holds all that it held, so nothing may be added to it. Only ever with 'refused'. */
+  readonly damage: boolean
+
   constructor(
     readonly code: StoreErrorCode,
     message: string,
-    options?: ErrorOptions,
+    { damage = false, ...options }: ErrorOptions & { damage?: boolean } = {},
   ) {
     super(message, options)
     this.name = 'StoreError'
+    this.damage = damage
   }
 }
 

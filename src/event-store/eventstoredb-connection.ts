@@ -148,6 +148,11 @@ async function atTheLeader<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Throws StoreError 'refused' where the client can make nothing of the address, as when a certificate file is missing. */
+export function assertUsable(address: Address): void {
+  connect(address)
+}
+
 /** Connects at the first call, but reads the certificate files now. */
 function connect({ clientUrl }: Address): EventStoreDBClient {
   try {

@@ -9,16 +9,15 @@ import { certificates } from '../../test/support/eventstoredb/certificates.js'
 import { textsOf } from '../../test/support/eventstoredb/ledger.js'
 import { StandIn } from '../../test/support/eventstoredb/stand-in.js'
 import { EventStoreDbEventStore } from './eventstoredb.js'
-import { type Address, parseAddress } from './eventstoredb-address.js'
+import { parseAddress } from './eventstoredb-address.js'
 import { excessPowers, initEventStore } from './eventstoredb-setup.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-setup-'))
 let secured: ReturnType<typeof certificates>
 let standIn: StandIn
-const as = (user: string, password: string): Address =>
-  parseAddress(
-    `esdb://${user}:${password}@127.0.0.1:${standIn.port}?tlsCAFile=${encodeURIComponent(secured.caFile)}`,
-  )
+const urlOf = (user: string, password: string) =>
+  `esdb://${user}:${password}@127.0.0.1:${standIn.port}?tlsCAFile=${encodeURIComponent(secured.caFile)}`
+const as = (user: string, password: string) => parseAddress(urlOf(user, password))
 
 beforeAll(() => {
   secured = certificates(folder)
@@ -48,8 +47,8 @@ test('the users and the default ACL are set once, and a second run changes the p
 test('afterwards the app writes and reads, the auditor reads, and neither can delete or truncate', async () => {
   await initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })
   const entries = entriesFrom(undefined, 3)
-  const app = new EventStoreDbEventStore(as('ledger-app', 'a'), { stream: 's', node: 'n1' })
-  const audit = new EventStoreDbEventStore(as('ledger-audit', 'b'), { stream: 's' })
+  const app = new EventStoreDbEventStore(urlOf('ledger-app', 'a'), { stream: 's', node: 'n1' })
+  const audit = new EventStoreDbEventStore(urlOf('ledger-audit', 'b'), { stream: 's' })
   await app.append(entries, 0)
   expect(textsOf(await audit.read(0, 10))).toEqual(textsOf(entries))
   await expect(audit.append(entriesFrom(entries[2], 1), 3)).rejects.toMatchObject({ code: 'refused' })

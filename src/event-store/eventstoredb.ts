@@ -1,13 +1,11 @@
-import { type EventData, NO_STREAM } from '@eventstore/db-client'
+import { Worker } from 'node:worker_threads'
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import { type Address, parseAddress } from './eventstoredb-address.js'
-import { Connection } from './eventstoredb-connection.js'
-import { toEvent } from './eventstoredb-event.js'
-import { follow } from './eventstoredb-follow.js'
-import { appendFailure, isDamage } from './eventstoredb-outcome.js'
-import { LedgerStream } from './eventstoredb-stream.js'
+import { parseAddress } from './eventstoredb-address.js'
+import type { Append } from './eventstoredb-append.js'
+import { assertUsable } from './eventstoredb-connection.js'
 import { EventStore, StoreError, type Stored } from './event-store.js'
+import { StoreThread } from './store-thread.js'
 
 /**
  * What one append may hold, in entries and in bytes of their text. Half of what a node takes by default (1 MiB), since
@@ -25,44 +23,64 @@ export interface EventStoreDbOptions {
   silenceMs?: number
 }
 
+/** What eventstoredb.worker.ts is started with. */
+export interface ThreadData extends EventStoreDbOptions {
+  url: string
+}
+
+/** What it is asked. `id`: of a following, given by whoever begins it. */
+export type Question =
+  | ({ op: 'append' } & Omit<Append, 'node'>)
+  | { op: 'size' }
+  | { op: 'read'; from: number; limit: number }
+  | { op: 'follow'; id: number; from: number }
+  | { op: 'next'; id: number }
+  | { op: 'leave'; id: number }
+
+/** A page of the longest entries. V8 takes what it is allowed before it tidies up. */
+const MEMORY = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 32 }
+
 /**
  * The shared ledger: one stream of an EventStoreDB cluster, revision = index. docs/eventstoredb.md.
  *
- * Each append names the exact revision it follows and goes out as one plain Append call, at the leader. An attempt
- * whose outcome is unknown is followed by nothing but itself: when a later attempt at its place succeeds or conflicts,
- * what is stored there is read and compared with what was to be written, because EventStoreDB recognises a repeated
- * append by its ids and never looks at the content.
+ * The connection belongs to a thread of its own. What must outlive that thread is kept here: an attempt whose outcome
+ * is unknown is followed by nothing but itself, and the thread is told that it is.
  */
 export class EventStoreDbEventStore extends EventStore {
   readonly description: string
-  private readonly connection: Connection
-  private readonly stream: LedgerStream
-  private readonly node: string | undefined
+  private readonly thread: StoreThread<Question>
   private appending = false
   /** The place of the last append whose outcome is not known. */
   private inDoubt: number | undefined
   /** Set when the stream was seen damaged: nothing may be added to a ledger that hides entries. */
   private damage: StoreError | undefined
+  private followings = 0
 
-  constructor(url: string | Address, options: EventStoreDbOptions) {
+  /** Throws Error or StoreError where the URL is of no use. */
+  constructor(url: string, options: EventStoreDbOptions) {
     super()
-    const address = typeof url === 'string' ? parseAddress(url) : url
+    const address = parseAddress(url)
+    assertUsable(address)
     this.description = `${address.name} stream ${options.stream}`
-    this.connection = new Connection(address, options.silenceMs)
-    this.stream = new LedgerStream(this.connection, options.stream)
-    this.node = options.node
+    this.thread = new StoreThread(
+      () =>
+        new Worker(new URL('./eventstoredb.worker.js', import.meta.url), {
+          workerData: { ...options, url } satisfies ThreadData,
+          resourceLimits: MEMORY,
+        }),
+    )
   }
 
-  async append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+  async append(sealed: readonly Sealed[], expectedSize: number): Promise<void> {
     if (this.damage) throw this.damage
     if (this.appending)
       throw new StoreError('refused', 'one append at a time: the last one is not answered yet')
-    assertFits(entries)
+    assertFits(sealed)
     this.appending = true
     try {
-      // On a soft-deleted stream "there is no stream yet" succeeds, after the hidden entries: look first.
-      if (expectedSize === 0) await this.stream.assertWhole()
-      await this.attempt(entries, expectedSize)
+      const entries = sealed.map(({ text, leafHash }) => ({ text, leafHash }))
+      const inDoubt = this.inDoubt === expectedSize
+      await this.thread.ask({ op: 'append', entries, expectedSize, inDoubt })
       this.inDoubt = undefined
     } catch (error) {
       throw this.remembered(error as StoreError, expectedSize)
@@ -71,83 +89,38 @@ export class EventStoreDbEventStore extends EventStore {
     }
   }
 
-  size(): Promise<number> {
-    return this.stream.size()
+  async size(): Promise<number> {
+    return (await this.thread.ask({ op: 'size' })) as number
   }
 
-  read(from: number, limit: number): Promise<Stored[]> {
-    return this.stream.read(from, limit)
+  async read(from: number, limit: number): Promise<Stored[]> {
+    return (await this.thread.ask({ op: 'read', from, limit })) as Stored[]
   }
 
+  /** One batch is on its way at a time: what arrives meanwhile comes as the next one. */
   async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]> {
+    if (signal.aborted) return
+    const id = (this.followings += 1)
+    const leave = () => void this.thread.ask({ op: 'leave', id }).catch(() => undefined)
+    signal.addEventListener('abort', leave)
     try {
-      yield* follow(this.stream, from, signal)
+      await this.thread.ask({ op: 'follow', id, from })
+      while (!signal.aborted) {
+        const batch = (await this.thread.ask({ op: 'next', id })) as Stored[] | undefined
+        if (!batch) return
+        yield batch
+      }
     } catch (error) {
-      if (isDamage(error)) this.damage = error
+      if (error instanceof StoreError && error.damage) this.damage = error
       throw error
+    } finally {
+      signal.removeEventListener('abort', leave)
+      leave()
     }
   }
 
   close(): Promise<void> {
-    this.connection.close()
-    return Promise.resolve()
-  }
-
-  private async attempt(entries: readonly Sealed[], expectedSize: number): Promise<void> {
-    const wasInDoubt = this.inDoubt === expectedSize
-    const note = { by: this.node, upTo: expectedSize + entries.length - 1 }
-    const events = entries.map((entry) => toEvent(entry, note))
-    try {
-      const { nextExpectedRevision, position } = await this.send(events, expectedSize)
-      const last = BigInt(expectedSize + entries.length - 1)
-      if (nextExpectedRevision !== last)
-        throw new StoreError(
-          'refused',
-          `the entries were stored up to revision ${nextExpectedRevision} instead of ${last}: the stream was deleted or truncated`,
-        )
-      if (!position)
-        throw new StoreError(
-          'refused',
-          'the entries are stored but hidden: the stream was truncated or soft-deleted',
-        )
-    } catch (error) {
-      const failure = appendFailure(error, expectedSize)
-      if (failure.code !== 'conflict' || !wasInDoubt) throw failure
-      if (await this.isStored(entries, expectedSize)) return
-      throw failure
-    }
-    if (wasInDoubt && !(await this.isStored(entries, expectedSize)))
-      throw new StoreError(
-        'refused',
-        'EventStoreDB confirmed the append but holds other entries in its place',
-      )
-  }
-
-  private send(events: EventData[], expectedSize: number) {
-    const { credentials } = this.connection
-    return this.connection.answer((client, deadline) =>
-      client.appendToStream(this.stream.name, events, {
-        expectedRevision: expectedSize === 0 ? NO_STREAM : BigInt(expectedSize - 1),
-        credentials,
-        deadline,
-        requiresLeader: true,
-      }),
-    )
-  }
-
-  /** Whether exactly these texts stand at this place. When that cannot be read, the append is still in doubt. */
-  private async isStored(entries: readonly Sealed[], from: number): Promise<boolean> {
-    try {
-      for (let at = 0; at < entries.length;) {
-        const page = await this.stream.read(from + at, entries.length - at)
-        if (page.length === 0 || page.some(({ text }, i) => text !== entries[at + i]?.text)) return false
-        at += page.length
-      }
-      return true
-    } catch (error) {
-      if (error instanceof StoreError && error.code === 'refused') throw error
-      throw new StoreError('unknown', 'what the earlier attempt wrote cannot be read now', { cause: error })
-    }
+    return this.thread.close()
   }
 
   /** Keeps what a failure means for the next attempt at this place. */

@@ -2,20 +2,14 @@ import { EventEmitter, once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import { EventStore, StoreError, type Stored, type StoreErrorCode } from './event-store.js'
+import { EventStore, type Stored } from './event-store.js'
+import { StoreThread } from './store-thread.js'
 
-/** What sqlite.worker.ts is asked, and what it answers. */
-export type Ask =
+/** What sqlite.worker.ts is asked. It answers with the size, or with texts. */
+export type Question =
   | { op: 'append'; expectedSize: number; texts: string[] }
   | { op: 'size' }
   | { op: 'read'; from: number; limit: number }
-export type Answer =
-  { ok: true; value: number | string[] } | { ok: false; code: StoreErrorCode; message: string }
-
-interface Waiting {
-  resolve: (value: number | string[]) => void
-  reject: (error: StoreError) => void
-}
 
 /** How many of the latest entries are handed to followers from memory instead of being read again. */
 const RECENT = 4096
@@ -31,30 +25,34 @@ const POLL_MS = 250
  */
 export class SqliteEventStore extends EventStore {
   readonly description: string
-  private worker: Worker | undefined
-  private readonly waiting = new Map<number, Waiting>()
-  private lastId = 0
+  private readonly thread: StoreThread<Question>
   private readonly grown = new EventEmitter().setMaxListeners(0)
   private recent: Stored[] = []
-  private closed = false
 
-  constructor(private readonly path: string) {
+  constructor(path: string) {
     super()
     this.description = `sqlite:${path}`
+    this.thread = new StoreThread(
+      () =>
+        new Worker(new URL('./sqlite.worker.js', import.meta.url), {
+          workerData: path,
+          resourceLimits: MEMORY,
+        }),
+    )
   }
 
   async append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
-    await this.ask({ op: 'append', expectedSize, texts: entries.map(({ text }) => text) })
+    await this.thread.ask({ op: 'append', expectedSize, texts: entries.map(({ text }) => text) })
     this.remember(entries, expectedSize)
     this.grown.emit('grown')
   }
 
   async size(): Promise<number> {
-    return (await this.ask({ op: 'size' })) as number
+    return (await this.thread.ask({ op: 'size' })) as number
   }
 
   async read(from: number, limit: number): Promise<Stored[]> {
-    const texts = (await this.ask({ op: 'read', from, limit })) as string[]
+    const texts = (await this.thread.ask({ op: 'read', from, limit })) as string[]
     return texts.map((text, i) => ({ index: from + i, text }))
   }
 
@@ -71,14 +69,8 @@ export class SqliteEventStore extends EventStore {
   }
 
   async close(): Promise<void> {
-    this.closed = true
     this.grown.emit('grown')
-    const worker = this.worker
-    if (!worker) return
-    // The worker answers what it was asked before it closes the file and ends.
-    const ended = once(worker, 'exit')
-    worker.postMessage('close')
-    await ended
+    await this.thread.close()
   }
 
   private remember(entries: readonly Sealed[], first: number): void {
@@ -102,40 +94,5 @@ export class SqliteEventStore extends EventStore {
     } catch (error) {
       if (!signal.aborted && !poll.aborted) throw error
     }
-  }
-
-  private ask(ask: Ask): Promise<number | string[]> {
-    if (this.closed) return Promise.reject(new StoreError('unavailable', 'the ledger is closed'))
-    const worker = (this.worker ??= this.start())
-    const id = (this.lastId += 1)
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject })
-      worker.postMessage({ id, ask })
-    })
-  }
-
-  private start(): Worker {
-    const worker = new Worker(new URL('./sqlite.worker.js', import.meta.url), {
-      workerData: this.path,
-      resourceLimits: MEMORY,
-    })
-    worker.on('message', ({ id, answer }: { id: number; answer: Answer }) => {
-      const waiting = this.waiting.get(id)
-      this.waiting.delete(id)
-      if (answer.ok) waiting?.resolve(answer.value)
-      else waiting?.reject(new StoreError(answer.code, answer.message))
-    })
-    worker.on('error', (cause) => this.lose(worker, cause))
-    worker.on('exit', () => this.lose(worker, undefined))
-    return worker
-  }
-
-  /** The thread ended with questions unanswered: what it was writing may be written. The next question starts a new one. */
-  private lose(worker: Worker, cause: unknown): void {
-    if (this.worker !== worker) return
-    this.worker = undefined
-    const lost = [...this.waiting.values()]
-    this.waiting.clear()
-    for (const { reject } of lost) reject(new StoreError('unknown', 'the ledger thread ended', { cause }))
   }
 }

@@ -2,13 +2,15 @@
 
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { parentPort, workerData } from 'node:worker_threads'
+import { workerData } from 'node:worker_threads'
 
 import Sqlite from 'better-sqlite3'
 
 import { isSqliteError } from '../storage/sqlite-error.js'
+import { answerQuestions } from './answering.js'
 import type { StoreErrorCode } from './event-store.js'
-import type { Answer, Ask } from './sqlite.js'
+import type { Question } from './sqlite.js'
+import type { Answer } from './store-thread.js'
 
 // The table is append-only whoever writes to it: idx is the primary key and only the next one is taken, so two
 // processes cannot both extend it (INSERT OR REPLACE included), and no row changes or goes.
@@ -45,18 +47,18 @@ class LedgerFile {
     })
   }
 
-  answer(ask: Ask): number | string[] {
-    switch (ask.op) {
+  answer(question: Question): number | string[] {
+    switch (question.op) {
       case 'append':
         // Durable when this returns: COMMIT in WAL mode with synchronous=FULL has synced the log.
-        this.insertAll.immediate(ask.expectedSize, ask.texts)
-        return ask.expectedSize + ask.texts.length
+        this.insertAll.immediate(question.expectedSize, question.texts)
+        return question.expectedSize + question.texts.length
       case 'size':
         return this.sizeRow.get()?.size ?? 0
       case 'read':
-        return this.rows.all(ask.from, ask.limit).map(({ idx, entry }, i) => {
-          if (idx !== ask.from + i)
-            throw new Sqlite.SqliteError(`entry ${ask.from + i} is missing`, 'SQLITE_CORRUPT')
+        return this.rows.all(question.from, question.limit).map(({ idx, entry }, i) => {
+          if (idx !== question.from + i)
+            throw new Sqlite.SqliteError(`entry ${question.from + i} is missing`, 'SQLITE_CORRUPT')
           return entry
         })
     }
@@ -70,16 +72,11 @@ class LedgerFile {
 const path = workerData as string
 let file: LedgerFile | undefined
 
-function answer(ask: Ask): Answer {
-  try {
-    file ??= new LedgerFile(path)
-    return { ok: true, value: file.answer(ask) }
-  } catch (error) {
-    const code = codeOf(error)
-    // After an I/O error SQLite's own view may differ from the disk's: the next question opens the file anew.
-    if (code === 'unknown') reopenNextTime()
-    return { ok: false, code, message: (error as Error).message }
-  }
+function failure(error: unknown): Answer {
+  const code = codeOf(error)
+  // After an I/O error SQLite's own view may differ from the disk's: the next question opens the file anew.
+  if (code === 'unknown') reopenNextTime()
+  return { ok: false, code, message: (error as Error).message }
 }
 
 function reopenNextTime(): void {
@@ -101,11 +98,8 @@ function codeOf(error: unknown): StoreErrorCode {
   return 'refused'
 }
 
-parentPort?.on('message', (message: 'close' | { id: number; ask: Ask }) => {
-  if (message === 'close') {
-    file?.close()
-    parentPort?.close()
-    return
-  }
-  parentPort?.postMessage({ id: message.id, answer: answer(message.ask) })
+answerQuestions<Question>({
+  answer: (question) => (file ??= new LedgerFile(path)).answer(question),
+  failure,
+  close: () => file?.close(),
 })

@@ -2,7 +2,7 @@
 // it could be read.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -117,7 +117,9 @@ test('nor is it in what the client prints when it is debugged', () => {
     const failed = await store.append([{ text: '{}', leafHash: '0'.repeat(64) }], 0).catch((error) => error)
     console.error(failed)
     await store.close()`
-  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+  const path = join(folder, 'debugged.mjs')
+  writeFileSync(path, script)
+  const { stderr } = spawnSync(process.execPath, [path], {
     encoding: 'utf8',
     env: {
       ...process.env,

@@ -1,0 +1,32 @@
+// The other end of store-thread.ts, in the thread itself.
+
+import { parentPort } from 'node:worker_threads'
+
+import type { Answer } from './store-thread.js'
+
+export interface Answering<Question> {
+  answer: (question: Question) => unknown
+  /** What a failure is told as. Must know every error. */
+  failure: (error: unknown) => Answer
+  close: () => void
+}
+
+/** Answers questions for as long as the thread lives; those that need no waiting in the order in which they came. */
+export function answerQuestions<Question>({ answer, failure, close }: Answering<Question>): void {
+  const answered = async (question: Question): Promise<Answer> => {
+    try {
+      return { ok: true, value: await answer(question) }
+    } catch (error) {
+      return failure(error)
+    }
+  }
+  parentPort?.on('message', (message: 'close' | { id: number; question: Question }) => {
+    if (message === 'close') {
+      close()
+      parentPort?.close()
+      return
+    }
+    const { id, question } = message
+    void answered(question).then((answer) => parentPort?.postMessage({ id, answer }))
+  })
+}

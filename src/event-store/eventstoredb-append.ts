@@ -1,0 +1,82 @@
+// One try to append to the ledger's stream.
+
+import { type EventData, NO_STREAM } from '@eventstore/db-client'
+
+import type { Sealed } from '../domain/ledger/entry.js'
+import { toEvent } from './eventstoredb-event.js'
+import { appendFailure } from './eventstoredb-outcome.js'
+import type { LedgerStream } from './eventstoredb-stream.js'
+import { StoreError } from './event-store.js'
+
+export type Text = Pick<Sealed, 'text' | 'leafHash'>
+
+export interface Append {
+  entries: readonly Text[]
+  expectedSize: number
+  /** Whether an earlier try at this place had an outcome that is not known. */
+  inDoubt: boolean
+  /** The broker's node id. */
+  node: string | undefined
+}
+
+/**
+ * Names the exact revision it follows and goes out as one plain Append call, at the leader. Where an earlier try is in
+ * doubt, what is stored is read and compared, because EventStoreDB recognises a repeated append by its ids and never
+ * looks at the content. Rejects with StoreError.
+ */
+export async function appendOnce(
+  stream: LedgerStream,
+  { entries, expectedSize, inDoubt, node }: Append,
+): Promise<void> {
+  // On a soft-deleted stream "there is no stream yet" succeeds, after the hidden entries: look first.
+  if (expectedSize === 0) await stream.assertWhole()
+  const lastIndex = expectedSize + entries.length - 1
+  const events = entries.map((entry) => toEvent(entry, { by: node, upTo: lastIndex }))
+  try {
+    const { nextExpectedRevision, position } = await send(stream, events, expectedSize)
+    if (nextExpectedRevision !== BigInt(lastIndex))
+      throw new StoreError(
+        'refused',
+        `the entries were stored up to revision ${nextExpectedRevision} instead of ${lastIndex}: the stream was deleted or truncated`,
+      )
+    if (!position)
+      throw new StoreError(
+        'refused',
+        'the entries are stored but hidden: the stream was truncated or soft-deleted',
+      )
+  } catch (error) {
+    const failure = appendFailure(error, expectedSize)
+    if (failure.code !== 'conflict' || !inDoubt) throw failure
+    if (await isStored(stream, entries, expectedSize)) return
+    throw failure
+  }
+  if (inDoubt && !(await isStored(stream, entries, expectedSize)))
+    throw new StoreError('refused', 'EventStoreDB confirmed the append but holds other entries in its place')
+}
+
+function send({ connection, name }: LedgerStream, events: EventData[], expectedSize: number) {
+  const { credentials } = connection
+  return connection.answer((client, deadline) =>
+    client.appendToStream(name, events, {
+      expectedRevision: expectedSize === 0 ? NO_STREAM : BigInt(expectedSize - 1),
+      credentials,
+      deadline,
+      requiresLeader: true,
+    }),
+  )
+}
+
+/** Whether exactly these texts stand at this place. When that cannot be read, the append is still in doubt. */
+async function isStored(stream: LedgerStream, entries: readonly Text[], from: number): Promise<boolean> {
+  try {
+    for (let at = 0; at < entries.length;) {
+      const page = await stream.read(from + at, entries.length - at)
+      if (page.length === 0 || page.some(({ text }, i) => text !== entries[at + i]?.text)) return false
+      at += page.length
+    }
+    return true
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'refused') throw error
+    throw new StoreError('unknown', 'what the earlier attempt wrote cannot be read now', { cause: error })
+  }
+}

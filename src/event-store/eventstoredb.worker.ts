@@ -1,0 +1,85 @@
+// The thread that owns the connection to EventStoreDB. Asked by eventstoredb.ts.
+//
+// The client spends more processor time on an entry than a mint does, and parts of it can throw where nobody catches
+// it: here it holds up no mint, and takes down no broker.
+
+import { workerData } from 'node:worker_threads'
+
+import { answerQuestions } from './answering.js'
+import { appendOnce } from './eventstoredb-append.js'
+import { parseAddress } from './eventstoredb-address.js'
+import { Connection } from './eventstoredb-connection.js'
+import { follow } from './eventstoredb-follow.js'
+import { isDamage } from './eventstoredb-outcome.js'
+import { LedgerStream } from './eventstoredb-stream.js'
+import { StoreError, type Stored } from './event-store.js'
+import type { Question, ThreadData } from './eventstoredb.js'
+import type { Answer } from './store-thread.js'
+
+/** How long calls that were cancelled may keep the thread: some of them never end. */
+const GONE_WITHIN_MS = 500
+
+interface Following {
+  batches: AsyncIterator<Stored[], void>
+  stop: AbortController
+}
+
+const { url, stream: name, node, silenceMs } = workerData as ThreadData
+const connection = new Connection(parseAddress(url), silenceMs)
+const stream = new LedgerStream(connection, name)
+const followings = new Map<number, Following>()
+
+function answer(question: Question): unknown {
+  switch (question.op) {
+    case 'append':
+      return appendOnce(stream, { ...question, node })
+    case 'size':
+      return stream.size()
+    case 'read':
+      return stream.read(question.from, question.limit)
+    case 'follow': {
+      const stop = new AbortController()
+      followings.set(question.id, { batches: follow(stream, question.from, stop.signal), stop })
+      return undefined
+    }
+    case 'next':
+      return next(question.id)
+    case 'leave':
+      return leave(question.id)
+  }
+}
+
+/** The next batch of a following; undefined when it has ended. */
+async function next(id: number): Promise<Stored[] | undefined> {
+  const following = followings.get(id)
+  if (!following) throw new StoreError('unavailable', 'the ledger thread was started anew')
+  try {
+    return (await following.batches.next()).value ?? undefined
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    throw new StoreError('refused', error.message, { cause: error, damage: true })
+  }
+}
+
+/** Whether it waits for entries or for being asked for them: both are told. */
+function leave(id: number): void {
+  const following = followings.get(id)
+  followings.delete(id)
+  following?.stop.abort()
+  // What it fails with now concerns nobody.
+  following?.batches.return?.().catch(() => undefined)
+}
+
+function failure(error: unknown): Answer {
+  if (!(error instanceof StoreError)) throw error
+  const { code, message, damage } = error
+  return { ok: false, code, message, damage }
+}
+
+function close(): void {
+  for (const id of [...followings.keys()]) leave(id)
+  connection.close()
+  setTimeout(() => process.exit(0), GONE_WITHIN_MS).unref()
+}
+
+answerQuestions<Question>({ answer, failure, close })
