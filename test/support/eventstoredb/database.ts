@@ -143,15 +143,18 @@ export class Database {
 
   /** The vendor's redaction tool: the data bytes become 0xFF, the rest stays, and nothing marks it. */
   redact(stream: string, revision: number): void {
-    const event = this.events(stream)[revision]
-    if (!event) throw new Error(`${stream} has no event ${revision}`)
-    event.data = new Uint8Array(event.data.length).fill(0xff)
-    this.rewrite()
+    const { length } = this.events(stream)[revision]?.data ?? []
+    this.overwrite(stream, revision, { data: new Uint8Array(length).fill(0xff) })
   }
 
   /** What an administrator with the disk could do: any bytes at all. */
   overwrite(stream: string, revision: number, change: Partial<Proposed>): void {
-    Object.assign(this.events(stream)[revision] as Recorded, change)
+    const event = this.events(stream)[revision]
+    if (!event) throw new Error(`${stream} has no event ${revision}`)
+    // Another event in its place: what was made of the first one must not be shown for it.
+    const changed = { ...event, ...change }
+    this.streams.get(stream)?.splice(revision, 1, changed)
+    this.log.splice(this.log.indexOf(event), 1, changed)
     this.rewrite()
   }
 
@@ -180,7 +183,7 @@ export class Database {
     const position = (this.log.at(-1)?.position ?? -100) + 100
     const recorded = { ...event, position, ticks: String(BigInt(Date.now()) * 10_000n) }
     this.take(recorded)
-    this.persist(forDisk(recorded))
+    if (this.file) this.persist(forDisk(recorded))
   }
 
   private take(recorded: Recorded): void {

@@ -138,6 +138,17 @@ export function readEvent(event: Recorded, revision: string | number = event.rev
   return new streams.ReadResp().setEvent(read)
 }
 
+const encoded = new WeakMap<Recorded, Buffer>()
+
+/** The message of an event as bytes, made once for all who read it. */
+export function readEventBytes(event: Recorded): Buffer {
+  const known = encoded.get(event)
+  if (known) return known
+  const bytes = Buffer.from(readEvent(event).serializeBinary())
+  encoded.set(event, bytes)
+  return bytes
+}
+
 /** What a live subscription gets when its stream is tombstoned. */
 export function tombstoneEvent(stream: string): ReadResp {
   const empty = new Uint8Array()

@@ -2,7 +2,6 @@
 
 import { once } from 'node:events'
 
-import type { IStreamsServer } from '@eventstore/db-client/generated/streams_grpc_pb.js'
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import { type ServerWritableStream, status } from '@grpc/grpc-js'
 
@@ -14,9 +13,13 @@ import { authorization, type Node, type OpenRead, redirected } from './node.js'
 /** How many messages one reader is sent before it is another's turn. */
 const BURST = 32
 
-type ReadCall = ServerWritableStream<ReadReq, ReadResp>
+type ReadCall = ServerWritableStream<ReadReq, ReadResp | Buffer>
 
-export function readCall(node: Node): IStreamsServer['read'] {
+/** How readCall's answers become bytes: those of events are made already. */
+export const responseSerialize = (answer: ReadResp | Buffer): Buffer =>
+  Buffer.isBuffer(answer) ? answer : Buffer.from(answer.serializeBinary())
+
+export function readCall(node: Node): (call: ReadCall) => void {
   return (call) => {
     const options = call.request.getOptions() as ReadReq.Options
     const target = options.getStream()
@@ -77,7 +80,7 @@ class Reading implements OpenRead {
     let at = target?.hasEnd() ? head : target?.hasRevision() ? Number(target.getRevision()) : 0
     at = forwards ? Math.max(at, first) : Math.min(at, head)
     for (let left = limit; left > 0 && at >= first && at <= head; left -= 1) {
-      if (!(await this.send(wire.readEvent(this.source()[at] as Recorded)))) return
+      if (!(await this.send(wire.readEventBytes(this.source()[at] as Recorded)))) return
       at += forwards ? 1 : -1
     }
     this.end()
@@ -101,7 +104,7 @@ class Reading implements OpenRead {
       const event = this.node.stopping ? undefined : this.source()[next]
       if (event) {
         next += 1
-        if (!(await this.send(wire.readEvent(event)))) return
+        if (!(await this.send(wire.readEventBytes(event)))) return
         continue
       }
       if (this.node.database.isTombstoned(this.stream)) {
@@ -123,7 +126,7 @@ class Reading implements OpenRead {
   }
 
   /** Resolves to false when the reading is over. Waits for a slow reader as HTTP/2 flow control does. */
-  private async send(message: ReadResp): Promise<boolean> {
+  private async send(message: Buffer): Promise<boolean> {
     if (this.gone.signal.aborted) return false
     if (this.sent > 0 && this.fault === 'stall') return false
     this.sent += 1

@@ -17,7 +17,7 @@ import { Database } from './database.js'
 import { type AppendFault, Plan, type ReadFault } from './faults.js'
 import { failure } from './messages.js'
 import type { Node, OpenRead } from './node.js'
-import { readCall } from './reading.js'
+import { readCall, responseSerialize } from './reading.js'
 import { appendCall, deleteCall, tombstoneCall } from './writing.js'
 
 export interface StandInOptions {
@@ -55,16 +55,20 @@ export class StandIn implements Node {
   /** Starts at `port`, by default where it was before or at any free one. The data of an earlier run is still there. */
   async start(port = this.port): Promise<this> {
     const server = new Server({ 'grpc.max_receive_message_length': 17 * 1024 * 1024 })
-    server.addService(StreamsService, {
-      append: appendCall(this),
-      read: readCall(this),
-      delete: deleteCall(this),
-      tombstone: tombstoneCall(this),
-      batchAppend: (call: ServerDuplexStream<unknown, unknown>) => {
-        this.calls.push('batchAppend')
-        call.emit('error', failure(status.UNIMPLEMENTED, 'the ledger must be written with Append'))
+    const { read } = StreamsService
+    server.addService(
+      { ...StreamsService, read: { ...read, responseSerialize } },
+      {
+        append: appendCall(this),
+        read: readCall(this),
+        delete: deleteCall(this),
+        tombstone: tombstoneCall(this),
+        batchAppend: (call: ServerDuplexStream<unknown, unknown>) => {
+          this.calls.push('batchAppend')
+          call.emit('error', failure(status.UNIMPLEMENTED, 'the ledger must be written with Append'))
+        },
       },
-    })
+    )
     server.addService(ServerFeaturesService, featureCalls(this))
     server.addService(
       GossipService,
