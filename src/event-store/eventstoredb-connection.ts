@@ -19,8 +19,8 @@ const GRACE_MS = 1_000
 /** A read or subscription of the client: a Readable that has to be cancelled, even when it was left early. */
 export interface Reading extends AsyncIterable<ResolvedEvent> {
   on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: () => void): unknown
-  read(): unknown
+  pause(): unknown
+  resume(): unknown
   destroy(error?: Error): unknown
   cancel?(): Promise<void>
   unsubscribe?(): Promise<void>

@@ -5,16 +5,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { type ResolvedEvent, START } from '@eventstore/db-client'
 
+import { Arrivals } from './eventstoredb-arrivals.js'
 import type { Reading } from './eventstoredb-connection.js'
 import { readFailure } from './eventstoredb-outcome.js'
-import { appendNote, type FoundEvent } from './eventstoredb-event.js'
 import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
 
-/** Holds any group that a broker appends at once. */
-const BATCH = 512
-/** How long the rest of an append may take to arrive. It is stored already; only a broken subscription loses it. */
-const REST_WITHIN_MS = 20
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 
@@ -74,9 +70,8 @@ async function* subscription(
   const { client, credentials } = connection
   // Exclusive: the first event is the one after.
   const fromRevision = from === 0 ? START : BigInt(from - 1)
-  const entries = connection.open(
-    client.subscribeToStream(name, { credentials, fromRevision }, { highWaterMark: BATCH }),
-  )
+  const entries = connection.open(client.subscribeToStream(name, { credentials, fromRevision }))
+  const arrivals = new Arrivals(entries)
   const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
   watchMetadata(metadata, entries)
   const waiting: Waiting = { for: from }
@@ -85,9 +80,9 @@ async function* subscription(
   signal.addEventListener('abort', stop)
   try {
     let next = from
-    for await (const first of entries) {
+    for (let found = await arrivals.next(); found; found = await arrivals.next()) {
       waiting.for = undefined
-      const batch = contiguous(await wholeAppends(first, entries), next)
+      const batch = contiguous(found, next)
       next += batch.length
       yield batch
       waiting.for = next
@@ -134,45 +129,6 @@ function watchMetadata(metadata: Reading, entries: Reading): void {
   })
   metadata.on('error', (error: Error) => entries.destroy(error))
   metadata.on('end', () => entries.destroy(new Error('the subscription to the metadata ended')))
-}
-
-/**
- * What has arrived, and with it the rest of the append it ends in. An append comes as messages of its own, and who
- * follows pays for each batch (a signature, a transaction), whatever its length.
- */
-async function wholeAppends(first: ResolvedEvent, entries: Reading): Promise<FoundEvent[]> {
-  const found: ResolvedEvent[] = [first]
-  do {
-    for (let more = entries.read(); more !== null; more = found.length < BATCH ? entries.read() : null) {
-      found.push(more as ResolvedEvent)
-    }
-  } while (found.length < BATCH && endsAmidAnAppend(found.at(-1)) && (await moreArrives(entries)))
-  return found.flatMap(({ event }) => event ?? [])
-}
-
-/** As its metadata says, which is anybody's word: so nothing waits for long on it. */
-function endsAmidAnAppend(last: ResolvedEvent | undefined): boolean {
-  if (!last?.event) return false
-  const { revision, metadata } = last.event
-  const { upTo } = appendNote(metadata)
-  return upTo !== undefined && revision < BigInt(upTo)
-}
-
-function moreArrives(entries: Reading): Promise<boolean> {
-  return new Promise((resolve) => {
-    const settle = (arrived: boolean) => {
-      clearTimeout(timer)
-      entries.off('readable', readable)
-      entries.off('close', closed)
-      resolve(arrived)
-    }
-    const readable = () => settle(true)
-    const closed = () => settle(false)
-    // A loop that was held up comes to its timers first, and only then to what lies in the socket.
-    const timer = setTimeout(() => setImmediate(closed), REST_WITHIN_MS)
-    entries.on('readable', readable)
-    entries.on('close', closed)
-  })
 }
 
 /** `work`, unless `signal` aborts first: a frozen node must not hold up a shutdown. */

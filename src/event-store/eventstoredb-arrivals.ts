@@ -1,0 +1,70 @@
+// What a subscription brings, gathered: an append comes as messages of its own, and whoever follows pays for each batch
+// (a signature, a transaction), whatever its length. So what was appended together is handed on together.
+
+import type { ResolvedEvent } from '@eventstore/db-client'
+
+import type { Reading } from './eventstoredb-connection.js'
+import { appendNote, type FoundEvent } from './eventstoredb-event.js'
+
+/** Holds any group that a broker appends at once. When so much has gathered, the server is left to wait. */
+const MOST = 512
+/** How long the next piece of an append may take to arrive. It is stored already; only a broken subscription loses it. */
+const REST_WITHIN_MS = 20
+
+export class Arrivals {
+  private found: FoundEvent[] = []
+  /** How many of them are whole appends. */
+  private whole = 0
+  private ended: { error: Error | undefined } | undefined
+  private rest: NodeJS.Timeout | undefined
+  private wake: (() => void) | undefined
+
+  constructor(private readonly reading: Reading) {
+    reading.on('data', ({ event }: ResolvedEvent) => event && this.take(event))
+    reading.on('error', (error: Error) => this.end(error))
+    reading.on('close', () => this.end(undefined))
+  }
+
+  /** Whole appends, as many as have arrived; a piece of one when its rest does not come. Undefined at the end. */
+  async next(): Promise<FoundEvent[] | undefined> {
+    while (this.whole === 0 && !this.ended) {
+      if (this.found.length > 0) this.rest ??= setTimeout(() => this.giveUpRest(), REST_WITHIN_MS)
+      await new Promise<void>((resolve) => (this.wake = resolve))
+    }
+    clearTimeout(this.rest)
+    this.rest = undefined
+    if (this.ended?.error) throw this.ended.error
+    if (this.ended) return undefined
+    const batch = this.found.splice(0, this.whole)
+    this.whole = 0
+    this.reading.resume()
+    return batch
+  }
+
+  private take(event: FoundEvent): void {
+    this.found.push(event)
+    if (!isAmidAnAppend(event) || this.found.length >= MOST) this.whole = this.found.length
+    if (this.found.length >= MOST) this.reading.pause()
+    this.rest?.refresh()
+    if (this.whole > 0 || !this.rest) this.wake?.()
+  }
+
+  private giveUpRest(): void {
+    // A loop that was held up comes to its timers first, and only then to what lies in the socket.
+    setImmediate(() => {
+      this.whole = this.found.length
+      this.wake?.()
+    })
+  }
+
+  private end(error: Error | undefined): void {
+    this.ended ??= { error }
+    this.wake?.()
+  }
+}
+
+/** As its metadata says, which is anybody's word: so nothing waits for long on it. */
+function isAmidAnAppend({ revision, metadata }: FoundEvent): boolean {
+  const { upTo } = appendNote(metadata)
+  return upTo !== undefined && revision < BigInt(upTo)
+}
