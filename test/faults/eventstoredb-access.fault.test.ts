@@ -41,7 +41,7 @@ afterEach(async () => {
 
 function opened(user: string, options = `tlsCAFile=${encodeURIComponent(caFile)}`): EventStoreDbEventStore {
   const url = `esdb://${user}@127.0.0.1:${standIn.port}?${options}`
-  const store = new EventStoreDbEventStore(url, { stream: STREAM, node: 'n1', silenceMs: 1000 })
+  const store = new EventStoreDbEventStore(url, { stream: STREAM, node: 'n1' })
   stores.push(store)
   return store
 }
@@ -101,6 +101,18 @@ test.each([
   await restartedWith(tls)
   expect(await appended(store)).toBeUndefined()
   expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
+})
+
+test('of several nodes the client tells no certificate apart from a node that is down: it counts as unavailable', async () => {
+  await restartedWith(nodeCertificate(folder, { days: -1 }))
+  const host = `127.0.0.1:${standIn.port}`
+  const options = `tlsCAFile=${encodeURIComponent(caFile)}&maxDiscoverAttempts=2`
+  const store = new EventStoreDbEventStore(`esdb://${APP}@${host},${host}?${options}`, { stream: STREAM })
+  stores.push(store)
+  expect(await failureOf(store.append(entries, 0))).toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('Failed to discover'),
+  })
 })
 
 test('with two CAs in its file a node may have its certificate from the old one or the new', async () => {
