@@ -2,18 +2,19 @@
 // it could be read.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 
+import { StoreError } from '../../src/event-store/event-store.js'
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
 import { parseAddress } from '../../src/event-store/eventstoredb-address.js'
 import { excessPowers } from '../../src/event-store/eventstoredb-setup.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
-import { certificates } from '../support/eventstoredb/certificates.js'
+import { certificates, type NodeCertificate, nodeCertificate } from '../support/eventstoredb/certificates.js'
 import { readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
 import { StandIn } from '../support/eventstoredb/stand-in.js'
 
@@ -21,7 +22,7 @@ const PASSWORD = 'p@ss:word/%'
 const entries = entriesFrom(undefined, 4)
 const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-tls-'))
 let caFile: string
-let tls: { key: Buffer; certificate: Buffer }
+let tls: NodeCertificate
 let standIn: StandIn
 const stores: EventStoreDbEventStore[] = []
 
@@ -29,9 +30,9 @@ beforeAll(() => {
   ;({ caFile, tls } = certificates(folder))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
+const USERS = { 'ledger-app': { password: PASSWORD, groups: [] }, other: { password: 'o', groups: [] } }
 beforeEach(async () => {
-  const users = { 'ledger-app': { password: PASSWORD, groups: [] }, other: { password: 'o', groups: [] } }
-  standIn = await new StandIn({ tls, users }).start()
+  standIn = await new StandIn({ tls, users: USERS }).start()
 })
 afterEach(async () => {
   for (const store of stores.splice(0)) await store.close()
@@ -40,7 +41,7 @@ afterEach(async () => {
 
 function opened(user: string, options = `tlsCAFile=${encodeURIComponent(caFile)}`): EventStoreDbEventStore {
   const url = `esdb://${user}@127.0.0.1:${standIn.port}?${options}`
-  const store = new EventStoreDbEventStore(url, { stream: STREAM, node: 'n1', silenceMs: 1000 })
+  const store = new EventStoreDbEventStore(url, { stream: STREAM, node: 'n1' })
   stores.push(store)
   return store
 }
@@ -70,6 +71,61 @@ test('without the CA it is refused at once, naming the remedy, and not retried a
 
 test('a CA file that is missing is told when the store is made', () => {
   expect(() => opened(APP, 'tlsCAFile=/nowhere/ca.pem')).toThrow(/certificate file/)
+})
+
+/** The node comes back where it was, with its data. */
+async function restartedWith(other: NodeCertificate): Promise<void> {
+  const { port, database } = standIn
+  await standIn.dispose()
+  standIn = await new StandIn({ tls: other, users: USERS, database }).start(port)
+}
+
+/** Sends the same bytes to the same place until they are written, or refused. */
+async function appended(store: EventStoreDbEventStore): Promise<unknown> {
+  for (;;) {
+    const failure = await store.append(entries.slice(2), 2).catch((error: Error) => error)
+    if (!(failure instanceof StoreError) || failure.code === 'refused') return failure
+  }
+}
+
+test.each([
+  ['has expired', { days: -1 }, /TLS to EventStoreDB fails: .*certificate has expired.*tlsCAFile/s],
+  ['is for another name', { name: 'DNS:node1' }, /TLS to EventStoreDB fails: .*altnames.*tlsCAFile/s],
+])('a node whose certificate %s is refused, and written to again once it has a good one', async (...row) => {
+  const [, bad, message] = row
+  const store = opened(APP)
+  await store.append(entries.slice(0, 2), 0)
+  await restartedWith(nodeCertificate(folder, bad))
+  expect(await appended(store)).toMatchObject({ code: 'refused', message: expect.stringMatching(message) })
+  expect(await failureOf(store.size())).toMatchObject({ code: 'refused' })
+  await restartedWith(tls)
+  expect(await appended(store)).toBeUndefined()
+  expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
+})
+
+test('of several nodes the client tells no certificate apart from a node that is down: it counts as unavailable', async () => {
+  await restartedWith(nodeCertificate(folder, { days: -1 }))
+  const host = `127.0.0.1:${standIn.port}`
+  const options = `tlsCAFile=${encodeURIComponent(caFile)}&maxDiscoverAttempts=2`
+  const store = new EventStoreDbEventStore(`esdb://${APP}@${host},${host}?${options}`, { stream: STREAM })
+  stores.push(store)
+  expect(await failureOf(store.append(entries, 0))).toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('Failed to discover'),
+  })
+})
+
+test('with two CAs in its file a node may have its certificate from the old one or the new', async () => {
+  const next = mkdtempSync(join(folder, 'next-'))
+  const { caFile: nextCa, tls: nextTls } = certificates(next)
+  const both = join(folder, 'both.pem')
+  writeFileSync(both, Buffer.concat([readFileSync(caFile), readFileSync(nextCa)]))
+  const store = opened(APP, `tlsCAFile=${encodeURIComponent(both)}`)
+  await store.append(entries.slice(0, 2), 0)
+  await restartedWith(nextTls)
+  expect(await appended(store)).toBeUndefined()
+  expect(await failureOf(opened(APP).size())).toMatchObject({ code: 'refused' })
+  expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
 })
 
 test('a wrong password is refused, and told apart from a missing right', async () => {
