@@ -57,7 +57,7 @@ describe('a ledger in EventStoreDB', () => {
     ['esdb://localhost/?tls=false&tlsCAFile=/certs/ca%20x.crt'],
     ['esdb://ledger-app:p%40ss%3Aw@node1:2111,node2:2112,node_3?nodePreference=leader'],
     ['esdb://ledger-app:pass@event_store_1.ledger'],
-    ['esdb://ledger-app:pass@node1?default-deadline=2500&KEEP_ALIVE_TIMEOUT=5000&connectionName=a%26b'],
+    ['esdb://ledger-app:pass@node1?default-deadline=6000&KEEP_ALIVE_TIMEOUT=5000&connectionName=a%26b'],
     ['esdb+discover://ledger-app:pass@cluster.internal'],
   ])('%s is taken by the configuration, the store and the auditor alike', (url) => {
     expect(read({ BROKER_LEDGER_URL: url, BROKER_LEDGER_STREAM: 'mine' })).toMatchObject({
@@ -97,6 +97,7 @@ describe('a ledger in EventStoreDB', () => {
     ['esdb://ann:pass@localhost?tlsCAFile=a?b', 'give tlsCAFile as'],
     ['esdb://ann:pass@localhost?tlsCAFile=%ff', 'have tlsCAFile percent-encoded'],
     ['esdb://ann:pass@localhost?userCertFile=/a.crt', 'userCertFile and userKeyFile together'],
+    ['esdb://ann:pass@localhost?defaultDeadline=6001', 'give defaultDeadline as milliseconds, 1 to 6000'],
     ['esdb://ann:pass@localhost?keepAliveInterval=-1', 'give keepAliveInterval as a positive whole number'],
   ])('%j is refused by the configuration and the store alike, and not repeated', (url, rule) => {
     const { problems } = read({ BROKER_LEDGER_URL: url })

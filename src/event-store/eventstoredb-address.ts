@@ -32,7 +32,9 @@ const SHAPE = /^(?<scheme>esdb(?:\+discover)?):\/\/(?<authority>[^/?#]*)\/?(?:\?
 const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::\d{1,5})?$/
 /** Stricter than need be: whoever shows a URL may rely on it that all before its first @ is user and password. */
 const USER_INFO = /^(?<user>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+):(?<password>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+)$/
-const DEFAULT_APPEND_TIMEOUT_MS = 10_000
+export const DEFAULT_APPEND_TIMEOUT_MS = 5_000
+/** Less than the appender waits (ledger/appender.ts): a node's silence is told as what it is, by whoever met it. */
+export const MAX_APPEND_TIMEOUT_MS = 6_000
 
 /** Throws WrongAddress. */
 export function parseAddress(url: string): Address {
@@ -82,16 +84,21 @@ function decoded(text: string, what: string): string {
 }
 
 interface Option {
-  form: RegExp
+  fits: (value: string) => boolean
   expected: string
 }
 
-const FLAG: Option = { form: /^(?:true|false)$/, expected: 'true or false' }
-const COUNT: Option = { form: /^[1-9]\d{0,8}$/, expected: 'a positive whole number' }
-const TEXT: Option = { form: /^[^\s?=]+$/, expected: 'a text, percent-encoded' }
-const NODE: Option = {
-  form: /^(?:leader|follower|random|read_?only_?replica)$/i,
-  expected: 'leader, follower, random or readOnlyReplica',
+const matching = (form: RegExp, expected: string): Option => ({ fits: (value) => form.test(value), expected })
+const FLAG = matching(/^(?:true|false)$/, 'true or false')
+const COUNT = matching(/^[1-9]\d{0,8}$/, 'a positive whole number')
+const TEXT = matching(/^[^\s?=]+$/, 'a text, percent-encoded')
+const NODE = matching(
+  /^(?:leader|follower|random|read_?only_?replica)$/i,
+  'leader, follower, random or readOnlyReplica',
+)
+const APPEND_TIMEOUT: Option = {
+  fits: (value) => COUNT.fits(value) && Number(value) <= MAX_APPEND_TIMEOUT_MS,
+  expected: `milliseconds, 1 to ${MAX_APPEND_TIMEOUT_MS}`,
 }
 
 /** The client's own options, by their flat lower-case name: it takes them in any spelling, and unknown ones silently. */
@@ -105,7 +112,7 @@ const OPTIONS: Record<string, Option> = {
   maxdiscoverattempts: COUNT,
   discoveryinterval: COUNT,
   gossiptimeout: COUNT,
-  defaultdeadline: COUNT,
+  defaultdeadline: APPEND_TIMEOUT,
   // Never off: a subscription to a peer that froze is noticed by nothing else.
   keepaliveinterval: COUNT,
   keepalivetimeout: COUNT,
@@ -127,6 +134,6 @@ function parseOption(text: string): [flatName: string, value: string] {
   if (flat === 'tlsverifycert') throw new WrongAddress('not say tlsVerifyCert: name the CA with tlsCAFile')
   const option = Object.hasOwn(OPTIONS, flat) ? OPTIONS[flat] : undefined
   if (!option) throw new WrongAddress('have no option that is not known: see docs/eventstoredb.md')
-  if (!option.form.test(value)) throw new WrongAddress(`give ${name} as ${option.expected}`)
+  if (!option.fits(value)) throw new WrongAddress(`give ${name} as ${option.expected}`)
   return [flat, decoded(value, name)]
 }

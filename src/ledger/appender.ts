@@ -14,7 +14,7 @@ export interface AppenderLimits {
   waiting: number
   /** How long a caller waits before it is told that the outcome is unknown. */
   callerMs: number
-  /** How long one append to the store may take before its outcome counts as unknown. */
+  /** How long the store may be silent before an append's outcome counts as unknown: longer than its own deadlines. */
   storeMs: number
   /** One group: bounded so that every store can write it at once. */
   groupEntries: number
