@@ -127,13 +127,22 @@ export class LedgerWriter {
     return there
   }
 
-  /** `there`, and all that comes after it. */
+  /** `there`, and what can be read after it: what is left is met by the next append. */
   private async takeOver(there: readonly Stored[]): Promise<void> {
     const { head, sharing } = this.parts
-    for (let page = there; page.length > 0;) {
+    for (let page = there; page.length > 0; page = await this.readOn()) {
       head.follow(page)
       sharing?.saw(page)
-      page = await this.readPage(head.size)
+    }
+  }
+
+  private async readOn(): Promise<Stored[]> {
+    try {
+      return await this.readPage(this.parts.head.size)
+    } catch (error) {
+      if (codeOf(error) === 'refused') throw error
+      this.note(error)
+      return []
     }
   }
 
