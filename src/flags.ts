@@ -56,7 +56,7 @@ The rest is set by environment variables, all in docs/configuration.md. The ones
   BROKER_AWS_REGION      region of the STS to call (default us-east-1)
   BROKER_STS_MODE        web-identity (default) or assume-role
   BROKER_DATA_DIR        where keys and databases live (default $HOME/.agentkeys/broker)
-  BROKER_LEDGER_URL      sqlite:PATH (default, in the data dir) or esdb://HOST:PORT
+  BROKER_LEDGER_URL      sqlite:PATH (default, in the data dir) or esdb://USER:PASSWORD@HOST:PORT
   BROKER_LOG             trace, debug, info (default), warn, error or off
 
 Exit codes: 0 stopped as asked, 1 refused to start, 2 wrong usage, 3 could not reach or read something.`

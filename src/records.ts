@@ -10,6 +10,7 @@ import { isGated } from './config/witness.js'
 import { parseSignedCheckpoint, signCheckpoint, type SignedCheckpoint } from './domain/ledger/checkpoint.js'
 import { EMPTY_ROOT, Tree } from './domain/ledger/merkle.js'
 import type { EventStore } from './event-store/event-store.js'
+import { parseAddress } from './event-store/eventstoredb-address.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
 import { ReadAheadStore } from './event-store/read-ahead.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
@@ -157,7 +158,6 @@ export async function openStore(store: LedgerStoreConfig, node: string): Promise
 async function assertAppendOnly({ ledger: { store }, insecureLedger }: Config, log: Logger): Promise<void> {
   if (store.kind !== 'esdb') return
   const { excessPowers } = await import('./event-store/eventstoredb-setup.js')
-  const { parseAddress } = await import('./event-store/eventstoredb-address.js')
   const powers = await excessPowers(parseAddress(store.url), store.stream)
   if (powers.length === 0) return
   const problem = `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 
 import type { Config } from '../config.js'
 import { canonicalize, type Json } from '../domain/ledger/canonical.js'
+import { parseAddress } from '../event-store/eventstoredb-address.js'
 import { formatAddress } from './address.js'
 import type { AwsConfig } from './aws.js'
 import type { LedgerStoreConfig } from './ledger.js'
@@ -93,10 +94,5 @@ function shownWitness(witness: WitnessConfig): Json {
 
 function shownStore(store: LedgerStoreConfig): Json {
   if (store.kind === 'sqlite') return { kind: store.kind }
-  return { kind: store.kind, url: nodesOf(store.url), stream: store.stream }
-}
-
-/** Scheme and hosts. The parser lets no @ and no / into user and password, so all before the first @ is theirs. */
-function nodesOf(url: string): string {
-  return url.replace(/[/]?\?.*/s, '').replace(/^([^:]+:\/\/)[^@]*@/, '$1')
+  return { kind: store.kind, url: parseAddress(store.url).name, stream: store.stream }
 }

@@ -109,13 +109,13 @@ describe('every variable that is wrong gives one line: its name, what it was, wh
     [
       'BROKER_LEDGER_URL',
       'postgres://db',
-      'expected sqlite:PATH or esdb://[user:password@]host[:port][,…][?option=value&…], user and password percent-encoded; correct it',
+      'expected sqlite:PATH or esdb://user:password@host:port?options; correct it',
     ],
     [
       'BROKER_LEDGER_STREAM',
       '$all',
       'expected a letter or digit, then up to 99 letters, digits, dots, dashes and underscores; correct it, or unset it for agentkeys-ledger',
-      { BROKER_LEDGER_URL: 'esdb://db' },
+      { BROKER_LEDGER_URL: 'esdb://db?tls=false' },
     ],
     [
       'BROKER_LEDGER_ORIGIN',
@@ -237,6 +237,8 @@ test('no secret is in any problem or warning, whatever else is wrong with it', (
     { BROKER_LEDGER_URL: `esdb:/ann:${secret}@db` },
     { BROKER_LEDGER_URL: `esdb://ann:${secret}%@db` },
     { BROKER_LEDGER_URL: `esdb://ann:${secret}@db?x` },
+    { BROKER_LEDGER_URL: `esdb://ann:${secret}` },
+    { BROKER_LEDGER_URL: ` ESDB://ann:${secret}` },
     { BROKER_UNKNOWN: secret },
   ]
   for (const variables of environments) {

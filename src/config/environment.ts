@@ -63,11 +63,11 @@ function unsetting(fallback: unknown): string {
 
 /**
  * The value as an operator may see it. Whatever may hold a password or a token is left out: the secret variables, all
- * that has an @, behind which a URL keeps its host, and a query.
+ * that has an @, behind which a URL keeps its host, a ledger's URL even where its @ was forgotten, and a query.
  */
 function shown(name: string, text: string): string {
   if (SECRET_VARIABLES.includes(name)) return ' (value not shown)'
-  if (text.includes('@')) return ' (value not shown, it may hold a password)'
+  if (/@|^\s*esdb/i.test(text)) return ' (value not shown, it may hold a password)'
   return `="${printable(text.replace(/\?.*/s, '?…'))}"`
 }
 

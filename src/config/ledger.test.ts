@@ -2,6 +2,9 @@ import { resolve } from 'node:path'
 
 import { describe, expect, test } from '@jest/globals'
 
+import { parseEsdbAddress } from '../../tools/verify-ledger/sources/esdb-address.js'
+import { parseAddress } from '../event-store/eventstoredb-address.js'
+import { EventStoreDbEventStore } from '../event-store/eventstoredb.js'
 import { Environment, type Variables } from './environment.js'
 import { readLedger } from './ledger.js'
 
@@ -23,41 +26,86 @@ describe('BROKER_LEDGER_URL', () => {
   })
 
   test.each([
-    ['esdb://localhost:2113?tls=false'],
-    ['esdb://localhost/?tls=false&tlsCAFile=/certs/ca%20x.crt'],
-    ['esdb://ledger-app:p%40ss%3Aw@node1:2111,node2:2112,node_3?nodePreference=leader'],
-    ['esdb+discover://cluster.internal'],
-  ])('%s is a cluster', (url) => {
-    expect(read({ BROKER_LEDGER_URL: url, BROKER_LEDGER_STREAM: 'mine' })).toMatchObject({
-      ledger: { store: { kind: 'esdb', url, stream: 'mine' } },
-      problems: [],
-      warnings: [],
-    })
-  })
-
-  test.each([
     [''],
     ['ledger.sqlite'],
     ['sqlite:'],
     ['sqlite::memory:'],
     ['sqlite://ledger.sqlite'],
     ['sqlite:~/ledger.sqlite'],
-    ['ESDB://localhost'],
-    ['esdb://'],
-    ['esdb://ann@localhost'],
-    ['esdb://ann:pass:word@localhost'],
-    ['esdb://ann:pa/ss@localhost'],
-    ['esdb://ann:100%@localhost'],
-    ['esdb://ann:%ff@localhost'],
-    ['esdb://localhost:port'],
-    ['esdb://localhost?tls'],
-    ['esdb://localhost?tls=false&'],
-    [' esdb://localhost'],
-    ['esdb://localhost\n'],
+    ['ESDB://localhost?tls=false'],
+    [' esdb://localhost?tls=false'],
     ['kurrentdb://localhost'],
   ])('%j is refused', (url) => {
     const { problems } = read({ BROKER_LEDGER_URL: url })
     expect(problems).toEqual([expect.stringMatching(/^BROKER_LEDGER_URL/)])
+  })
+})
+
+/** Whether the store takes the URL. It connects to nothing before it is asked something. */
+function isTakenByStore(url: string): boolean {
+  try {
+    new EventStoreDbEventStore(url, { stream: 'mine' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('a ledger in EventStoreDB', () => {
+  test.each([
+    ['esdb://localhost:2113?tls=false'],
+    ['esdb://localhost/?tls=false&tlsCAFile=/certs/ca%20x.crt'],
+    ['esdb://ledger-app:p%40ss%3Aw@node1:2111,node2:2112,node_3?nodePreference=leader'],
+    ['esdb://ledger-app:pass@event_store_1.ledger'],
+    ['esdb://ledger-app:pass@node1?default-deadline=6000&KEEP_ALIVE_TIMEOUT=5000&connectionName=a%26b'],
+    ['esdb+discover://ledger-app:pass@cluster.internal'],
+  ])('%s is taken by the configuration, the store and the auditor alike', (url) => {
+    expect(read({ BROKER_LEDGER_URL: url, BROKER_LEDGER_STREAM: 'mine' })).toMatchObject({
+      ledger: { store: { kind: 'esdb', url, stream: 'mine' } },
+      problems: [],
+      warnings: [],
+    })
+    expect(isTakenByStore(url)).toBe(true)
+    expect(parseEsdbAddress(url).name).toBe(parseAddress(url).name)
+  })
+
+  test.each([
+    ['esdb://', 'name hosts'],
+    ['esdb:/ann:pass@localhost', 'be esdb://'],
+    ['esdb://ann:pass@localhost/ledger', 'be esdb://'],
+    ['esdb://ann:pass@localhost:port', 'name hosts'],
+    ['esdb://ann:pass@localhost,', 'name hosts'],
+    ['esdb://ann:pass@_node', 'name hosts'],
+    ['esdb://ann:pa/ss@localhost', 'be esdb://'],
+    ['esdb://ann:pass@localhost\n', 'name hosts'],
+    ['esdb://localhost', 'name a user and a password, or say tls=false'],
+    ['esdb+discover://cluster.internal', 'name a user and a password, or say tls=false'],
+    ['esdb://ann@localhost', 'give user and password'],
+    ['esdb://ann:@localhost', 'give user and password'],
+    ['esdb://ann:pass:word@localhost', 'give user and password'],
+    ['esdb://ann:p@ss@localhost', 'give user and password'],
+    ['esdb://ann:pa ss@localhost', 'give user and password'],
+    ['esdb://ann:100%@localhost', 'percent-encoded'],
+    ['esdb://ann:%ff@localhost', 'percent-encoded'],
+    ['esdb://localhost?tls', 'give tls as true or false'],
+    ['esdb://localhost?tls=no', 'give tls as true or false'],
+    ['esdb://localhost?tls=false&', 'not known'],
+    ['esdb://ann:pass@localhost?', 'not known'],
+    ['esdb://localhost?tls=false&throwOnAppendFailure=false', 'not known'],
+    ['esdb://localhost?tls=false&pass=word', 'not known'],
+    ['esdb://ann:pass@localhost?tlsVerifyCert=false', 'tlsCAFile'],
+    ['esdb://ann:pass@localhost?tlsCAFile=a?b', 'give tlsCAFile as'],
+    ['esdb://ann:pass@localhost?tlsCAFile=%ff', 'have tlsCAFile percent-encoded'],
+    ['esdb://ann:pass@localhost?userCertFile=/a.crt', 'userCertFile and userKeyFile together'],
+    ['esdb://ann:pass@localhost?defaultDeadline=6001', 'give defaultDeadline as milliseconds, 1 to 6000'],
+    ['esdb://ann:pass@localhost?keepAliveInterval=-1', 'give keepAliveInterval as a positive whole number'],
+  ])('%j is refused by the configuration and the store alike, and not repeated', (url, rule) => {
+    const { problems } = read({ BROKER_LEDGER_URL: url })
+    expect(problems).toEqual([expect.stringContaining(rule)])
+    expect(problems[0]).toMatch(
+      /^BROKER_LEDGER_URL \(value not shown, it may hold a password\): expected it to /,
+    )
+    expect(isTakenByStore(url)).toBe(false)
   })
 })
 

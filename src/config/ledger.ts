@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 
+import { parseAddress, WrongAddress } from '../event-store/eventstoredb-address.js'
 import { type Environment, matching, oneOf, type Parse, path, Unfit } from './environment.js'
 
 export type LedgerStoreConfig =
@@ -39,7 +40,8 @@ function readStore(env: Environment, dataDir: string): LedgerStoreConfig {
   const parse: Parse<LedgerStoreConfig> = (text) => {
     if (text.startsWith('sqlite:'))
       return { kind: 'sqlite', path: parseSqlitePath(text.slice('sqlite:'.length)) }
-    return { kind: 'esdb', url: parseEsdbUrl(text), stream }
+    if (text.startsWith('esdb')) return { kind: 'esdb', url: parseEsdbUrl(text), stream }
+    throw new Unfit('sqlite:PATH or esdb://user:password@host:port?options', 'correct it')
   }
   const store = env.read('BROKER_LEDGER_URL', parse, { kind: 'sqlite', path: join(dataDir, 'ledger.sqlite') })
   if (store.kind === 'sqlite' && env.has('BROKER_LEDGER_STREAM')) {
@@ -59,34 +61,14 @@ function parseSqlitePath(text: string): string {
   return path(text)
 }
 
-const NAME = '(?:[^\\s:@/?#%]|%[0-9A-Fa-f]{2})+'
-const HOST = '[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?'
-const OPTION = '[A-Za-z][A-Za-z_-]*=[^\\s&?=]+'
-const ESDB = new RegExp(
-  `^(?:esdb(?:\\+discover)?://(?:${NAME}:${NAME}@)?${HOST}(?:,${HOST})*/?(?:\\?${OPTION}(?:&${OPTION})*)?)$`,
-)
-
-/**
- * The form only, and more strictly than the client, which cuts a password at its second colon without a word. What the
- * options mean is the client's to say.
- */
+/** Whatever the store itself would refuse. */
 function parseEsdbUrl(text: string): string {
-  if (!ESDB.test(text) || !decodes(text)) {
-    throw new Unfit(
-      'sqlite:PATH or esdb://[user:password@]host[:port][,…][?option=value&…], user and password percent-encoded',
-      'correct it',
-    )
-  }
-  return text
-}
-
-function decodes(text: string): boolean {
   try {
-    decodeURIComponent(text)
-    return true
+    parseAddress(text)
+    return text
   } catch (error) {
-    if (error instanceof URIError) return false
-    throw error
+    if (!(error instanceof WrongAddress)) throw error
+    throw new Unfit(`it to ${error.rule}`, 'correct it')
   }
 }
 

@@ -16,24 +16,39 @@ export interface Credentials {
   password: string
 }
 
-const SHAPE = /^(?<scheme>esdb(?:\+discover)?):\/\/(?<authority>[^/?#]*)\/?(?:\?(?<query>[^#]*))?$/
-const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/
-const DEFAULT_APPEND_TIMEOUT_MS = 10_000
+/** The URL is not one to keep a ledger behind: it must `rule`. */
+export class WrongAddress extends Error {
+  constructor(
+    readonly rule: string,
+    options?: ErrorOptions,
+  ) {
+    super(`the ledger URL must ${rule}`, options)
+    this.name = 'WrongAddress'
+  }
+}
 
-/** Throws an Error that says what is wrong and what was expected. */
+const SHAPE = /^(?<scheme>esdb(?:\+discover)?):\/\/(?<authority>[^/?#]*)\/?(?:\?(?<query>[^#]*))?$/
+/** Underscores are in no Internet host's name, but in those of containers. */
+const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::\d{1,5})?$/
+/** Stricter than need be: whoever shows a URL may rely on it that all before its first @ is user and password. */
+const USER_INFO = /^(?<user>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+):(?<password>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+)$/
+export const DEFAULT_APPEND_TIMEOUT_MS = 5_000
+/** Less than the appender waits (ledger/appender.ts): a node's silence is told as what it is, by whoever met it. */
+export const MAX_APPEND_TIMEOUT_MS = 6_000
+
+/** Throws WrongAddress. */
 export function parseAddress(url: string): Address {
   const { scheme, authority, query } = SHAPE.exec(url)?.groups ?? {}
-  if (!scheme || authority === undefined)
-    throw new Error('the ledger URL must be esdb://user:password@host:port?options')
+  if (!scheme || authority === undefined) throw new WrongAddress('be esdb://user:password@host:port?options')
   const at = authority.lastIndexOf('@')
   const hosts = authority.slice(at + 1)
   if (!hosts.split(',').every((host) => HOST.test(host)))
-    throw new Error('the ledger URL must name hosts as host:port, separated by commas')
-  const { options, tls, appendTimeoutMs } = parseOptions(query ?? '')
+    throw new WrongAddress('name hosts as host:port, separated by commas')
+  const name = `${scheme}://${hosts}`
+  const { tls, appendTimeoutMs } = parseOptions(query)
   return {
-    // The client refuses a question mark that nothing follows.
-    clientUrl: [`${scheme}://${hosts}`, ...(options.length > 0 ? [options.join('&')] : [])].join('?'),
-    name: `${scheme}://${hosts}`,
+    clientUrl: query === undefined ? name : `${name}?${query}`,
+    name,
     credentials: credentialsFor(at < 0 ? undefined : authority.slice(0, at), tls),
     appendTimeoutMs,
   }
@@ -44,11 +59,13 @@ export function parseAddress(url: string): Address {
  * which can hang for ever and take the process down. Without TLS the client never sends them, so any pair will do.
  */
 function credentialsFor(userInfo: string | undefined, tls: boolean): Credentials {
-  const [, username, password] = /^([^:]+):(.+)$/s.exec(userInfo ?? '') ?? []
-  if (username && password) return hidden(decoded(username), decoded(password))
-  if (userInfo !== undefined) throw new Error('the ledger URL must give user and password as user:password@')
-  if (tls) throw new Error('the ledger URL must name a user and a password, or say tls=false')
-  return hidden('none', 'none')
+  if (userInfo === undefined) {
+    if (tls) throw new WrongAddress('name a user and a password, or say tls=false')
+    return hidden('none', 'none')
+  }
+  const { user, password } = USER_INFO.exec(userInfo)?.groups ?? {}
+  if (!user || !password) throw new WrongAddress('give user and password as user:password@, percent-encoded')
+  return hidden(decoded(user, 'user and password'), decoded(password, 'user and password'))
 }
 
 /** The client prints the options of every call under DEBUG=esdb:*: what is not enumerable is not printed. */
@@ -58,55 +75,65 @@ function hidden(username: string, password: string): Credentials {
   return credentials
 }
 
-function decoded(text: string): string {
+function decoded(text: string, what: string): string {
   try {
     return decodeURIComponent(text)
   } catch (cause) {
-    throw new Error('user and password in the ledger URL must be percent-encoded UTF-8', { cause })
+    throw new WrongAddress(`have ${what} percent-encoded, in UTF-8`, { cause })
   }
 }
 
-type OptionCheck = (value: string) => string | undefined
+interface Option {
+  fits: (value: string) => boolean
+  expected: string
+}
 
-const flag: OptionCheck = (value) => (/^(?:true|false)$/.test(value) ? undefined : 'true or false')
-const count: OptionCheck = (value) => (/^[1-9]\d{0,8}$/.test(value) ? undefined : 'a positive whole number')
-const any: OptionCheck = (value) => (value === '' ? 'a value' : undefined)
+const matching = (form: RegExp, expected: string): Option => ({ fits: (value) => form.test(value), expected })
+const FLAG = matching(/^(?:true|false)$/, 'true or false')
+const COUNT = matching(/^[1-9]\d{0,8}$/, 'a positive whole number')
+const TEXT = matching(/^[^\s?=]+$/, 'a text, percent-encoded')
+const NODE = matching(
+  /^(?:leader|follower|random|read_?only_?replica)$/i,
+  'leader, follower, random or readOnlyReplica',
+)
+const APPEND_TIMEOUT: Option = {
+  fits: (value) => COUNT.fits(value) && Number(value) <= MAX_APPEND_TIMEOUT_MS,
+  expected: `milliseconds, 1 to ${MAX_APPEND_TIMEOUT_MS}`,
+}
 
 /** The client's own options, by their flat lower-case name: it takes them in any spelling, and unknown ones silently. */
-const OPTIONS: Record<string, OptionCheck> = {
-  tls: flag,
-  tlscafile: any,
-  usercertfile: any,
-  userkeyfile: any,
-  connectionname: any,
-  nodepreference: (value) =>
-    /^(?:leader|follower|random|read_?only_?replica)$/i.test(value)
-      ? undefined
-      : 'leader, follower, random or readOnlyReplica',
-  maxdiscoverattempts: count,
-  discoveryinterval: count,
-  gossiptimeout: count,
-  defaultdeadline: count,
+const OPTIONS: Record<string, Option> = {
+  tls: FLAG,
+  tlscafile: TEXT,
+  usercertfile: TEXT,
+  userkeyfile: TEXT,
+  connectionname: TEXT,
+  nodepreference: NODE,
+  maxdiscoverattempts: COUNT,
+  discoveryinterval: COUNT,
+  gossiptimeout: COUNT,
+  defaultdeadline: APPEND_TIMEOUT,
   // Never off: a subscription to a peer that froze is noticed by nothing else.
-  keepaliveinterval: count,
-  keepalivetimeout: count,
+  keepaliveinterval: COUNT,
+  keepalivetimeout: COUNT,
 }
 
-function parseOptions(query: string): { options: string[]; tls: boolean; appendTimeoutMs: number } {
-  const options = query.split('&').filter((option) => option !== '')
-  let tls = true
-  let appendTimeoutMs = DEFAULT_APPEND_TIMEOUT_MS
-  for (const option of options) {
-    const [, name = option, value = ''] = /^([^=]*)=(.*)$/s.exec(option) ?? []
-    const flat = name.toLowerCase().replace(/[_-]/g, '')
-    if (flat === 'tlsverifycert')
-      throw new Error('the ledger URL must not say tlsVerifyCert: name the CA with tlsCAFile')
-    const check = Object.hasOwn(OPTIONS, flat) ? OPTIONS[flat] : undefined
-    if (!check) throw new Error('the ledger URL has an option that is not known: see docs/eventstoredb.md')
-    const expected = check(value)
-    if (expected) throw new Error(`${name} in the ledger URL must be ${expected}`)
-    if (flat === 'tls') tls = value === 'true'
-    if (flat === 'defaultdeadline') appendTimeoutMs = Number(value)
+function parseOptions(query: string | undefined): { tls: boolean; appendTimeoutMs: number } {
+  const said = new Map(query?.split('&').map(parseOption))
+  if (said.has('usercertfile') !== said.has('userkeyfile'))
+    throw new WrongAddress('name userCertFile and userKeyFile together')
+  return {
+    tls: said.get('tls') !== 'false',
+    appendTimeoutMs: Number(said.get('defaultdeadline') ?? DEFAULT_APPEND_TIMEOUT_MS),
   }
-  return { options, tls, appendTimeoutMs }
+}
+
+function parseOption(text: string): [flatName: string, value: string] {
+  const [, name = text, value = ''] = /^([^=]*)=(.*)$/s.exec(text) ?? []
+  const flat = name.toLowerCase().replace(/[_-]/g, '')
+  if (flat === 'tlsverifycert') throw new WrongAddress('not say tlsVerifyCert: name the CA with tlsCAFile')
+  const option = Object.hasOwn(OPTIONS, flat) ? OPTIONS[flat] : undefined
+  if (!option) throw new WrongAddress('have no option that is not known: see docs/eventstoredb.md')
+  if (!option.fits(value)) throw new WrongAddress(`give ${name} as ${option.expected}`)
+  return [flat, decoded(value, name)]
 }

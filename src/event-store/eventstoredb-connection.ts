@@ -14,7 +14,7 @@ import { StoreError } from './event-store.js'
 /** How long a read or a new subscription may be silent. The client has no deadline for them, whatever it is given. */
 const SILENCE_MS = 10_000
 /** What the client's own deadline is given before an append counts as stuck. */
-const GRACE_MS = 1_000
+export const GRACE_MS = 1_000
 
 /** A read or subscription of the client: a Readable that has to be cancelled, even when it was left early. */
 export interface Reading extends AsyncIterable<ResolvedEvent> {
@@ -46,23 +46,24 @@ export class Connection {
 
   /** For a call that has an answer: `send` is given the deadline the client itself is to keep. */
   answer<T>(send: (client: EventStoreDBClient, deadline: number) => Promise<T>): Promise<T> {
-    return atTheLeader(() => this.answerOnce(send))
+    const until = performance.now() + this.address.appendTimeoutMs
+    return atTheLeader(() => this.answerWithin(Math.max(1, Math.ceil(until - performance.now())), send))
   }
 
-  private async answerOnce<T>(
+  private async answerWithin<T>(
+    ms: number,
     send: (client: EventStoreDBClient, deadline: number) => Promise<T>,
   ): Promise<T> {
     const { client } = this
-    const { appendTimeoutMs } = this.address
     let timer: NodeJS.Timeout | undefined
     const stuck = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
         this.replace(client)
-        reject(new Error(`no answer within ${appendTimeoutMs} ms`))
-      }, appendTimeoutMs + GRACE_MS)
+        reject(new Error(`no answer within ${this.address.appendTimeoutMs} ms`))
+      }, ms + GRACE_MS)
     })
     try {
-      return await Promise.race([send(client, appendTimeoutMs), stuck])
+      return await Promise.race([send(client, ms), stuck])
     } catch (error) {
       if (error instanceof DeadlineExceededError) this.replace(client)
       throw error

@@ -73,8 +73,9 @@ export class EventStoreDbEventStore extends EventStore {
 
   async append(sealed: readonly Sealed[], expectedSize: number): Promise<void> {
     if (this.damage) throw this.damage
+    // It may be this very one: whoever gave it up and asks again must not take the answer for the last word.
     if (this.appending)
-      throw new StoreError('refused', 'one append at a time: the last one is not answered yet')
+      throw new StoreError('unknown', 'one append at a time: the last one is not answered yet')
     assertFits(sealed)
     this.appending = true
     try {

@@ -150,6 +150,25 @@ test('reading back may fail for a while: nothing is confirmed or written twice m
   expect(await ledgerOf(store)).toEqual(['hit'])
 })
 
+/** The second read fails, as when the connection breaks between two pages. */
+class Interrupted extends MemoryEventStore {
+  private reads = 0
+
+  override read(from: number, limit: number): Promise<Stored[]> {
+    this.reads += 1
+    if (this.reads === 2) return Promise.reject(new StoreError('unavailable', 'the connection was lost'))
+    return super.read(from, limit)
+  }
+}
+
+test("others' entries may be read in part only: ours come after what was read, and nothing is halted", async () => {
+  const store = new Interrupted()
+  await store.append([chain(undefined, event('theirs'), NOW)], 0)
+  const writer = appender(store)
+  await writer.append([event('mine')])
+  expect(await ledgerOf(store)).toEqual(['theirs', 'mine'])
+})
+
 class Shrunk extends MemoryEventStore {
   override append(): Promise<void> {
     return Promise.reject(new StoreError('conflict', 'the stream is at another size'))

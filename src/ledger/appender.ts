@@ -1,26 +1,23 @@
 // The one writer of the ledger in this process: chains what callers hand in and commits it in groups.
 
-import { EntryError, type Sealed } from '../domain/ledger/entry.js'
+import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
-import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
-import { type Chained, chainGroup, refuse, settle, type Waiting } from './group.js'
-import { type KeyStates, keysAfter } from './key-states.js'
 import { LedgerError } from '../domain/ledger-error.js'
-import { linked } from './open-ledger.js'
+import type { EventStore, Stored } from '../event-store/event-store.js'
+import { type Chained, chainGroup, refuse, settle, type Waiting } from './group.js'
+import type { KeyStates } from './key-states.js'
+import { type Committed, LedgerChanged, LedgerHead } from './ledger-head.js'
+import { LedgerWriter, type WriterLimits } from './ledger-writer.js'
+import { Observed } from './observed.js'
 import type { Sharing } from './turn-taking.js'
 
-export interface AppenderLimits {
+export interface AppenderLimits extends WriterLimits {
   /** How many callers may wait. The next one is told to come back. */
   waiting: number
   /** How long a caller waits before it is told that the outcome is unknown. */
   callerMs: number
-  /** How long one append to the store may take before its outcome counts as unknown. */
-  storeMs: number
-  /** One group: bounded so that every store can write it at once. */
-  groupEntries: number
+  /** One group: bounded, as by groupEntries, so that every store can write it at once. */
   groupBytes: number
-  /** Between tries to learn the outcome of an append: doubled each time, up to sixteenfold. */
-  retryMs: number
 }
 
 export const DEFAULT_LIMITS: AppenderLimits = {
@@ -34,13 +31,7 @@ export const DEFAULT_LIMITS: AppenderLimits = {
 
 const TROUBLE_MS = 5_000
 
-/** How long the live follow may take to bring what another broker was faster with. Then the store is asked. */
-const FOLLOWED_WITHIN_MS = 250
-
 export type AppenderStatus = { ok: true } | { ok: false; reason: string }
-
-/** What happens after entries became durable, ours or another broker's, and before their callers hear of it. */
-export type Committed = (entries: readonly Sealed[]) => void
 
 export interface AppenderOptions {
   /** The issuer's keys as of the head; without them events about keys are not looked at. */
@@ -52,62 +43,66 @@ export interface AppenderOptions {
 /**
  * Group commit: everything that arrives while one append runs goes into the next one, in arrival order.
  *
- * A caller hears "appended" only after the store has said so, or after its entries were read back. An append whose
- * outcome is unknown is repeated, the same bytes at the same place, until the store says either "written" or "somebody
- * else's entries are there": only then can it no longer be written later. Nothing else is appended meanwhile.
+ * A caller hears "appended" only after the store has said so, or after its entries were read back. While the outcome of
+ * an append is unknown, nothing else is appended.
  */
 export class Appender {
   private readonly queue: Waiting[] = []
-  private pumping: Promise<void> | undefined
-  private halted: LedgerError | undefined
-  private trouble: { reason: string; at: number } | undefined
-  private closed = false
-  private keys: KeyStates | undefined
+  private readonly head: LedgerHead
+  private readonly observed: Observed
+  private readonly writer: LedgerWriter
   private readonly sharing: Sharing | undefined
-  private appending = false
-  /** What the live follow brought and is not taken over yet, from our head on or before it. */
-  private observed: Stored[] = []
-  private whenObserved: (() => void) | undefined
+  private readonly closing = new AbortController()
+  private pumping: Promise<void> | undefined
+  private writing = false
+  private halted: LedgerError | undefined
 
   constructor(
-    private readonly store: EventStore,
-    private head: Sealed | undefined,
+    store: EventStore,
+    last: Sealed | undefined,
     private readonly now: () => Date,
-    private readonly committed: Committed = () => undefined,
+    committed: Committed = () => undefined,
     private readonly limits: AppenderLimits = DEFAULT_LIMITS,
     { keys, sharing }: AppenderOptions = {},
   ) {
-    this.keys = keys
+    const head = new LedgerHead(last, keys, committed)
+    const observed = new Observed(head)
+    const closing = this.closing.signal
+    this.writer = new LedgerWriter({ store, head, observed, sharing, limits, now, closing })
+    this.head = head
+    this.observed = observed
     this.sharing = sharing
   }
 
   /** How many entries are known to be durable. */
   get size(): number {
-    return this.head ? this.head.entry.index + 1 : 0
+    return this.head.size
   }
 
   /** The last durable entry. */
   get last(): Sealed | undefined {
-    return this.head
+    return this.head.last
   }
 
   /** The system's time, never behind the ledger's: what ids and entry times are drawn from. */
   clock(): Date {
     const now = this.now()
-    return this.head && this.head.entry.time > now.toISOString() ? new Date(this.head.entry.time) : now
+    return this.last && this.last.entry.time > now.toISOString() ? new Date(this.last.entry.time) : now
   }
 
   /** Trouble is forgotten after a while without appends: else a broker taken out of service would never be asked again. */
   status(): AppenderStatus {
     if (this.halted) return { ok: false, reason: this.halted.message }
-    const recent = this.trouble && (this.pumping || this.now().getTime() - this.trouble.at < TROUBLE_MS)
-    return this.trouble && recent ? { ok: false, reason: this.trouble.reason } : { ok: true }
+    const { trouble } = this.writer
+    const recent = trouble && (this.pumping || this.now().getTime() - trouble.at < TROUBLE_MS)
+    return recent ? { ok: false, reason: trouble.reason } : { ok: true }
   }
 
   /** Resolves with the entries of `events`, together and in order, once they are durable. Rejects with LedgerError. */
   append(events: readonly LedgerEvent[]): Promise<Sealed[]> {
     if (this.halted) return Promise.reject(this.halted)
-    if (this.closed) return Promise.reject(new LedgerError('unavailable', 'the broker is shutting down'))
+    if (this.closing.signal.aborted)
+      return Promise.reject(new LedgerError('unavailable', 'the broker is shutting down'))
     if (this.queue.length >= this.limits.waiting) {
       return Promise.reject(new LedgerError('unavailable', 'too many callers wait for the ledger'))
     }
@@ -125,19 +120,13 @@ export class Appender {
    */
   observe(batch: readonly Stored[]): void {
     if (this.halted) return
-    let next = (this.observed.at(-1)?.index ?? this.size - 1) + 1
-    for (const stored of batch) {
-      if (stored.index < next) continue
-      this.observed.push(stored)
-      next = stored.index + 1
-    }
-    this.whenObserved?.()
-    if (!this.appending) this.takeObserved()
+    this.observed.add(batch)
+    if (!this.writing) this.takeObserved()
   }
 
   /** Waits for what is under way. Nothing can be appended any more. */
   async close(): Promise<void> {
-    this.closed = true
+    this.closing.abort()
     await this.pumping
   }
 
@@ -180,185 +169,50 @@ export class Appender {
     const chained = this.chained(group)
     const entries = chained.flatMap(({ entries }) => entries)
     if (entries.length === 0) return
-    this.appending = true
-    const written = await this.write(chained, entries)
-    this.appending = false
-    if (!written) this.sharing?.afterAppend(undefined)
-  }
-
-  /** False: nothing of it was written, or nobody knows; then the callers were told, or stand in the queue again. */
-  private async write(chained: Chained[], entries: Sealed[]): Promise<boolean> {
-    for (let attempt = 0, inDoubt = false; ; attempt += 1) {
-      try {
-        await this.within(this.store.append(entries, this.size))
-        this.confirm(chained)
-        return true
-      } catch (error) {
-        const code = codeOf(error)
-        if (code === 'conflict') {
-          const ours = await this.foundThere(entries, inDoubt)
-          if (ours) this.confirm(chained)
-          else if (this.halted) refuseAll(chained, this.halted)
-          // Somebody else's entries hold the place, so ours can never be written there: they are chained anew.
-          else this.queue.unshift(...chained.map(({ waiting }) => waiting))
-          return ours
-        }
-        this.trouble = { reason: (error as Error).message, at: this.now().getTime() }
-        inDoubt ||= code === 'unknown'
-        // When no try is in doubt, nothing of this was ever written: the callers may know at once.
-        if (!inDoubt || this.closed) {
-          refuseAll(chained, ledgerError(error))
-          return false
-        }
-        await this.pause(attempt)
-      }
+    this.writing = true
+    const outcome = await this.writer.write(entries)
+    this.writing = false
+    switch (outcome.kind) {
+      case 'durable':
+        this.head.advance(entries)
+        this.sharing?.afterAppend(this.size - 1)
+        for (const each of chained) settle(each)
+        return
+      case 'overtaken':
+        this.queue.unshift(...chained.map(({ waiting }) => waiting))
+        break
+      case 'unconfirmed':
+        refuseAll(chained, outcome.error)
+        break
+      case 'changed':
+        refuseAll(chained, this.halt(outcome.reason))
+        break
     }
+    this.sharing?.afterAppend(undefined)
   }
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
   private chained(group: Waiting[]): Chained[] {
-    const head = { last: this.head, keys: this.keys, now: this.now() }
-    const { chained, rest } = chainGroup(group, head, this.limits.groupBytes)
+    const { last, keys } = this.head
+    const { chained, rest } = chainGroup(group, { last, keys, now: this.now() }, this.limits.groupBytes)
     this.queue.unshift(...rest)
     return chained
   }
 
-  /** The entries are durable at this line. */
-  private confirm(chained: Chained[]): void {
-    this.trouble = undefined
-    this.advance(chained.flatMap(({ entries }) => entries))
-    this.sharing?.afterAppend(this.size - 1)
-    for (const each of chained) settle(each)
-  }
-
-  private advance(entries: readonly Sealed[]): void {
-    this.head = entries.at(-1) ?? this.head
-    this.keys = keysAfter(this.keys, entries)
-    this.committed(entries)
-  }
-
-  /** Takes over what others appended. */
   private takeObserved(): void {
-    const { size } = this
-    const foreign = this.observed.filter(({ index }) => index >= size)
-    this.observed = []
-    if (foreign.length === 0) return
     try {
-      this.advance(linked(this.head, foreign))
+      this.observed.takeOver()
     } catch (error) {
-      if (!(error instanceof EntryError)) throw error
-      this.halt(`an entry in the ledger is damaged: ${error.message}`)
+      if (!(error instanceof LedgerChanged)) throw error
+      this.halt(error.message)
     }
   }
 
-  /**
-   * After a conflict: what stands where we wanted to write? True if it is ours, from an earlier try whose answer was
-   * lost. Otherwise it is taken over as the new head; if it does not follow from our head, or nothing is there, the
-   * ledger was changed under us: halt.
-   */
-  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<boolean> {
-    // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
-    if (!inDoubt && (await this.observedSoon())) {
-      this.takeObserved()
-      return false
-    }
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        const there = await this.readFromHead(ours.length)
-        if (there.length === 0)
-          return this.halt(`the ledger has fewer than the ${this.size} entries it had before`)
-        if (sameTexts(there, ours)) return true
-        await this.takeOver(there)
-        return false
-      } catch (error) {
-        if (error instanceof EntryError)
-          return this.halt(`an entry in the ledger is damaged: ${error.message}`)
-        if (codeOf(error) === 'refused') return this.halt((error as Error).message)
-        this.trouble = { reason: (error as Error).message, at: this.now().getTime() }
-        if (this.closed) return this.halt('the broker is shutting down')
-        await this.pause(attempt)
-      }
-    }
-  }
-
-  /** Whether the live follow has brought what stands after our head, or does so within a moment. */
-  private async observedSoon(): Promise<boolean> {
-    if (this.sharing && !this.isNextObserved()) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, FOLLOWED_WITHIN_MS)
-        this.whenObserved = () => {
-          if (!this.isNextObserved()) return
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-      this.whenObserved = undefined
-    }
-    return this.isNextObserved()
-  }
-
-  private isNextObserved(): boolean {
-    return this.observed.some(({ index }) => index === this.size)
-  }
-
-  private async readFromHead(atLeast: number): Promise<Stored[]> {
-    const there: Stored[] = []
-    while (there.length < atLeast) {
-      const page = await this.within(this.store.read(this.size + there.length, this.limits.groupEntries))
-      if (page.length === 0) break
-      there.push(...page)
-    }
-    return there
-  }
-
-  private async takeOver(there: Stored[]): Promise<void> {
-    for (let page = there; page.length > 0;) {
-      this.advance(linked(this.head, page))
-      this.sharing?.saw(page)
-      page = await this.within(this.store.read(this.size, this.limits.groupEntries))
-    }
-  }
-
-  private halt(reason: string): false {
-    this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`)
-    return false
-  }
-
-  private async within<T>(work: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, fail) => {
-      timer = setTimeout(
-        () => fail(new StoreError('unknown', 'the store did not answer in time')),
-        this.limits.storeMs,
-      )
-    })
-    try {
-      return await Promise.race([work, late])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  private pause(attempt: number): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, this.limits.retryMs * 2 ** Math.min(attempt, 4)))
+  private halt(reason: string): LedgerError {
+    return (this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`))
   }
 }
 
 function refuseAll(chained: readonly Chained[], error: LedgerError): void {
   for (const { waiting } of chained) refuse(waiting, error)
-}
-
-function sameTexts(there: readonly Stored[], ours: readonly Sealed[]): boolean {
-  return there.length >= ours.length && ours.every(({ text }, i) => there[i]?.text === text)
-}
-
-function codeOf(error: unknown): StoreError['code'] {
-  // An error the store does not name may have struck after the write: it counts as unknown.
-  return error instanceof StoreError ? error.code : 'unknown'
-}
-
-function ledgerError(error: unknown): LedgerError {
-  const { message } = error as Error
-  const code = codeOf(error) === 'refused' ? 'failed' : 'unavailable'
-  return new LedgerError(code, message, { cause: error })
 }

@@ -1,0 +1,191 @@
+// Writes entries after the head, and does not rest before it is known what became of them. docs/design.md, "The
+// appender".
+
+import { LedgerError } from '../domain/ledger-error.js'
+import type { Sealed } from '../domain/ledger/entry.js'
+import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { LedgerChanged, type LedgerHead } from './ledger-head.js'
+import type { Observed } from './observed.js'
+import type { Sharing } from './turn-taking.js'
+
+export interface WriterLimits {
+  /** How long the store may be silent before an append's outcome counts as unknown: longer than its own deadlines. */
+  storeMs: number
+  /** Between tries to learn the outcome of an append: doubled each time, up to sixteenfold. */
+  retryMs: number
+  /** How many entries are written, or read, at once. */
+  groupEntries: number
+}
+
+export interface WriterParts {
+  store: EventStore
+  head: LedgerHead
+  observed: Observed
+  sharing: Sharing | undefined
+  limits: WriterLimits
+  now: () => Date
+  /** Aborted when the broker shuts down: what is not known then stays unknown. */
+  closing: AbortSignal
+}
+
+/**
+ * durable      the entries are in the ledger, in their place. The head does not know it yet.
+ * overtaken    others' entries hold the place, so ours can never be written there. The head has taken theirs over.
+ * unconfirmed  they were not written; or nobody knows, and the broker shuts down.
+ * changed      the ledger was changed under us: nothing may be appended to it.
+ */
+export type WriteOutcome =
+  | { kind: 'durable' }
+  | { kind: 'overtaken' }
+  | { kind: 'unconfirmed'; error: LedgerError }
+  | { kind: 'changed'; reason: string }
+
+export interface Trouble {
+  reason: string
+  at: number
+}
+
+/**
+ * An append whose outcome is unknown is repeated, the same bytes at the same place, until the store says either
+ * "written" or "somebody else's entries are there": only then can it no longer be written later.
+ */
+export class LedgerWriter {
+  private latest: Trouble | undefined
+
+  constructor(private readonly parts: WriterParts) {}
+
+  /** What the last try met; undefined once a later one went well. */
+  get trouble(): Trouble | undefined {
+    return this.latest
+  }
+
+  /** `entries` follow from the head. Nothing else may be written meanwhile. */
+  async write(entries: readonly Sealed[]): Promise<WriteOutcome> {
+    try {
+      const outcome = await this.outcomeOf(entries)
+      if (outcome.kind === 'durable') this.latest = undefined
+      return outcome
+    } catch (error) {
+      if (!(error instanceof LedgerChanged)) throw error
+      return { kind: 'changed', reason: error.message }
+    }
+  }
+
+  private async outcomeOf(entries: readonly Sealed[]): Promise<WriteOutcome> {
+    const { store, head, closing } = this.parts
+    for (let attempt = 0, inDoubt = false; ; attempt += 1) {
+      try {
+        await this.within(store.append(entries, head.size))
+        return { kind: 'durable' }
+      } catch (error) {
+        const code = codeOf(error)
+        if (code === 'conflict') return this.foundThere(entries, inDoubt)
+        this.note(error)
+        inDoubt ||= code === 'unknown'
+        // When no try is in doubt, nothing of this was ever written: the callers may know at once.
+        if (!inDoubt || closing.aborted) return { kind: 'unconfirmed', error: ledgerError(error) }
+        await this.pause(attempt)
+      }
+    }
+  }
+
+  /** After a conflict: what stands where we wanted to write? Ours, if an earlier try's answer was lost, or others'. */
+  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<WriteOutcome> {
+    const { observed, sharing } = this.parts
+    // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
+    if (!inDoubt && sharing && (await observed.bringsNextSoon())) {
+      observed.takeOver()
+      return { kind: 'overtaken' }
+    }
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const there = await this.readFromHead(ours.length)
+        if (sameTexts(there, ours)) return { kind: 'durable' }
+        await this.takeOver(there)
+        return { kind: 'overtaken' }
+      } catch (error) {
+        if (error instanceof LedgerChanged) throw error
+        if (codeOf(error) === 'refused') throw new LedgerChanged((error as Error).message, { cause: error })
+        this.note(error)
+        if (this.parts.closing.aborted) throw new LedgerChanged('the broker is shutting down')
+        await this.pause(attempt)
+      }
+    }
+  }
+
+  /** `atLeast` entries, or as many as there are. Something must be there, since an append conflicted with it. */
+  private async readFromHead(atLeast: number): Promise<Stored[]> {
+    const { size } = this.parts.head
+    const there: Stored[] = []
+    while (there.length < atLeast) {
+      const page = await this.readPage(size + there.length)
+      if (page.length === 0) break
+      there.push(...page)
+    }
+    if (there.length === 0)
+      throw new LedgerChanged(`the ledger has fewer than the ${size} entries it had before`)
+    return there
+  }
+
+  /** `there`, and what can be read after it: what is left is met by the next append. */
+  private async takeOver(there: readonly Stored[]): Promise<void> {
+    const { head, sharing } = this.parts
+    for (let page = there; page.length > 0; page = await this.readOn()) {
+      head.follow(page)
+      sharing?.saw(page)
+    }
+  }
+
+  private async readOn(): Promise<Stored[]> {
+    try {
+      return await this.readPage(this.parts.head.size)
+    } catch (error) {
+      if (codeOf(error) === 'refused') throw error
+      this.note(error)
+      return []
+    }
+  }
+
+  private readPage(from: number): Promise<Stored[]> {
+    return this.within(this.parts.store.read(from, this.parts.limits.groupEntries))
+  }
+
+  private note(error: unknown): void {
+    this.latest = { reason: (error as Error).message, at: this.parts.now().getTime() }
+  }
+
+  private async within<T>(work: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, fail) => {
+      timer = setTimeout(
+        () => fail(new StoreError('unknown', 'the store did not answer in time')),
+        this.parts.limits.storeMs,
+      )
+    })
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  private pause(attempt: number): Promise<void> {
+    const ms = this.parts.limits.retryMs * 2 ** Math.min(attempt, 4)
+    return new Promise((resolve) => setTimeout(resolve, ms))
+  }
+}
+
+function sameTexts(there: readonly Stored[], ours: readonly Sealed[]): boolean {
+  return there.length >= ours.length && ours.every(({ text }, i) => there[i]?.text === text)
+}
+
+function codeOf(error: unknown): StoreError['code'] {
+  // An error the store does not name may have struck after the write: it counts as unknown.
+  return error instanceof StoreError ? error.code : 'unknown'
+}
+
+function ledgerError(error: unknown): LedgerError {
+  const { message } = error as Error
+  const code = codeOf(error) === 'refused' ? 'failed' : 'unavailable'
+  return new LedgerError(code, message, { cause: error })
+}
