@@ -143,12 +143,22 @@ export class Appender {
   private async pump(): Promise<void> {
     // A turn of the event loop, so that callers of the same moment share the first group too.
     await new Promise((resolve) => setImmediate(resolve))
+    let durable: readonly Chained[] = []
     while (this.queue.length > 0 && !this.halted) {
-      await this.sharing?.beforeAppend()
-      if (this.halted) break
-      await this.commit(this.takeGroup())
+      const turn = this.sharing?.beforeAppend()
+      if (turn) {
+        settleAll(durable)
+        durable = []
+        await turn
+        if (this.halted) break
+      }
+      const committing = this.commit(this.takeGroup())
+      // While the store writes the next group, the callers of the last one are told, and sign.
+      settleAll(durable)
+      durable = await committing
       if (!this.halted) this.takeObserved()
     }
+    settleAll(durable)
     this.pumping = undefined
     if (this.halted) for (const waiting of this.queue.splice(0)) refuse(waiting, this.halted)
   }
@@ -165,10 +175,11 @@ export class Appender {
     return this.queue.splice(0, taken).filter(({ settled }) => !settled)
   }
 
-  private async commit(group: Waiting[]): Promise<void> {
+  /** Appends the group. Resolves with those who are to be told that their entries are durable: all of it, or nobody. */
+  private async commit(group: Waiting[]): Promise<readonly Chained[]> {
     const chained = this.chained(group)
     const entries = chained.flatMap(({ entries }) => entries)
-    if (entries.length === 0) return
+    if (entries.length === 0) return []
     this.writing = true
     const outcome = await this.writer.write(entries)
     this.writing = false
@@ -176,8 +187,7 @@ export class Appender {
       case 'durable':
         this.head.advance(entries)
         this.sharing?.afterAppend(this.size - 1)
-        for (const each of chained) settle(each)
-        return
+        return chained
       case 'overtaken':
         this.queue.unshift(...chained.map(({ waiting }) => waiting))
         break
@@ -189,6 +199,7 @@ export class Appender {
         break
     }
     this.sharing?.afterAppend(undefined)
+    return []
   }
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
@@ -211,6 +222,10 @@ export class Appender {
   private halt(reason: string): LedgerError {
     return (this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`))
   }
+}
+
+function settleAll(chained: readonly Chained[]): void {
+  for (const each of chained) settle(each)
 }
 
 function refuseAll(chained: readonly Chained[], error: LedgerError): void {
