@@ -186,6 +186,20 @@ test('a ledger that lost entries halts the writer, and it says what to do', asyn
   await expect(writer.append([event('y')])).rejects.toMatchObject({ code: 'failed' })
 })
 
+class Unreadable extends Shrunk {
+  override read(): Promise<Stored[]> {
+    return Promise.reject(new StoreError('unavailable', 'the connection was lost'))
+  }
+}
+
+test('closed while nobody can read what holds the place: unknown to its caller, and no damage to the ledger', async () => {
+  const writer = appender(new Unreadable())
+  const hit = writer.append([event('hit')]).catch((error: unknown) => error)
+  while (writer.status().ok) await new Promise((resolve) => setTimeout(resolve, 1))
+  await writer.close()
+  expect(await hit).toMatchObject({ code: 'unavailable', message: 'the connection was lost' })
+})
+
 class Foreign extends Shrunk {
   override read(from: number): Promise<Stored[]> {
     const odd = chain(undefined, event('odd'), NOW).text.replace('"index":0', `"index":${from + 7}`)

@@ -107,7 +107,7 @@ export class LedgerWriter {
         if (error instanceof LedgerChanged) throw error
         if (codeOf(error) === 'refused') throw new LedgerChanged((error as Error).message, { cause: error })
         this.note(error)
-        if (this.parts.closing.aborted) throw new LedgerChanged('the broker is shutting down')
+        if (this.parts.closing.aborted) return { kind: 'unconfirmed', error: ledgerError(error) }
         await this.pause(attempt)
       }
     }
