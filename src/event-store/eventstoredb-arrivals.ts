@@ -1,10 +1,8 @@
 // What a subscription brings, gathered: an append comes as messages of its own, and whoever follows pays for each batch
 // (a signature, a transaction), whatever its length. So what was appended together is handed on together.
 
-import type { ResolvedEvent } from '@eventstore/db-client'
-
-import type { Reading } from './eventstoredb-connection.js'
 import { appendNote, type FoundEvent } from './eventstoredb-event.js'
+import type { Subscription } from './eventstoredb-subscription.js'
 
 /** Holds any group that a broker appends at once. When so much has gathered, the server is left to wait. */
 const MOST = 512
@@ -19,10 +17,9 @@ export class Arrivals {
   private rest: NodeJS.Timeout | undefined
   private wake: (() => void) | undefined
 
-  constructor(private readonly reading: Reading) {
-    reading.on('data', ({ event }: ResolvedEvent) => event && this.take(event))
-    reading.on('error', (error: Error) => this.end(error))
-    reading.on('close', () => this.end(undefined))
+  constructor(private readonly subscription: Subscription) {
+    subscription.onEvent((event) => this.take(event))
+    subscription.onEnd((error) => this.end(error))
   }
 
   /** Whole appends, as many as have arrived; a piece of one when its rest does not come. Undefined at the end. */
@@ -37,14 +34,14 @@ export class Arrivals {
     if (this.ended) return undefined
     const batch = this.found.splice(0, this.whole)
     this.whole = 0
-    this.reading.resume()
+    this.subscription.messages.resume()
     return batch
   }
 
   private take(event: FoundEvent): void {
     this.found.push(event)
     if (!isAmidAnAppend(event) || this.found.length >= MOST) this.whole = this.found.length
-    if (this.found.length >= MOST) this.reading.pause()
+    if (this.found.length >= MOST) this.subscription.messages.pause()
     this.rest?.refresh()
     if (this.whole > 0 || !this.rest) this.wake?.()
   }

@@ -16,13 +16,13 @@ const SILENCE_MS = 10_000
 /** What the client's own deadline is given before an append counts as stuck. */
 export const GRACE_MS = 1_000
 
-/** A read or subscription of the client: a Readable that has to be cancelled, even when it was left early. */
-export interface Reading extends AsyncIterable<ResolvedEvent> {
+/** A read or subscription: a Readable that has to be cancelled, even when it was left early. */
+export interface Reading {
   on(event: string, listener: (...args: never[]) => void): unknown
   pause(): unknown
   resume(): unknown
   destroy(error?: Error): unknown
-  cancel?(): Promise<void>
+  cancel?(): Promise<void> | void
   unsubscribe?(): Promise<void>
 }
 
@@ -73,7 +73,9 @@ export class Connection {
   }
 
   /** Everything a read gives; undefined when the stream does not exist or is soft-deleted. Rejects with StoreError. */
-  async collect(start: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[] | undefined> {
+  async collect(
+    start: (client: EventStoreDBClient) => Reading & AsyncIterable<ResolvedEvent>,
+  ): Promise<FoundEvent[] | undefined> {
     try {
       return await atTheLeader(() => this.collectOnce(start))
     } catch (error) {
@@ -82,7 +84,9 @@ export class Connection {
     }
   }
 
-  private async collectOnce(start: (client: EventStoreDBClient) => Reading): Promise<FoundEvent[]> {
+  private async collectOnce(
+    start: (client: EventStoreDBClient) => Reading & AsyncIterable<ResolvedEvent>,
+  ): Promise<FoundEvent[]> {
     const { client } = this
     const reading = this.open(start(client))
     const silence = setTimeout(() => this.replace(client), this.silenceMs)
@@ -111,7 +115,7 @@ export class Connection {
   leave(reading: Reading): void {
     this.readings.delete(reading)
     const cancelled = reading.unsubscribe ? reading.unsubscribe() : reading.cancel?.()
-    cancelled?.catch(ignore)
+    if (cancelled instanceof Promise) cancelled.catch(ignore)
   }
 
   /**

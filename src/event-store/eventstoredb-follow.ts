@@ -8,6 +8,7 @@ import { type ResolvedEvent, START } from '@eventstore/db-client'
 import { Arrivals } from './eventstoredb-arrivals.js'
 import type { Reading } from './eventstoredb-connection.js'
 import { readFailure } from './eventstoredb-outcome.js'
+import { subscribe } from './eventstoredb-subscription.js'
 import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
 
@@ -67,11 +68,10 @@ async function* subscription(
 ): AsyncGenerator<Stored[], void> {
   if (signal.aborted) return
   const { connection, name, metastream } = stream
+  const subscribed = await subscribe(connection, name, from)
+  const arrivals = new Arrivals(subscribed)
+  const entries = subscribed.messages
   const { client, credentials } = connection
-  // Exclusive: the first event is the one after.
-  const fromRevision = from === 0 ? START : BigInt(from - 1)
-  const entries = connection.open(client.subscribeToStream(name, { credentials, fromRevision }))
-  const arrivals = new Arrivals(entries)
   const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
   watchMetadata(metadata, entries)
   const waiting: Waiting = { for: from }
