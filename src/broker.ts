@@ -91,6 +91,7 @@ async function openParts(
     data: { node: nodeId, version: VERSION, configSha256: configSha256(config) },
   })
   await projector.caughtUpTo(ledger.size)
+  projector.started()
 
   const refusals = new RefusalCounter(now)
   onClose(writeRefusals(refusals, ledger, log))

@@ -154,15 +154,28 @@ export async function openStore(store: LedgerStoreConfig, node: string): Promise
   }
 }
 
-/** A shared ledger is append-only by the rights of the user that writes it, which is asked of the server itself. */
+/**
+ * A shared ledger is append-only by the rights around it, and whole by its metadata. The server itself is asked for
+ * both, before the ledger is opened. Rejects with LedgerRefused, or the store's StoreError.
+ */
 async function assertAppendOnly({ ledger: { store }, insecureLedger }: Config, log: Logger): Promise<void> {
   if (store.kind !== 'esdb') return
-  const { excessPowers } = await import('./event-store/eventstoredb-setup.js')
-  const powers = await excessPowers(parseAddress(store.url), store.stream)
-  if (powers.length === 0) return
-  const problem = `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`
+  const { looseEnds } = await import('./event-store/eventstoredb-setup.js')
+  const { powers, ownAcl } = await looseEnds(parseAddress(store.url), store.stream)
+  const problems: string[] = []
+  if (powers.length > 0)
+    problems.push(
+      `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`,
+    )
+  if (ownAcl.length > 0)
+    problems.push(
+      `the ledger stream has an $acl of its own that gives ${ownAcl.join(' and ')}: ` +
+        `an administrator takes it out of the metadata of ${store.stream}`,
+    )
+  if (problems.length === 0) return
+  const problem = problems.join('; ')
   if (!insecureLedger) throw new LedgerRefused(`${problem}, or try things out with --insecure-ledger`)
-  log.warn({ powers }, `${problem}; --insecure-ledger lets it start all the same`)
+  log.warn({ powers, ownAcl }, `${problem}; --insecure-ledger lets it start all the same`)
 }
 
 interface Witnessed {

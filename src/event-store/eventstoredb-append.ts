@@ -4,7 +4,7 @@ import { type EventData, NO_STREAM } from '@eventstore/db-client'
 
 import type { Sealed } from '../domain/ledger/entry.js'
 import { toEvent } from './eventstoredb-event.js'
-import { appendFailure } from './eventstoredb-outcome.js'
+import { appendFailure, UNHIDE } from './eventstoredb-outcome.js'
 import type { LedgerStream } from './eventstoredb-stream.js'
 import { StoreError } from './event-store.js'
 
@@ -37,12 +37,12 @@ export async function appendOnce(
     if (nextExpectedRevision !== BigInt(lastIndex))
       throw new StoreError(
         'refused',
-        `the entries were stored up to revision ${nextExpectedRevision} instead of ${lastIndex}: the stream was deleted or truncated`,
+        `the entries were stored up to revision ${nextExpectedRevision} instead of ${lastIndex}: the stream was deleted or truncated; ${UNHIDE}`,
       )
     if (!position)
       throw new StoreError(
         'refused',
-        'the entries are stored but hidden: the stream was truncated or soft-deleted',
+        `the entries are stored but hidden: the stream was truncated or soft-deleted; ${UNHIDE}`,
       )
   } catch (error) {
     const failure = appendFailure(error, expectedSize)

@@ -15,6 +15,14 @@ import { StoreError } from './event-store.js'
 /** A TLS mistake looks like a node that is down, but no retry mends it. */
 const TLS_MISTAKE = /certificate|altnames|wrong version number|SSL routines/i
 
+/** What brings hidden entries back. A scavenge removes them for good, a tombstone the whole stream. */
+export const UNHIDE =
+  "an administrator takes $tb, $maxCount and $maxAge out of the stream's metadata before any scavenge " +
+  '(what one removed is in backups alone); then run verify-ledger'
+
+export const TOMBSTONED =
+  'the ledger stream was deleted for good (tombstoned): stop all brokers, restore the nodes from a backup, run verify-ledger'
+
 /**
  * The request was turned away before anything was tried: the server says so (too busy, still starting, no leader
  * elected), or gRPC never had a connection to send it on.
@@ -60,14 +68,23 @@ function refusal(error: unknown): StoreError | undefined {
 
 const UNAUTHENTICATED = 16
 
+const WRONG_PASSWORD =
+  'EventStoreDB does not know this user and password: correct the connection string (a broker reads it from ' +
+  'BROKER_LEDGER_URL, init-eventstore from BROKER_LEDGER_ADMIN_URL)'
+
+const TOO_FEW_RIGHTS =
+  "EventStoreDB denies access: the user's rights to the ledger stream and its metadata do not suffice: " +
+  "an administrator runs agentkeys-broker init-eventstore, and takes any $acl out of the stream's own metadata"
+
+const TOO_LARGE =
+  'EventStoreDB allows less than one append needs: give its MAX_APPEND_SIZE the default again, 1 MiB'
+
 function reasonForGood(error: unknown): string | undefined {
   if (error instanceof AccessDeniedError) {
-    return (error.code as number | undefined) === UNAUTHENTICATED
-      ? 'EventStoreDB does not know this user and password'
-      : "EventStoreDB denies access: the user's rights to the ledger stream and its metadata do not suffice"
+    return (error.code as number | undefined) === UNAUTHENTICATED ? WRONG_PASSWORD : TOO_FEW_RIGHTS
   }
-  if (error instanceof StreamDeletedError) return 'the ledger stream was deleted for good (tombstoned)'
-  if (error instanceof MaxAppendSizeExceededError) return 'EventStoreDB allows less than one append needs'
+  if (error instanceof StreamDeletedError) return TOMBSTONED
+  if (error instanceof MaxAppendSizeExceededError) return TOO_LARGE
   if (error instanceof InvalidArgumentError || error instanceof UnsupportedError) return describe(error)
   if (TLS_MISTAKE.test(messageOf(error)))
     return `TLS to EventStoreDB fails: ${messageOf(error)} (tlsCAFile in the connection string names the CA)`

@@ -6,11 +6,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 
 import { entriesFrom } from '../../test/contract/event-store.contract.js'
 import { certificates } from '../../test/support/eventstoredb/certificates.js'
-import { textsOf } from '../../test/support/eventstoredb/ledger.js'
+import { setMetadata, textsOf } from '../../test/support/eventstoredb/ledger.js'
 import { StandIn } from '../../test/support/eventstoredb/stand-in.js'
 import { EventStoreDbEventStore } from './eventstoredb.js'
 import { parseAddress } from './eventstoredb-address.js'
-import { excessPowers, initEventStore } from './eventstoredb-setup.js'
+import { initEventStore, looseEnds } from './eventstoredb-setup.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-setup-'))
 let secured: ReturnType<typeof certificates>
@@ -54,29 +54,59 @@ test('afterwards the app writes and reads, the auditor reads, and neither can de
   await expect(audit.append(entriesFrom(entries[2], 1), 3)).rejects.toMatchObject({ code: 'refused' })
   await Promise.all([app.close(), audit.close()])
 
-  expect(await excessPowers(as('ledger-app', 'a'), 's')).toEqual([])
-  expect(await excessPowers(as('ledger-audit', 'b'), 's')).toEqual([])
+  expect(await looseEnds(as('ledger-app', 'a'), 's')).toEqual({ powers: [], ownAcl: [] })
+  expect(await looseEnds(as('ledger-audit', 'b'), 's')).toEqual({ powers: [], ownAcl: [] })
 })
 
 test('before it, any user can do both, and asking leaves no trace', async () => {
   standIn.access.users?.set('someone', { password: 'p', groups: [] })
-  expect(await excessPowers(as('someone', 'p'), 's')).toEqual(['delete streams', 'write stream metadata'])
+  expect(await looseEnds(as('someone', 'p'), 's')).toEqual({
+    powers: ['delete streams', 'write stream metadata'],
+    ownAcl: [],
+  })
   expect(standIn.database.log).toEqual([])
 })
 
 test('an insecure node has no rights to check: everyone can do both', async () => {
   const insecure = await new StandIn().start()
-  expect(await excessPowers(parseAddress(insecure.url), 's')).toEqual([
-    'delete streams',
-    'write stream metadata',
-  ])
+  expect(await looseEnds(parseAddress(insecure.url), 's')).toEqual({
+    powers: ['delete streams', 'write stream metadata'],
+    ownAcl: [],
+  })
   await insecure.dispose()
 })
 
-test('a wrong password is an error, not a lack of power', async () => {
-  await expect(excessPowers(as('admin', 'wrong'), 's')).rejects.toMatchObject({
+const acls: [string, object, string[]][] = [
+  ['the app user', { $d: ['ledger-app'] }, ['$d to ledger-app']],
+  ['everybody', { $d: '$all' }, ['$d to $all']],
+  ['somebody else', { $mw: ['$admins', 'somebody'] }, ['$mw to somebody']],
+  ['operators', { $d: '$ops', $mw: ['$ops', 'somebody'] }, ['$d to $ops', '$mw to $ops', '$mw to somebody']],
+  ['who knows', { $d: null, $mw: [7] }, ['$d to null', '$mw to 7']],
+  ['nobody but administrators', { $r: ['mirror', 'ledger-app'], $d: [], $mw: '$admins' }, []],
+]
+test.each(acls)(
+  "the stream's own ACL, which no probe of another stream shows, gives rights to %s",
+  async (_who, $acl, ownAcl) => {
+    await initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })
+    setMetadata(standIn.database, 's', { $acl })
+    expect(await looseEnds(as('ledger-app', 'a'), 's')).toEqual({ powers: [], ownAcl })
+  },
+)
+
+test('metadata that hides entries, or will, is an error before any right is asked about', async () => {
+  setMetadata(standIn.database, 's', { $maxAge: 1e9 })
+  const calls = standIn.calls.length
+  await expect(looseEnds(as('admin', 'changeit'), 's')).rejects.toMatchObject({
     code: 'refused',
-    message: 'EventStoreDB does not know this user and password',
+    message: expect.stringContaining('its metadata says $maxAge 1000000000'),
+  })
+  expect(standIn.calls.slice(calls)).not.toContain('append')
+})
+
+test('a wrong password is an error, not a lack of power', async () => {
+  await expect(looseEnds(as('admin', 'wrong'), 's')).rejects.toMatchObject({
+    code: 'refused',
+    message: expect.stringContaining('EventStoreDB does not know this user and password: '),
   })
 })
 

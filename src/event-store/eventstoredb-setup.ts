@@ -17,9 +17,11 @@ import { UsersClient } from '@eventstore/db-client/generated/users_grpc_pb.js'
 import usersPb from '@eventstore/db-client/generated/users_pb.js'
 
 import { canonicalize, type Json } from '../domain/ledger/canonical.js'
+import { membersOf } from '../domain/ledger/stored-event.js'
 import type { Address, Credentials } from './eventstoredb-address.js'
 import { Connection } from './eventstoredb-connection.js'
 import { readFailure } from './eventstoredb-outcome.js'
+import { LedgerStream } from './eventstoredb-stream.js'
 import { StoreError } from './event-store.js'
 
 export const APP_USER = 'ledger-app'
@@ -128,30 +130,54 @@ export type Power = 'delete streams' | 'write stream metadata'
 /** No stream gets this long: a request that expects it is refused for its rights, or else for its revision. */
 const NEVER = 2n ** 62n
 
-/**
- * What the user of `address` may do beyond appending: it should be nothing. Asked without leaving a trace, by requests
- * that fail on their expected revision where they do not fail on their rights. Deletion is asked of a stream that does
- * not exist, so that no misreading of the server can cost the ledger. Rejects with StoreError.
- */
-export async function excessPowers(address: Address, stream: string): Promise<Power[]> {
+/** By what the ledger is not append-only: it should be nothing. */
+export interface LooseEnds {
+  /** What the broker's user may do beyond appending. */
+  powers: Power[]
+  /** What an `$acl` of the stream's own gives to others than administrators: `$d to somebody`. */
+  ownAcl: string[]
+}
+
+/** Rejects with StoreError; 'refused' too where the stream's metadata hides entries, or will, or may not be read. */
+export async function looseEnds(address: Address, stream: string): Promise<LooseEnds> {
   const connection = new Connection(address)
-  const { credentials } = connection
-  const options = { credentials, expectedRevision: NEVER }
-  const nothing = jsonEvent({ type: '$metadata', data: {} })
   try {
-    const mayDelete = await mayDo((client, deadline) =>
-      client.deleteStream(`${stream}-probe`, { ...options, deadline }),
-    )
-    const mayWrite = await mayDo((client, deadline) =>
-      client.appendToStream(metastreamOf(stream), nothing, { ...options, deadline }),
-    )
-    return [
-      ...(mayDelete ? ['delete streams' as const] : []),
-      ...(mayWrite ? ['write stream metadata' as const] : []),
-    ]
+    const metadata = await new LedgerStream(connection, stream).wholeMetadata()
+    return { powers: await excessPowers(connection, stream), ownAcl: grantsOf(metadata) }
   } finally {
     connection.close()
   }
+}
+
+/** It overrides the default ACL, and the probe, being another stream, shows nothing of it. */
+function grantsOf(metadata: unknown): string[] {
+  const { $acl } = membersOf(metadata)
+  const acl = membersOf($acl)
+  return ['$d', '$mw']
+    .filter((right) => acl[right] !== undefined)
+    .flatMap((right) => [acl[right]].flat().map((role) => ({ right, role })))
+    .filter(({ role }) => role !== '$admins')
+    .map(({ right, role }) => `${right} to ${String(role)}`)
+}
+
+/**
+ * Asked without leaving a trace, by requests that fail on their expected revision where they do not fail on their
+ * rights. Deletion is asked of a stream that does not exist, so that no misreading of the server can cost the ledger.
+ */
+async function excessPowers(connection: Connection, stream: string): Promise<Power[]> {
+  const { credentials } = connection
+  const options = { credentials, expectedRevision: NEVER }
+  const nothing = jsonEvent({ type: '$metadata', data: {} })
+  const mayDelete = await mayDo((client, deadline) =>
+    client.deleteStream(`${stream}-probe`, { ...options, deadline }),
+  )
+  const mayWrite = await mayDo((client, deadline) =>
+    client.appendToStream(metastreamOf(stream), nothing, { ...options, deadline }),
+  )
+  return [
+    ...(mayDelete ? ['delete streams' as const] : []),
+    ...(mayWrite ? ['write stream metadata' as const] : []),
+  ]
 
   async function mayDo(
     ask: (client: EventStoreDBClient, deadline: number) => Promise<unknown>,

@@ -2,6 +2,7 @@ import { BACKWARDS, END, metastreamOf } from '@eventstore/db-client'
 
 import { type Connection } from './eventstoredb-connection.js'
 import { type FoundEvent, toStored } from './eventstoredb-event.js'
+import { TOMBSTONED, UNHIDE } from './eventstoredb-outcome.js'
 import { StoreError, type Stored } from './event-store.js'
 
 /** The most that one read asks for. */
@@ -51,6 +52,11 @@ export class LedgerStream {
 
   /** Rejects when the stream's metadata hides entries, or will. */
   async assertWhole(): Promise<void> {
+    await this.wholeMetadata()
+  }
+
+  /** The stream's metadata; undefined where there is none. Rejects when it hides entries, or will. */
+  async wholeMetadata(): Promise<unknown> {
     const newest = await this.connection.collect((client) =>
       client.readStream(this.metastream, {
         ...this.options,
@@ -61,14 +67,14 @@ export class LedgerStream {
     )
     const problem = newest?.[0] && truncation(newest[0])
     if (problem) throw problem
+    return newest?.[0]?.data
   }
 }
 
 /** `found` as entries, the first at index `from`. Throws when one is missing: EventStoreDB skips what is hidden. */
 export function contiguous(found: readonly FoundEvent[], from: number): Stored[] {
   return found.map((event, i) => {
-    if (event.type === '$streamDeleted')
-      throw new StoreError('refused', 'the ledger stream was deleted for good (tombstoned)')
+    if (event.type === '$streamDeleted') throw new StoreError('refused', TOMBSTONED)
     if (event.revision !== BigInt(from + i)) throw hidden(`entry ${from + i}`)
     return toStored(event)
   })
@@ -85,13 +91,13 @@ export function truncation({ data }: FoundEvent): StoreError | undefined {
   ].filter(([, value]) => value !== undefined)
   return new StoreError(
     'refused',
-    `the ledger stream is truncated or soft-deleted: its metadata says ${which.map(([name, value]) => `${String(name)} ${String(value)}`).join(', ')}`,
+    `the ledger stream is truncated or soft-deleted, or will be: its metadata says ${which.map(([name, value]) => `${String(name)} ${String(value)}`).join(', ')}; ${UNHIDE}`,
   )
 }
 
 export function hidden(what: string): StoreError {
   return new StoreError(
     'refused',
-    `the ledger stream does not show ${what}: it was truncated or deleted ($tb, $maxCount or $maxAge in its metadata)`,
+    `the ledger stream does not show ${what}: it was truncated or deleted ($tb, $maxCount or $maxAge in its metadata); ${UNHIDE}`,
   )
 }

@@ -118,6 +118,57 @@ test('while the store is away the status says so, the keys still answer, and all
   expect(projector.status()).toEqual({ ok: true, position: 60 })
 })
 
+describe('a store that refuses to be followed', () => {
+  const refusal = 'does not know this user and password'
+
+  test('ends the start: whoever waits is told why, and so is whoever asks afterwards', async () => {
+    const store = new Interrupted(await memoryOf(entriesOf(10)))
+    const { projector } = projecting.over(store)
+    store.refusal = refusal
+    await projector.start()
+    const stopped = expect.objectContaining({
+      name: 'ProjectorStopped',
+      message: expect.stringContaining(refusal),
+    })
+    await expect(projector.caughtUpTo(10)).rejects.toEqual(stopped)
+    await expect(projector.caughtUpTo(10)).rejects.toEqual(stopped)
+    expect(() => projector.started()).toThrow(refusal)
+    expect(projector.status()).toEqual({ ok: false, position: 0, reason: refusal })
+  })
+
+  test('ends the start where the read models are up to date already', async () => {
+    const store = new Interrupted(await memoryOf(entriesOf(10)))
+    const first = projecting.over(store).projector
+    await first.start()
+    await first.caughtUpTo(10)
+    await first.stop()
+    const { projector } = projecting.over(store)
+    store.refusal = refusal
+    await projector.start()
+    await expect(projector.caughtUpTo(11)).rejects.toThrow(refusal)
+    expect(() => projector.started()).toThrow(refusal)
+  })
+
+  test('is asked again once the start is over, until it no longer refuses', async () => {
+    const entries = entriesOf(20)
+    const store = new Interrupted(await memoryOf(entries.slice(0, 10)))
+    const { projector, warned } = projecting.over(store)
+    await projector.start()
+    await projector.caughtUpTo(10)
+    projector.started()
+    store.refusal = refusal
+    const noticed = warned()
+    store.interrupt()
+    await noticed
+    await warned()
+    expect(projector.status()).toEqual({ ok: false, position: 10, reason: refusal })
+    await store.append(entries.slice(10), 10)
+    store.refusal = undefined
+    await projector.caughtUpTo(20)
+    expect(projector.status()).toEqual({ ok: true, position: 20 })
+  })
+})
+
 describe('the keys in memory', () => {
   test('are there when start resolves, from the file, and follow the ledger from then on', async () => {
     const ledger = LedgerBuilder.opened()

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 
 import { GENESIS, leafHash } from '../domain/ledger/entry.js'
 import { type Finding, finding } from '../domain/ledger/findings.js'
-import type { EventStore } from '../event-store/event-store.js'
+import { type EventStore, StoreError } from '../event-store/event-store.js'
 import { type Applied, type Head, ReadModels } from './read-models.js'
 import type { KeysView } from './signing-keys.js'
 
@@ -60,6 +60,8 @@ interface Waiting {
 export class Projector {
   private readonly stopping = new AbortController()
   private running: Promise<void> = Promise.resolve()
+  private starting = true
+  private ended = false
   private models: ReadModels | undefined
   private at: Head = { size: 0, leafHash: GENESIS, time: '' }
   private trouble: { reason: string; finding?: Finding } | undefined = { reason: 'not started' }
@@ -85,6 +87,15 @@ export class Projector {
     this.running = this.run()
   }
 
+  /**
+   * The broker's start is over. Until then the store's first refusal stops the projector, and so the start; from now on
+   * it is asked again, since what was refused may be mended. Throws ProjectorStopped when it was stopped by then.
+   */
+  started(): void {
+    if (this.ended) throw new ProjectorStopped(this.trouble?.reason ?? 'stopped')
+    this.starting = false
+  }
+
   /** The batch under way is committed first. */
   async stop(): Promise<void> {
     this.stopping.abort()
@@ -96,7 +107,7 @@ export class Projector {
   /** Resolves when the first `size` entries are in the read models. Rejects with ProjectorStopped. */
   caughtUpTo(size: number): Promise<void> {
     if (this.at.size >= size) return Promise.resolve()
-    if (this.stopping.signal.aborted || this.trouble?.finding) {
+    if (this.stopping.signal.aborted || this.ended) {
       return Promise.reject(new ProjectorStopped(this.trouble?.reason ?? 'stopped'))
     }
     return new Promise((resolve, reject) => this.waiting.push({ size, resolve, reject }))
@@ -127,6 +138,7 @@ export class Projector {
       } catch (error) {
         if (error instanceof LedgerMismatch)
           return this.end({ reason: error.message, finding: error.finding })
+        if (this.starting && isRefusal(error)) return this.end({ reason: error.message })
         failures = this.at.size > before ? 1 : failures + 1
         this.report(error as Error, failures)
         // A read model that failed once is opened anew; for the store's failures that costs a moment.
@@ -204,10 +216,15 @@ export class Projector {
 
   private end(trouble: { reason: string; finding?: Finding }): void {
     // What stopped it first is what an operator must see.
-    if (!this.trouble?.finding) this.trouble = trouble
+    if (!this.ended) this.trouble = trouble
+    this.ended = true
     if (trouble.finding) this.options.log.error({ finding: trouble.finding }, 'read models stopped')
     for (const { reject } of this.waiting.splice(0)) reject(new ProjectorStopped(trouble.reason))
   }
+}
+
+function isRefusal(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.code === 'refused'
 }
 
 function stoppedBy(found: Finding): { reason: string; finding: Finding } {

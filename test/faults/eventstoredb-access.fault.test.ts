@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { StoreError } from '../../src/event-store/event-store.js'
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
 import { parseAddress } from '../../src/event-store/eventstoredb-address.js'
-import { excessPowers } from '../../src/event-store/eventstoredb-setup.js'
+import { looseEnds } from '../../src/event-store/eventstoredb-setup.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates, type NodeCertificate, nodeCertificate } from '../support/eventstoredb/certificates.js'
 import { readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
@@ -46,6 +46,9 @@ function opened(user: string, options = `tlsCAFile=${encodeURIComponent(caFile)}
   return store
 }
 const APP = `ledger-app:${encodeURIComponent(PASSWORD)}`
+
+const WRONG_PASSWORD =
+  'EventStoreDB does not know this user and password: correct the connection string (a broker reads it from BROKER_LEDGER_URL'
 
 async function failureOf(work: Promise<unknown>): Promise<Error> {
   return work.then(
@@ -130,7 +133,7 @@ test('with two CAs in its file a node may have its certificate from the old one 
 
 test('a wrong password is refused, and told apart from a missing right', async () => {
   const store = opened('ledger-app:wrong')
-  const refusal = { code: 'refused', message: 'EventStoreDB does not know this user and password' }
+  const refusal = { code: 'refused', message: expect.stringContaining(WRONG_PASSWORD) }
   await expect(store.append(entries, 0)).rejects.toMatchObject(refusal)
   await expect(store.append(entries, 1)).rejects.toMatchObject(refusal)
   await expect(store.read(0, 1)).rejects.toMatchObject(refusal)
@@ -149,7 +152,8 @@ test('a user without the right to write reads, and its append is refused', async
   await expect(other.append(entriesFrom(entries[3], 1), 4)).rejects.toMatchObject({
     code: 'refused',
     message:
-      "EventStoreDB denies access: the user's rights to the ledger stream and its metadata do not suffice",
+      "EventStoreDB denies access: the user's rights to the ledger stream and its metadata do not suffice: " +
+      "an administrator runs agentkeys-broker init-eventstore, and takes any $acl out of the stream's own metadata",
   })
 })
 
@@ -231,10 +235,10 @@ test('a URL without options is one the client takes', async () => {
 
 test('what a user may do is not asked in vain: a wrong password and an unknown CA are told as what they are', async () => {
   const ask = (user: string, options = '') =>
-    failureOf(excessPowers(parseAddress(`esdb://${user}@127.0.0.1:${standIn.port}${options}`), STREAM))
+    failureOf(looseEnds(parseAddress(`esdb://${user}@127.0.0.1:${standIn.port}${options}`), STREAM))
   expect(await ask('ledger-app:wrong', `?tlsCAFile=${encodeURIComponent(caFile)}`)).toMatchObject({
     code: 'refused',
-    message: 'EventStoreDB does not know this user and password',
+    message: expect.stringContaining(WRONG_PASSWORD),
   })
   expect(await ask(APP)).toMatchObject({ code: 'refused', message: expect.stringMatching(/tlsCAFile/) })
 })

@@ -65,7 +65,9 @@ describe('a ledger that hides entries is refused, by name', () => {
     await expect(store.read(0, 10)).rejects.toMatchObject({
       code: 'refused',
       message:
-        'the ledger stream does not show entry 0: it was truncated or deleted ($tb, $maxCount or $maxAge in its metadata)',
+        'the ledger stream does not show entry 0: it was truncated or deleted ($tb, $maxCount or $maxAge in its ' +
+        "metadata); an administrator takes $tb, $maxCount and $maxAge out of the stream's metadata before any scavenge " +
+        '(what one removed is in backups alone); then run verify-ledger',
     })
     await expect(store.read(2, 10)).rejects.toMatchObject({ code: 'refused' })
     expect(textsOf(await store.read(3, 10))).toEqual(textsOf(entries.slice(3)))
@@ -90,7 +92,9 @@ describe('a ledger that hides entries is refused, by name', () => {
 
   test('tombstone', async () => {
     standIn.database.tombstone(STREAM)
-    const refusal = { code: 'refused', message: 'the ledger stream was deleted for good (tombstoned)' }
+    const message =
+      'the ledger stream was deleted for good (tombstoned): stop all brokers, restore the nodes from a backup, run verify-ledger'
+    const refusal = { code: 'refused', message }
     await expect(store.size()).rejects.toMatchObject(refusal)
     await expect(store.read(0, 10)).rejects.toMatchObject(refusal)
   })

@@ -65,6 +65,8 @@ export async function memoryOf(entries: readonly Sealed[]): Promise<MemoryEventS
 /** A store whose followers can be cut off: then it answers nothing until it is restored. */
 export class Interrupted extends MemoryEventStore {
   down = false
+  /** What its followers are refused with. */
+  refusal: string | undefined
   private line = new AbortController()
 
   constructor(public behind: MemoryEventStore) {
@@ -90,6 +92,7 @@ export class Interrupted extends MemoryEventStore {
   }
 
   override async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]> {
+    if (this.refusal !== undefined) throw new StoreError('refused', this.refusal)
     const line = this.line.signal
     yield* this.behind.follow(from, AbortSignal.any([signal, line]))
     if (line.aborted) throw new StoreError('unavailable', 'the connection was lost')

@@ -6,6 +6,9 @@ export interface RefusedStart {
   reason: string
 }
 
+/** For a start that neither refuses nor listens: its process must not outlive the test. */
+const PATIENCE_MS = 60_000
+
 /** Starts a broker that is expected to end by itself, and says how. Throws if it listens instead. */
 export async function refusedStart(options: BrokerOptions): Promise<RefusedStart> {
   const broker = await BrokerProcess.spawn(options)
@@ -16,7 +19,9 @@ export async function refusedStart(options: BrokerOptions): Promise<RefusedStart
     },
     () => undefined,
   )
+  const patience = setTimeout(() => void broker.stop('SIGKILL'), PATIENCE_MS)
   const code = await broker.exited()
+  clearTimeout(patience)
   await listening
   return { code, reason: reasonIn(broker.log) }
 }

@@ -10,8 +10,17 @@ import {
   type Stored,
 } from '../../../src/event-store/event-store.js'
 import { EventStoreDbEventStore } from '../../../src/event-store/eventstoredb.js'
+import type { Database } from './database.js'
 
 export const STREAM = 'agentkeys-ledger'
+
+/** Metadata as an administrator writes it: in place of all there was. */
+export function setMetadata(database: Database, stream: string, metadata: object): void {
+  const event = { id: crypto.randomUUID(), type: '$metadata', contentType: 'application/json' }
+  const data = Buffer.from(JSON.stringify(metadata))
+  database.append(`$$${stream}`, 'any', [{ ...event, data, metadata: new Uint8Array() }])
+  database.changes.emit('changed')
+}
 
 /** Short timeouts: what takes longer in these tests never comes. */
 export function openStore(url: string, node = 'n1'): EventStoreDbEventStore {
