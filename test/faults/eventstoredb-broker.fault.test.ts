@@ -103,6 +103,9 @@ describe('appends', () => {
   test.each<AppendFault>([
     'commit-then-lose-the-reply',
     'commit-then-time-out',
+    'commit-then-end-quietly',
+    'commit-then-say-nothing',
+    'end-quietly',
     'swallow',
     'reset',
     'internal',

@@ -9,6 +9,12 @@ export type AppendFault =
   | 'reset'
   /** Written, then an answer that says the write timed out. */
   | 'commit-then-time-out'
+  /** Written, then the call ends with status OK and no answer message: what a proxy in between may do. */
+  | 'commit-then-end-quietly'
+  /** Written, then an answer that says neither success nor conflict, on which the client never settles. */
+  | 'commit-then-say-nothing'
+  /** The call ends with status OK and no answer message: nothing is written. */
+  | 'end-quietly'
   | 'busy'
   | 'not-ready'
   | 'no-leader-info'
