@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
+import { EntryError, type Sealed } from '../domain/ledger/entry.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
-import { linked, LedgerRefused } from './open-ledger.js'
+import { LedgerRefused, linked, parsed } from './open-ledger.js'
 
 /** The most that one read asks for, in every store. */
 const PAGE = 1000
@@ -106,8 +106,8 @@ function sealed(
     if (last || from === 0) return linked(last, stored)
     // The first of a later part has nothing to be linked to here: the hash of the last is compared in the end.
     const [first, ...rest] = stored
-    const begin = parseEntry(first?.text ?? '')
-    return [begin, ...linked(begin, rest)]
+    const begin = first && parsed(first)
+    return begin ? [begin, ...linked(begin, rest)] : []
   } catch (error) {
     if (!(error instanceof EntryError)) throw error
     throw new LedgerRefused(`${store.description} is damaged at or after entry ${from}: ${error.message}`)
