@@ -3,7 +3,7 @@
 import { EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
-import { type Chained, chainGroup, refuse, settle, type Waiting } from './group.js'
+import { type Chained, chainGroup, refuse, settle, settlePart, type Waiting } from './group.js'
 import { type KeyStates, keysAfter } from './key-states.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { linked } from './open-ledger.js'
@@ -197,11 +197,11 @@ export class Appender {
         const code = codeOf(error)
         if (code === 'conflict') {
           const ours = await this.foundThere(entries, inDoubt)
-          if (ours) this.confirm(chained)
+          if (ours === entries.length) this.confirm(chained)
           else if (this.halted) refuseAll(chained, this.halted)
-          // Somebody else's entries hold the place, so ours can never be written there: they are chained anew.
-          else this.queue.unshift(...chained.map(({ waiting }) => waiting))
-          return ours
+          // The place is taken, so what of ours is not there can never be written there: it is chained anew.
+          else this.queue.unshift(...settlePart(chained, ours))
+          return ours === entries.length
         }
         this.trouble = { reason: (error as Error).message, at: this.now().getTime() }
         inDoubt ||= code === 'unknown'
@@ -252,24 +252,26 @@ export class Appender {
   }
 
   /**
-   * After a conflict: what stands where we wanted to write? True if it is ours, from an earlier try whose answer was
-   * lost. Otherwise it is taken over as the new head; if it does not follow from our head, or nothing is there, the
-   * ledger was changed under us: halt.
+   * After a conflict: what stands where we wanted to write, and how many of it are ours, from an earlier try whose answer
+   * was lost? Unless all are, it is taken over as the new head; if it does not follow from our head, or nothing is there,
+   * the ledger was changed under us: halt.
    */
-  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<boolean> {
+  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<number> {
     // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
     if (!inDoubt && (await this.observedSoon())) {
       this.takeObserved()
-      return false
+      return 0
     }
+    let same: number | undefined
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const there = await this.readFromHead(ours.length)
-        if (there.length === 0)
+        // Once the head has moved on, nothing behind it is as good an answer as any.
+        const there = await this.readFromHead(same === undefined ? ours.length : 1)
+        if (same === undefined && there.length === 0)
           return this.halt(`the ledger has fewer than the ${this.size} entries it had before`)
-        if (sameTexts(there, ours)) return true
-        await this.takeOver(there)
-        return false
+        same ??= sameAtTheStart(there, ours)
+        if (same < ours.length) await this.takeOver(there)
+        return same
       } catch (error) {
         if (error instanceof EntryError)
           return this.halt(`an entry in the ledger is damaged: ${error.message}`)
@@ -319,9 +321,9 @@ export class Appender {
     }
   }
 
-  private halt(reason: string): false {
+  private halt(reason: string): 0 {
     this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`)
-    return false
+    return 0
   }
 
   private async within<T>(work: Promise<T>): Promise<T> {
@@ -348,8 +350,9 @@ function refuseAll(chained: readonly Chained[], error: LedgerError): void {
   for (const { waiting } of chained) refuse(waiting, error)
 }
 
-function sameTexts(there: readonly Stored[], ours: readonly Sealed[]): boolean {
-  return there.length >= ours.length && ours.every(({ text }, i) => there[i]?.text === text)
+function sameAtTheStart(there: readonly Stored[], ours: readonly Sealed[]): number {
+  const other = ours.findIndex(({ text }, i) => there[i]?.text !== text)
+  return other < 0 ? ours.length : other
 }
 
 function codeOf(error: unknown): StoreError['code'] {

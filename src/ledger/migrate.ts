@@ -151,10 +151,17 @@ async function appendSurely(to: EventStore, group: Sealed[]): Promise<void> {
       return await to.append(group, at)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      // After an unknown outcome a conflict may be our own entries: comparing tells.
-      if (error.code === 'conflict') return assertSame(to, group)
+      // After an unknown outcome a conflict may be our own entries, or the first of them: comparing tells.
+      if (error.code === 'conflict') return bringRest(to, group)
       if (error.code === 'refused' || tried === TRIES) throw error
       await pause(RETRY_MS * tried)
     }
   }
+}
+
+async function bringRest(to: EventStore, group: Sealed[]): Promise<void> {
+  const there = (await to.size()) - (group[0]?.entry.index ?? 0)
+  const known = group.slice(0, Math.max(1, there))
+  await assertSame(to, known)
+  if (known.length < group.length) await appendSurely(to, group.slice(known.length))
 }

@@ -62,6 +62,15 @@ describe('over the stand-in', () => {
     expect(standIn.calls).not.toContain('batchAppend')
   })
 
+  test('half an append was written: the same append again is a conflict, since not all of it is there', async () => {
+    const four = entriesFrom(first[2], 4)
+    standIn.appends.next('commit-half-then-time-out')
+    await expect(store.append(four, 3)).rejects.toMatchObject({ code: 'unknown' })
+    await expect(store.append(four, 3)).rejects.toMatchObject({ code: 'conflict' })
+    await store.append(four.slice(2), 5)
+    expect(textsOf(await readAll(store))).toEqual(textsOf([...first, ...four]))
+  })
+
   test('a disk slower than the deadline: two attempts are under way, and one of them is stored', async () => {
     standIn.applyDelayMs = () => 900
     await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unknown' })

@@ -142,6 +142,7 @@ describe('an append whose outcome is unknown', () => {
   test.each<AppendFault>([
     'commit-then-lose-the-reply',
     'commit-then-time-out',
+    'commit-half-then-time-out',
     'commit-then-end-quietly',
     'reset',
     'swallow',

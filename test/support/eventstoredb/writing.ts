@@ -61,8 +61,10 @@ async function append(
 
   // Appends that are under way together are applied in any order: only one at a time keeps its place.
   await pause(node.applyDelayMs())
-  const verdict = node.database.append(stream, wire.expectedRevision(options), events)
-  if (fault === 'commit-then-time-out') return wire.failure(status.ABORTED, 'Operation timed out')
+  const written = fault === 'commit-half-then-time-out' ? events.slice(0, events.length / 2) : events
+  const verdict = node.database.append(stream, wire.expectedRevision(options), written)
+  if (fault === 'commit-then-time-out' || fault === 'commit-half-then-time-out')
+    return wire.failure(status.ABORTED, 'Operation timed out')
   if (fault === 'commit-then-lose-the-reply') {
     node.cutConnections()
     return 'no-answer'
@@ -92,6 +94,7 @@ function answerInstead(fault: AppendFault): Answer | undefined {
     case 'reset':
     case 'commit-then-lose-the-reply':
     case 'commit-then-time-out':
+    case 'commit-half-then-time-out':
     case 'commit-then-end-quietly':
     case 'commit-then-say-nothing':
       return undefined
