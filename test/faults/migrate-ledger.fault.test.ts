@@ -10,11 +10,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import type { Sealed } from '../../src/domain/ledger/entry.js'
-import { SqliteEventStore } from '../../src/event-store/sqlite.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import type { AppendFault } from '../support/eventstoredb/faults.js'
-import { appendUntilSettled, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
+import { appendUntilSettled, asEvent, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
 import { LedgerBuilder } from '../support/ledger-builder.js'
 import { EventStoreDbHome, onDisk } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
@@ -173,6 +172,10 @@ describe('somebody writes meanwhile', () => {
   const entries = entriesFrom(undefined, 12)
   const MEANWHILE = 'a broker wrote to the ledger meanwhile: stop all brokers, and run this again'
 
+  /** At once, and without a call: the node's faults are for the move. */
+  const writeBeside = (written: Sealed[]) =>
+    home.standIn.database.append(STREAM, 'any', textsOf(written).map(asEvent))
+
   test('to the source: said, and the next run brings the rest', async () => {
     await writtenTo(file(), entries.slice(0, 10))
     // Both sides have been looked at, and the move is held up.
@@ -180,9 +183,10 @@ describe('somebody writes meanwhile', () => {
     home.standIn.appends.next('swallow')
     const moving = toStream()
     await until(() => appendsSent() > sent)
-    const source = new SqliteEventStore(file())
-    await source.append(entries.slice(10), 10)
-    await source.close()
+    const source = new Sqlite(file())
+    for (const { entry, text } of entries.slice(10))
+      source.prepare('INSERT INTO ledger VALUES (?, ?)').run(entry.index, text)
+    source.close()
     expect(await moving).toMatchObject({ code: 1, out: '', err: expect.stringContaining(MEANWHILE) })
     expect(await toStream()).toMatchObject({ code: 0, out: expect.stringContaining('2 of them copied now') })
     expect(moved()).toEqual(textsOf(entries))
@@ -196,9 +200,7 @@ describe('somebody writes meanwhile', () => {
     const moving = toStream()
     await until(() => appendsSent() > sent)
     const theirs = entriesFrom(entries[3], 2, 'another')
-    const store = home.open()
-    await appendUntilSettled(store, theirs, 4)
-    await store.close()
+    writeBeside(theirs)
     expect(await moving).toMatchObject({
       ...{ code: 1, out: '', err: expect.stringContaining('its entry 4 is not the one to be moved there') },
     })
@@ -210,9 +212,7 @@ describe('somebody writes meanwhile', () => {
     home.standIn.appends.next('commit-then-say-nothing')
     const moving = toStream()
     await until(() => moved().length === 10)
-    const store = home.open()
-    await appendUntilSettled(store, entries.slice(10), 10)
-    await store.close()
+    writeBeside(entries.slice(10))
     expect(await moving).toMatchObject({ code: 1, out: '', err: expect.stringContaining(MEANWHILE) })
     expect(await toStream()).toMatchObject({ code: 1, err: expect.stringContaining('more than the 10') })
     expect(moved()).toEqual(textsOf(entries))

@@ -10,11 +10,9 @@ import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { leafHash } from '../../src/domain/ledger/entry.js'
 import { parseVkey } from '../../src/domain/ledger/note.js'
 import type { Verdict } from '../../src/domain/ledger/verify.js'
-import { toEvent } from '../../src/event-store/eventstoredb-event.js'
 import { EsdbSource } from '../../tools/verify-ledger/sources/esdb.js'
 import { startAwsBroker } from './aws-broker.js'
-import type { Proposed } from './eventstoredb/database.js'
-import { STREAM } from './eventstoredb/ledger.js'
+import { asEvent, STREAM } from './eventstoredb/ledger.js'
 import { EventStoreDbHome, type LedgerHome } from './ledger-home.js'
 import { Received } from './received.js'
 import { ledgerPath, type Remembered, verdictFrom, verdictOn, verifiedLedger } from './verified-ledger.js'
@@ -99,15 +97,4 @@ async function inStream(
 ): Promise<Verdict> {
   database.replace(STREAM, texts.map(asEvent))
   return verdictFrom(await EsdbSource.open(url, STREAM), by)
-}
-
-function asEvent(text: string): Proposed {
-  const { id, type, contentType, data, metadata } = toEvent(
-    { text, leafHash: leafHash(text) },
-    { by: 'n1', upTo: 0 },
-  )
-  return {
-    ...{ id, type, contentType, metadata: metadata as Uint8Array },
-    data: Buffer.from(JSON.stringify(data)),
-  }
 }
