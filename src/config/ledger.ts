@@ -30,13 +30,18 @@ export function readLedger(env: Environment, issuer: string, dataDir: string): L
   }
 }
 
-function readStore(env: Environment, dataDir: string): LedgerStoreConfig {
+/** The stream of an esdb:// ledger. */
+export function readStreamName(env: Environment): string {
   const form = 'a letter or digit, then up to 99 letters, digits, dots, dashes and underscores'
-  const stream = env.read(
+  return env.read(
     'BROKER_LEDGER_STREAM',
     matching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, form),
     'agentkeys-ledger',
   )
+}
+
+function readStore(env: Environment, dataDir: string): LedgerStoreConfig {
+  const stream = readStreamName(env)
   const parse: Parse<LedgerStoreConfig> = (text) => {
     if (text.startsWith('sqlite:'))
       return { kind: 'sqlite', path: parseSqlitePath(text.slice('sqlite:'.length)) }

@@ -43,8 +43,9 @@ export class StoreError extends Error {
  * append    writes all entries or none, so that the first gets index `expectedSize`. Resolves only when they are
  *           durable and readable. Rejects with StoreError. Appending the same bytes again at the same place after an
  *           `unknown` is safe: they are either there (conflict, or success where the store recognises them) or get
- *           written once. `entries` is never empty. One append at a time: where the last one is not answered yet, a store
- *           that cannot queue answers `unknown`.
+ *           written once. A network may cut them: after an `unknown`, conflict, and only the first of them are there.
+ *           `entries` is never empty. One append at a time: where the last one is not answered yet, a store that cannot
+ *           queue answers `unknown`.
  * size      how many entries there are, as of a moment after the call.
  * read      up to `limit` entries from index `from` on, in order, without gaps; [] at the end. It may return fewer.
  * follow    every entry from index `from` on, in batches, in order, without gap or repeat, waiting for more at the

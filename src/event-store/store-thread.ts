@@ -1,6 +1,5 @@
 // A thread that owns a store's file or connection, as the main thread sees it: questions go over, answers come back.
 
-import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 
 import { StoreError, type StoreErrorCode } from './event-store.js'
@@ -43,7 +42,8 @@ export class StoreThread<Question extends { op: string }> {
     this.closed = true
     const { worker } = this
     if (!worker) return
-    const ended = once(worker, 'exit')
+    // Not events.once: that rejects where the thread fails on its way out, and it has ended all the same.
+    const ended = new Promise((resolve) => worker.once('exit', resolve))
     worker.postMessage('close')
     await ended
   }

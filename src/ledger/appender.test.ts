@@ -51,6 +51,42 @@ test('events are chained in the order they arrive, one append for all that wait'
   expect((await ledgerOf(store)).length).toBe(600)
 })
 
+describe('a group of which a part was written', () => {
+  const cuts = [1, 2, 3, 4, 5]
+  test.each(cuts)(
+    'after %i of six entries: none is there twice, and who has half of its own gets nothing',
+    async (cut) => {
+      const store = new FaultyStore(new MemoryEventStore())
+      const writer = appender(store)
+      store.cutAfter = cut
+      const callers = ['a', 'b', 'c'].map((name) => writer.append([event(`${name}1`), event(`${name}2`)]))
+      const outcomes = await Promise.allSettled(callers)
+      const names = await ledgerOf(store)
+      expect(new Set(names).size).toBe(names.length)
+      for (const [i, outcome] of outcomes.entries()) {
+        if (outcome.status === 'fulfilled')
+          expect(outcome.value.map(({ entry }) => names[entry.index])).toEqual(
+            ['a', 'b', 'c'].slice(i, i + 1).flatMap((name) => [`${name}1`, `${name}2`]),
+          )
+        else expect(outcome.reason).toMatchObject({ code: 'unavailable' })
+      }
+      const refused = outcomes.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))
+      expect(refused).toEqual(cut % 2 === 0 ? [] : [(cut - 1) / 2])
+      expect(names).toHaveLength(cut % 2 === 0 ? 6 : 5)
+    },
+  )
+
+  test('and another writer went on behind it: theirs is taken over, the rest comes after it', async () => {
+    const store = new FaultyStore(new MemoryEventStore())
+    const writer = appender(store)
+    store.cutAfter = 2
+    store.afterCut = async (written) => store.append([chain(written.at(-1), event('theirs'), new Date())], 2)
+    const callers = ['a', 'b'].map((name) => writer.append([event(`${name}1`), event(`${name}2`)]))
+    expect((await Promise.all(callers)).flat().map(({ entry }) => entry.index)).toEqual([0, 1, 3, 4])
+    expect(await ledgerOf(store)).toEqual(['a1', 'a2', 'theirs', 'b1', 'b2'])
+  })
+})
+
 test('a caller never shares a group that is larger than the limit, and none is split', async () => {
   const store = new FaultyStore(new MemoryEventStore())
   const writer = appender(store, { ...QUICK, groupEntries: 4, groupBytes: 700 })

@@ -4,7 +4,7 @@ import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import type { EventStore, Stored } from '../event-store/event-store.js'
-import { type Chained, chainGroup, refuse, settle, type Waiting } from './group.js'
+import { type Chained, chainGroup, refuse, settle, settlePart, type Waiting } from './group.js'
 import type { KeyStates } from './key-states.js'
 import { type Committed, LedgerChanged, LedgerHead } from './ledger-head.js'
 import { LedgerWriter, type WriterLimits } from './ledger-writer.js'
@@ -189,7 +189,7 @@ export class Appender {
         this.sharing?.afterAppend(this.size - 1)
         return chained
       case 'overtaken':
-        this.queue.unshift(...chained.map(({ waiting }) => waiting))
+        this.queue.unshift(...settlePart(chained, outcome.written))
         break
       case 'unconfirmed':
         refuseAll(chained, outcome.error)

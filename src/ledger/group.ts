@@ -50,6 +50,27 @@ export function settle({ waiting, entries }: Chained): void {
   waiting.resolve(entries)
 }
 
+/**
+ * A call that was cut off in the middle may leave the first `written` entries of a group. Whose entries are all there has
+ * them; whose are there in part gets nothing, as after a crash; gives those of whom there is nothing.
+ */
+export function settlePart(chained: readonly Chained[], written: number): Waiting[] {
+  const nothingThere: Waiting[] = []
+  let begin = 0
+  for (const each of chained) {
+    const end = begin + each.entries.length
+    if (end <= written) settle(each)
+    else if (begin >= written) nothingThere.push(each.waiting)
+    else
+      refuse(
+        each.waiting,
+        new LedgerError('unavailable', 'the entries were written in part: nothing is handed out'),
+      )
+    begin = end
+  }
+  return nothingThere
+}
+
 export function refuse(waiting: Waiting, error: LedgerError): void {
   if (waiting.settled) return
   waiting.settled = true

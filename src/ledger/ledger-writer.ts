@@ -30,13 +30,14 @@ export interface WriterParts {
 
 /**
  * durable      the entries are in the ledger, in their place. The head does not know it yet.
- * overtaken    others' entries hold the place, so ours can never be written there. The head has taken theirs over.
+ * overtaken    the place is held, so what of ours is not there can never be written there. The head has taken over what is:
+ *              others' entries, behind the first `written` of ours, of an append that was cut off in the middle.
  * unconfirmed  they were not written; or nobody knows, and the broker shuts down.
  * changed      the ledger was changed under us: nothing may be appended to it.
  */
 export type WriteOutcome =
   | { kind: 'durable' }
-  | { kind: 'overtaken' }
+  | { kind: 'overtaken'; written: number }
   | { kind: 'unconfirmed'; error: LedgerError }
   | { kind: 'changed'; reason: string }
 
@@ -89,20 +90,21 @@ export class LedgerWriter {
     }
   }
 
-  /** After a conflict: what stands where we wanted to write? Ours, if an earlier try's answer was lost, or others'. */
+  /** After a conflict: what stands where we wanted to write? Ours, where an earlier try's answer was lost, or others'. */
   private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<WriteOutcome> {
     const { observed, sharing } = this.parts
     // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
     if (!inDoubt && sharing && (await observed.bringsNextSoon())) {
       observed.takeOver()
-      return { kind: 'overtaken' }
+      return { kind: 'overtaken', written: 0 }
     }
     for (let attempt = 0; ; attempt += 1) {
       try {
         const there = await this.readFromHead(ours.length)
-        if (sameTexts(there, ours)) return { kind: 'durable' }
+        const written = sameAtTheStart(there, ours)
+        if (written === ours.length) return { kind: 'durable' }
         await this.takeOver(there)
-        return { kind: 'overtaken' }
+        return { kind: 'overtaken', written }
       } catch (error) {
         if (error instanceof LedgerChanged) throw error
         if (codeOf(error) === 'refused') throw new LedgerChanged((error as Error).message, { cause: error })
@@ -175,8 +177,10 @@ export class LedgerWriter {
   }
 }
 
-function sameTexts(there: readonly Stored[], ours: readonly Sealed[]): boolean {
-  return there.length >= ours.length && ours.every(({ text }, i) => there[i]?.text === text)
+/** How many of `ours` are there, from the first one on. */
+function sameAtTheStart(there: readonly Stored[], ours: readonly Sealed[]): number {
+  const other = ours.findIndex(({ text }, i) => there[i]?.text !== text)
+  return other < 0 ? ours.length : other
 }
 
 function codeOf(error: unknown): StoreError['code'] {

@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
+import { EntryError, type Sealed } from '../domain/ledger/entry.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
-import { linked, LedgerRefused } from './open-ledger.js'
+import { LedgerRefused, linked, parsed } from './open-ledger.js'
 
 /** The most that one read asks for, in every store. */
 const PAGE = 1000
@@ -106,8 +106,8 @@ function sealed(
     if (last || from === 0) return linked(last, stored)
     // The first of a later part has nothing to be linked to here: the hash of the last is compared in the end.
     const [first, ...rest] = stored
-    const begin = parseEntry(first?.text ?? '')
-    return [begin, ...linked(begin, rest)]
+    const begin = first && parsed(first)
+    return begin ? [begin, ...linked(begin, rest)] : []
   } catch (error) {
     if (!(error instanceof EntryError)) throw error
     throw new LedgerRefused(`${store.description} is damaged at or after entry ${from}: ${error.message}`)
@@ -151,10 +151,17 @@ async function appendSurely(to: EventStore, group: Sealed[]): Promise<void> {
       return await to.append(group, at)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      // After an unknown outcome a conflict may be our own entries: comparing tells.
-      if (error.code === 'conflict') return assertSame(to, group)
+      // After an unknown outcome a conflict may be our own entries, or the first of them: comparing tells.
+      if (error.code === 'conflict') return bringRest(to, group)
       if (error.code === 'refused' || tried === TRIES) throw error
       await pause(RETRY_MS * tried)
     }
   }
+}
+
+async function bringRest(to: EventStore, group: Sealed[]): Promise<void> {
+  const there = (await to.size()) - (group[0]?.entry.index ?? 0)
+  const known = group.slice(0, Math.max(1, there))
+  await assertSame(to, known)
+  if (known.length < group.length) await appendSurely(to, group.slice(known.length))
 }

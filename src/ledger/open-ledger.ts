@@ -88,7 +88,7 @@ async function checkTail(store: EventStore, size: number): Promise<Sealed> {
 async function entriesOf(store: EventStore, last: Sealed | undefined, from: number, limit: number) {
   const stored = await store.read(from, limit)
   try {
-    return last || from === 0 ? linked(last, stored) : stored.map(({ text }) => parseEntry(text))
+    return last || from === 0 ? linked(last, stored) : stored.map(parsed)
   } catch (error) {
     if (!(error instanceof EntryError)) throw error
     const advice = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
@@ -101,9 +101,10 @@ async function entriesOf(store: EventStore, last: Sealed | undefined, from: numb
 /** The stored texts as entries that follow `last`. Throws EntryError for the first that does not. */
 export function linked(last: Sealed | undefined, stored: readonly Stored[]): Sealed[] {
   const entries: Sealed[] = []
-  for (const { index, text } of stored) {
+  for (const each of stored) {
+    const { index } = each
     const before: Sealed | undefined = entries.at(-1) ?? last
-    const sealed = parseEntry(text)
+    const sealed = parsed(each)
     const follows = before
       ? sealed.entry.index === before.entry.index + 1 && sealed.entry.prev === before.leafHash
       : sealed.entry.index === 0
@@ -113,4 +114,14 @@ export function linked(last: Sealed | undefined, stored: readonly Stored[]): Sea
     entries.push(sealed)
   }
   return entries
+}
+
+/** As parseEntry, and an EntryError names the entry. */
+export function parsed({ index, text }: Stored): Sealed {
+  try {
+    return parseEntry(text)
+  } catch (error) {
+    if (!(error instanceof EntryError)) throw error
+    throw new EntryError(error.problem, `entry ${index}: ${error.message}`)
+  }
 }

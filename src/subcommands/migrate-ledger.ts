@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs'
 
-import type { Variables } from '../config/environment.js'
-import type { EventStore } from '../event-store/event-store.js'
+import { Environment, type Variables } from '../config/environment.js'
+import { readStreamName } from '../config/ledger.js'
+import { type EventStore, StoreError } from '../event-store/event-store.js'
 import { EventStoreDbEventStore } from '../event-store/eventstoredb.js'
 import { SqliteEventStore } from '../event-store/sqlite.js'
 import { migrateLedger } from '../ledger/migrate.js'
@@ -30,14 +31,20 @@ export async function migrateLedgerBetween(
     const message = `${target.description}: ${size} entries, ${copied} of them copied now, the same as ${source.description}`
     return { code: 0, message }
   } catch (error) {
-    const code = error instanceof WrongStore ? 2 : error instanceof LedgerRefused ? 1 : 3
-    return { code, message: `migrate-ledger: ${(error as Error).message}` }
+    return { code: codeOf(error), message: `migrate-ledger: ${(error as Error).message}` }
   } finally {
     for (const store of stores) await store.close()
   }
 }
 
 class WrongStore extends Error {}
+
+/** A store that will not have it, or hides entries, has answered; one that cannot be reached has not. */
+function codeOf(error: unknown): 1 | 2 | 3 {
+  if (error instanceof WrongStore) return 2
+  const refused = error instanceof StoreError && error.code === 'refused'
+  return refused || error instanceof LedgerRefused ? 1 : 3
+}
 
 function opened(reference: string, flag: '--from' | '--to', env: Variables): EventStore {
   const name = /^env:([A-Z_][A-Z0-9_]*)$/.exec(reference)?.[1]
@@ -50,11 +57,20 @@ function opened(reference: string, flag: '--from' | '--to', env: Variables): Eve
   }
   if (name === undefined || !url.startsWith('esdb'))
     throw new WrongStore(`${flag} must be sqlite:PATH, or env:NAME with an esdb:// URL in the variable NAME`)
+  const stream = streamName(env)
   try {
-    return new EventStoreDbEventStore(url, { stream: env['BROKER_LEDGER_STREAM'] ?? 'agentkeys-ledger' })
+    return new EventStoreDbEventStore(url, { stream })
   } catch (error) {
     throw new WrongStore(`${flag} env:${name}: ${(error as Error).message}`)
   }
+}
+
+function streamName(variables: Variables): string {
+  const env = new Environment(variables)
+  const stream = readStreamName(env)
+  const [problem] = env.problems
+  if (problem !== undefined) throw new WrongStore(problem)
+  return stream
 }
 
 const TELL_EVERY_MS = 1_000

@@ -1,27 +1,23 @@
 // migrate-ledger and init-eventstore as an operator runs them, against the EventStoreDB stand-in as a process.
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
-import { SqliteEventStore } from '../../src/event-store/sqlite.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates } from '../support/eventstoredb/certificates.js'
 import { openStore, readAll, textsOf } from '../support/eventstoredb/ledger.js'
 import { StandInProcess } from '../support/eventstoredb/process.js'
 import { ledgerOf, writeSqlite } from '../support/ledger-builder.js'
+import { runSubcommand, spawnSubcommand, writtenTo } from '../support/subcommand.js'
 import { verdictOn } from '../support/verified-ledger.js'
-
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
 let folder: string
 let standIn: StandInProcess
@@ -34,28 +30,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-async function sqliteOf(entries: Sealed[], name = 'ledger.sqlite'): Promise<string> {
-  const path = join(folder, name)
-  const store = new SqliteEventStore(path)
-  for (let at = 0; at < entries.length; at += 500) await store.append(entries.slice(at, at + 500), at)
-  await store.close()
-  return path
-}
-
-function started(args: string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env['PATH'], HOME: folder, TARGET: standIn.url, ...env },
-  })
-}
-
-async function run(args: string[], env: Record<string, string> = {}) {
-  const child = started(args, env)
-  let [out, err] = ['', '']
-  child.stdout?.on('data', (text: Buffer) => (out += text.toString()))
-  child.stderr?.on('data', (text: Buffer) => (err += text.toString()))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, out, err }
-}
+const environment = () => ({ HOME: folder, TARGET: standIn.url })
+const run = (args: string[], env: Record<string, string> = {}) =>
+  runSubcommand(args, { ...environment(), ...env })
+const sqliteOf = (entries: Sealed[], name = 'ledger.sqlite') => writtenTo(join(folder, name), entries)
 
 const migrate = (path: string) => ['migrate-ledger', '--from', `sqlite:${path}`, '--to', 'env:TARGET']
 
@@ -69,7 +47,7 @@ async function targetTexts(): Promise<string[]> {
 /** Kills the migration when the target has reached `size` entries. */
 async function killedAt(path: string, size: number): Promise<void> {
   const store = openStore(standIn.url)
-  const child = started(migrate(path))
+  const child = spawnSubcommand(migrate(path), environment())
   const exited = once(child, 'exit')
   while ((await store.size()) < size) await pause(10)
   child.kill('SIGKILL')
@@ -136,13 +114,25 @@ function renamed(entries: Sealed[]): Sealed[] {
   return [...entries.slice(0, 10), ...tail]
 }
 
-test.each([
+/** A port that nobody may listen on. */
+const NOWHERE = 'esdb://user:hunter2@127.0.0.1:1?tls=false'
+
+test.each<[string[], number, string, Record<string, string>?]>([
   [['--from', 'sqlite:/nowhere/ledger.sqlite', '--to', 'env:TARGET'], 2, 'there is no file'],
   [['--from', 'esdb://user:hunter2@127.0.0.1:1', '--to', 'env:TARGET'], 2, 'env:NAME'],
   [['--from', 'env:UNSET', '--to', 'env:TARGET'], 2, 'not set'],
   [['--from', 'sqlite:x'], 2, '--to'],
-])('migrate-ledger %j exits with %i and repeats no URL', async (args, code, words) => {
-  const { err, ...rest } = await run(['migrate-ledger', ...args])
+  [
+    ['--from', 'env:TARGET', '--to', 'sqlite:copy'],
+    2,
+    'BROKER_LEDGER_STREAM',
+    { BROKER_LEDGER_STREAM: '$all' },
+  ],
+  [['--from', 'env:TARGET', '--to', 'sqlite:copy'], 2, 'BROKER_LEDGER_STREAM', { BROKER_LEDGER_STREAM: '' }],
+  [['--from', 'env:BAD', '--to', 'env:TARGET'], 2, '--from env:BAD', { BAD: 'esdb://a:hunter2@b?no=1' }],
+  [['--from', 'env:BAD', '--to', 'sqlite:copy'], 3, 'cannot be read now', { BAD: NOWHERE }],
+])('migrate-ledger %j exits with %i and repeats no URL', async (args, code, words, env = {}) => {
+  const { err, ...rest } = await run(['migrate-ledger', ...args], env)
   expect(rest).toEqual({ code, out: '' })
   expect(err).toContain(words)
   expect(err).not.toContain('hunter2')

@@ -35,7 +35,7 @@ describe('over the stand-in', () => {
     standIn = await new StandIn().start()
     cleanup.push(() => standIn.dispose())
     store = opened(standIn.url)
-    await store.append(first, 0)
+    await appendUntilSettled(store, first, 0)
   })
 
   const faults: { fault: AppendFault; code: 'unknown' | 'unavailable'; written: boolean }[] = [
@@ -45,6 +45,9 @@ describe('over the stand-in', () => {
     { fault: 'internal', code: 'unknown', written: false },
     { fault: 'commit-then-lose-the-reply', code: 'unknown', written: true },
     { fault: 'commit-then-time-out', code: 'unknown', written: true },
+    { fault: 'commit-then-end-quietly', code: 'unknown', written: true },
+    { fault: 'commit-then-say-nothing', code: 'unknown', written: true },
+    { fault: 'end-quietly', code: 'unknown', written: false },
     { fault: 'busy', code: 'unavailable', written: false },
     { fault: 'not-ready', code: 'unavailable', written: false },
     { fault: 'no-leader-info', code: 'unavailable', written: false },
@@ -57,6 +60,15 @@ describe('over the stand-in', () => {
     await appendUntilSettled(store, second, 3)
     expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
     expect(standIn.calls).not.toContain('batchAppend')
+  })
+
+  test('half an append was written: the same append again is a conflict, since not all of it is there', async () => {
+    const four = entriesFrom(first[2], 4)
+    standIn.appends.next('commit-half-then-time-out')
+    await expect(store.append(four, 3)).rejects.toMatchObject({ code: 'unknown' })
+    await expect(store.append(four, 3)).rejects.toMatchObject({ code: 'conflict' })
+    await store.append(four.slice(2), 5)
+    expect(textsOf(await readAll(store))).toEqual(textsOf([...first, ...four]))
   })
 
   test('a disk slower than the deadline: two attempts are under way, and one of them is stored', async () => {
@@ -89,7 +101,7 @@ describe('over the stand-in', () => {
     standIn.appends.next('swallow')
     await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unknown' })
     const theirs = entriesFrom(first[2], 2, 'another')
-    await opened(standIn.url, 'n2').append(theirs, 3)
+    await appendUntilSettled(opened(standIn.url, 'n2'), theirs, 3)
     await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'conflict' })
     expect(textsOf(await readAll(store))).toEqual(textsOf([...first, ...theirs]))
   })
@@ -243,7 +255,7 @@ describe('over a stand-in process', () => {
   test('a node that freezes: unknown within the deadline, and whole again when it thaws', async () => {
     const node = await started()
     const store = opened(node.url)
-    await store.append(first, 0)
+    await appendUntilSettled(store, first, 0)
     node.signal('SIGSTOP')
     await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unknown' })
     await expect(store.size()).rejects.toMatchObject({ code: 'unavailable' })

@@ -103,6 +103,9 @@ describe('appends', () => {
   test.each<AppendFault>([
     'commit-then-lose-the-reply',
     'commit-then-time-out',
+    'commit-then-end-quietly',
+    'commit-then-say-nothing',
+    'end-quietly',
     'swallow',
     'reset',
     'internal',
@@ -124,6 +127,16 @@ describe('appends', () => {
       expect(home.standIn.database.events(STREAM)).toHaveLength(before)
     },
   )
+
+  test('half a group was written: no entry is written twice, and at most the caller it was cut in gets nothing', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      home.standIn.appends.next('commit-half-then-time-out')
+      const mints = await Promise.all(Array.from({ length: 6 }, mint))
+      const refused = mints.filter(({ status }) => status !== 200)
+      expect(refused.map(({ status, body }) => [status, body.error]).slice(1)).toEqual([])
+      for (const { status } of refused) expect(status).toBe(503)
+    }
+  })
 
   test('a disk slower than the deadline: callers wait, and each entry is there once', async () => {
     const slow = () => (home.standIn.applyDelayMs = () => 900)

@@ -58,7 +58,7 @@ function standInEvents(written: readonly Sealed[], note: object) {
 }
 
 describe('a ledger that hides entries is refused, by name', () => {
-  beforeEach(() => store.append(entries, 0))
+  beforeEach(() => appendUntilSettled(store, entries, 0))
 
   test('$tb', async () => {
     setMetadata({ $tb: 3 })
@@ -101,7 +101,7 @@ describe('a ledger that hides entries is refused, by name', () => {
 })
 
 describe('an event that is no entry is given as a text that no entry has', () => {
-  beforeEach(() => store.append(entries, 0))
+  beforeEach(() => appendUntilSettled(store, entries, 0))
 
   test('redacted by the vendor tool: 0xFF throughout', async () => {
     standIn.database.redact(STREAM, 2)
@@ -148,7 +148,7 @@ describe('an event that is no entry is given as a text that no entry has', () =>
 })
 
 describe('a read that goes wrong', () => {
-  beforeEach(() => store.append(entries, 0))
+  beforeEach(() => appendUntilSettled(store, entries, 0))
 
   const faults: ReadFault[] = ['swallow', 'stall', 'unavailable', 'internal']
   test.each(faults)('%s: unavailable, and nothing stays open', async (fault) => {

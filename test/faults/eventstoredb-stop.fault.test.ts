@@ -8,14 +8,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
+import type { Entry } from '../../src/domain/ledger/entry.js'
+import { EsdbSource } from '../../tools/verify-ledger/sources/esdb.js'
 import { BrokerProcess } from '../support/broker-process.js'
-import type { Database } from '../support/eventstoredb/database.js'
+import type { Database, Proposed } from '../support/eventstoredb/database.js'
 import { setMetadata, STREAM } from '../support/eventstoredb/ledger.js'
 import { StandIn } from '../support/eventstoredb/stand-in.js'
-import { EventStoreDbHome } from '../support/ledger-home.js'
+import { EventStoreDbHome, onDisk } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
 import { refusedStart } from '../support/refused-start.js'
-import { verifiedLedger } from '../support/verified-ledger.js'
+import { VerifiedLedger, verdictFrom, verifiedLedger } from '../support/verified-ledger.js'
 
 const MINT = '/v1/mint-oidc-jwt'
 const AUDIENCE = { BROKER_ALLOWED_AUDIENCES: 'api.example.com' }
@@ -130,6 +132,56 @@ describe.each(FOLLOWED)('a stream that was $what', ({ act, said, refused }) => {
     expect(start).toEqual({ code: 1, reason: expect.stringMatching(refused) })
   })
 })
+
+const foreign = (change: Partial<Proposed>): Proposed => ({
+  ...{ id: crypto.randomUUID(), type: 'OrderPlaced', contentType: 'application/json' },
+  ...{ data: Buffer.from('{"order":7}'), metadata: Buffer.from('{}'), ...change },
+})
+
+/** Written by somebody who has the right to, behind the broker's last entry. */
+const STRAY: [string, (database: Database) => Proposed, string][] = [
+  ['of another application', () => foreign({}), 'malformed'],
+  [
+    'that is no JSON',
+    () => foreign({ contentType: 'application/octet-stream', data: Buffer.of(0xff, 0, 1) }),
+    'malformed',
+  ],
+  ['with the data cut off', () => foreign({ data: Buffer.from('{"order"') }), 'malformed'],
+  [
+    'that is an entry for another place',
+    (database) => foreign(database.events(STREAM)[4] as Proposed),
+    'wrong-index',
+  ],
+]
+
+test.each(STRAY)(
+  'an event %s arrives at a running broker: it stops, and names it, as the verifier does',
+  async (_what, stray, kind) => {
+    const received = new Received()
+    const { broker, mint } = await minting(received)
+    const { database } = home.standIn
+    const before = onDisk(database)
+    const at = before.length
+    database.append(STREAM, 'any', [{ ...stray(database), id: crypto.randomUUID() }])
+
+    const { status, body } = await refusedMint(mint)
+    expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
+    await eventually(async () => (await broker.get('/readyz')).status === 503)
+    const { problems } = (await broker.get<{ problems: string[] }>('/readyz')).body
+    expect(problems.join('\n')).toMatch(new RegExp(`entry ${at}\\b`))
+    expect((await mint()).status).toBe(500)
+    // Nothing was written behind it, and nothing handed out that is not before it.
+    expect(database.events(STREAM)).toHaveLength(at + 1)
+    const entries = before.map(({ text }) => JSON.parse(text) as Entry)
+    expect(received.unexplainedBy(new VerifiedLedger(entries))).toEqual([])
+    const { findings } = await verdictFrom(await EsdbSource.open(home.url, STREAM))
+    expect(findings.map(({ index, kind }) => [index, kind])[0]).toEqual([at, kind])
+
+    await broker.stop()
+    const start = await refusedStart(broker.options)
+    expect(start).toEqual({ code: 1, reason: expect.stringMatching(new RegExp(`entry ${at}\\b`)) })
+  },
+)
 
 test('a soft-deleted stream is not begun anew by a broker that never saw it', async () => {
   const { broker } = await minting(new Received())

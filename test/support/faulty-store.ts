@@ -22,7 +22,11 @@ export class FaultyStore extends EventStore {
   readonly description: string
   readonly faults: (Fault | undefined)[] = []
   appends = 0
+  /** So many reads fail, once so many more were answered. */
   readsFail = 0
+  /** So many entries of the next append are persisted, and its outcome is unknown. */
+  cutAfter: number | undefined
+  afterCut: (written: readonly Sealed[]) => Promise<void> = () => Promise.resolve()
 
   constructor(private readonly store: EventStore) {
     super()
@@ -31,6 +35,14 @@ export class FaultyStore extends EventStore {
 
   async append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
     this.appends += 1
+    const cutAfter = this.cutAfter
+    if (cutAfter !== undefined) {
+      this.cutAfter = undefined
+      const written = entries.slice(0, cutAfter)
+      await this.store.append(written, expectedSize)
+      await this.afterCut(written)
+      throw new StoreError('unknown', 'the connection was lost')
+    }
     const fault = this.faults.shift()
     if (fault?.endsWith(', persisted')) await this.store.append(entries, expectedSize)
     switch (fault) {

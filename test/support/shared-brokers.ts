@@ -20,8 +20,15 @@ export class SharedBrokers {
     return new SharedBrokers(await StandInProcess.start())
   }
 
-  /** One more broker. `ownKey`: with an OIDC key file that the others do not have. `url`: its own way to the ledger. */
-  async add({ ownKey = false, url = this.standIn.url } = {}): Promise<BrokerProcess> {
+  /**
+   * One more broker. `ownKey`: with an OIDC key file that the others do not have. `url`: its own way to the ledger. `more`:
+   * variables of its own, or in the place of those all have.
+   */
+  async add({
+    ownKey = false,
+    url = this.standIn.url,
+    more = {},
+  }: { ownKey?: boolean; url?: string; more?: Record<string, string> } = {}): Promise<BrokerProcess> {
     const dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
     const env: Record<string, string> = {
       BROKER_OIDC_ISSUER: ISSUER,
@@ -32,6 +39,7 @@ export class SharedBrokers {
         : this.copied('oidc-keypair.json', dataDir),
       BROKER_ALLOWED_AUDIENCES: 'api.example.com',
       BROKER_LOG: 'info',
+      ...more,
     }
     const broker = await BrokerProcess.start({ dataDir, env, flags: ['--insecure-ledger'] })
     for (const name of ['ledger-key.json', 'oidc-keypair.json']) {

@@ -6,6 +6,7 @@ import type { Entry } from '../../src/domain/ledger/entry.js'
 import type { EventData } from '../../src/domain/ledger/events.js'
 import type { Verdict } from '../../src/domain/ledger/verify.js'
 import { type Options, verify } from '../../tools/verify-ledger/verification.js'
+import type { Source } from '../../tools/verify-ledger/sources/source.js'
 import { SqliteSource } from '../../tools/verify-ledger/sources/sqlite.js'
 
 export interface EntryOf<Type extends keyof EventData> extends Entry {
@@ -34,7 +35,11 @@ export function ledgerPath(dataDir: string): string {
 
 /** What verify-ledger says of the file, whoever is writing to it, and whatever it held when somebody last looked. */
 export async function verdictOn(path: string, remembered: Remembered = {}): Promise<Verdict> {
-  const source = new SqliteSource(path)
+  return verdictFrom(new SqliteSource(path), remembered)
+}
+
+/** The same of any source, which is closed. */
+export async function verdictFrom(source: Source, remembered: Remembered = {}): Promise<Verdict> {
   try {
     return (await verify(source, { ...remembered, statePath: 'none' })).verdict
   } finally {

@@ -164,6 +164,13 @@ export class Database {
     this.rewrite()
   }
 
+  /** Somebody with the disk wrote the stream anew, whatever it held before. */
+  replace(stream: string, events: readonly Proposed[]): void {
+    this.streams.get(stream)?.splice(0)
+    this.write(stream, events)
+    this.rewrite()
+  }
+
   private setMetadata(stream: string, metadata: StreamMetadata): void {
     // 2^63-1 has no exact JavaScript number, but the server writes it exactly.
     const text = JSON.stringify(metadata).replace('"max"', String(SOFT_DELETED))

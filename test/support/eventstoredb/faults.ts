@@ -9,6 +9,17 @@ export type AppendFault =
   | 'reset'
   /** Written, then an answer that says the write timed out. */
   | 'commit-then-time-out'
+  /** Written, then the call ends with status OK and no answer message: what a proxy in between may do. */
+  | 'commit-then-end-quietly'
+  /** Written, then an answer that says neither success nor conflict, on which the client never settles. */
+  | 'commit-then-say-nothing'
+  /**
+   * Half of the events are written, then an answer that says the write timed out. A client that gives up a call ends it in
+   * order before it cancels it: what had come in until then may be taken for all.
+   */
+  | 'commit-half-then-time-out'
+  /** The call ends with status OK and no answer message: nothing is written. */
+  | 'end-quietly'
   | 'busy'
   | 'not-ready'
   | 'no-leader-info'

@@ -2,15 +2,16 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { EntryError, parseEntry, type Sealed } from '../../../src/domain/ledger/entry.js'
+import { EntryError, leafHash, parseEntry, type Sealed } from '../../../src/domain/ledger/entry.js'
 import {
   type EventStore,
   StoreError,
   type StoreErrorCode,
   type Stored,
 } from '../../../src/event-store/event-store.js'
+import { toEvent } from '../../../src/event-store/eventstoredb-event.js'
 import { EventStoreDbEventStore } from '../../../src/event-store/eventstoredb.js'
-import type { Database } from './database.js'
+import type { Database, Proposed } from './database.js'
 
 export const STREAM = 'agentkeys-ledger'
 
@@ -20,6 +21,16 @@ export function setMetadata(database: Database, stream: string, metadata: object
   const data = Buffer.from(JSON.stringify(metadata))
   database.append(`$$${stream}`, 'any', [{ ...event, data, metadata: new Uint8Array() }])
   database.changes.emit('changed')
+}
+
+/** The event that a broker would have written for the text, to be put into a database without one. */
+export function asEvent(text: string): Proposed {
+  const note = { by: 'n1', upTo: 0 }
+  const { id, type, contentType, data, metadata } = toEvent({ text, leafHash: leafHash(text) }, note)
+  return {
+    ...{ id, type, contentType, metadata: metadata as Uint8Array },
+    data: Buffer.from(JSON.stringify(data)),
+  }
 }
 
 /** Short timeouts: what takes longer in these tests never comes. */

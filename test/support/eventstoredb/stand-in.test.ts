@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import {
@@ -19,6 +20,10 @@ import {
   StreamNotFoundError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
+import shared from '@eventstore/db-client/generated/shared_pb.js'
+import grpc from '@eventstore/db-client/generated/streams_grpc_pb.js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
+import { ChannelCredentials } from '@grpc/grpc-js'
 
 import { certificates } from './certificates.js'
 import { Database } from './database.js'
@@ -69,6 +74,26 @@ describe('expected revisions', () => {
     await expect(append(1, NO_STREAM)).rejects.toBeInstanceOf(WrongExpectedVersionError)
     await expect(append(1, 5n)).rejects.toBeInstanceOf(WrongExpectedVersionError)
     expect(standIn.database.events('s')).toHaveLength(1)
+  })
+
+  test('an append that its caller gives up half-way is ended before it is cancelled: a part of it may be applied', async () => {
+    const raw = new grpc.StreamsClient(`127.0.0.1:${standIn.port}`, ChannelCredentials.createInsecure())
+    cleanup.push(() => raw.close())
+    const stream = new shared.StreamIdentifier().setStreamName(Buffer.from('s'))
+    const options = new streams.AppendReq.Options()
+      .setStreamIdentifier(stream)
+      .setNoStream(new shared.Empty())
+    const id = new shared.UUID().setString(crypto.randomUUID())
+    const proposed = new streams.AppendReq.ProposedMessage().setId(id).setData(Buffer.from('{}'))
+    for (let givenUpAfterMs = 1; standIn.database.events('s').length === 0; givenUpAfterMs += 1) {
+      const call = raw.append(() => undefined)
+      call.on('error', () => undefined)
+      call.write(new streams.AppendReq().setOptions(options))
+      call.write(new streams.AppendReq().setProposedMessage(proposed))
+      await pause(givenUpAfterMs)
+      // Never ended by us: there was to be more.
+      call.cancel()
+    }
   })
 
   test('parallel appends to one stream are applied in any order', async () => {

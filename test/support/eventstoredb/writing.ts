@@ -1,5 +1,6 @@
 // The stand-in's Append, Delete and Tombstone calls.
 
+import type { Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import shared from '@eventstore/db-client/generated/shared_pb.js'
@@ -19,7 +20,7 @@ import * as wire from './messages.js'
 import { authorization, type Node, redirected } from './node.js'
 
 type AppendCall = ServerReadableStream<AppendReq, AppendResp>
-type Answer = AppendResp | ServiceError | 'no-answer'
+type Answer = AppendResp | ServiceError | 'no-answer' | 'end-quietly'
 
 export function appendCall(node: Node): IStreamsServer['append'] {
   return (call, callback) => {
@@ -35,7 +36,7 @@ export function appendCall(node: Node): IStreamsServer['append'] {
     })
     call.on('end', () => {
       if (!options || fault === 'reset') return
-      void append(node, call, { options, events, fault }).then((answer) => reply(callback, answer))
+      void append(node, call, { options, events, fault }).then((answer) => reply(call, callback, answer))
     })
     call.on('error', () => undefined)
   }
@@ -60,12 +61,16 @@ async function append(
 
   // Appends that are under way together are applied in any order: only one at a time keeps its place.
   await pause(node.applyDelayMs())
-  const verdict = node.database.append(stream, wire.expectedRevision(options), events)
-  if (fault === 'commit-then-time-out') return wire.failure(status.ABORTED, 'Operation timed out')
+  const written = fault === 'commit-half-then-time-out' ? events.slice(0, events.length / 2) : events
+  const verdict = node.database.append(stream, wire.expectedRevision(options), written)
+  if (fault === 'commit-then-time-out' || fault === 'commit-half-then-time-out')
+    return wire.failure(status.ABORTED, 'Operation timed out')
   if (fault === 'commit-then-lose-the-reply') {
     node.cutConnections()
     return 'no-answer'
   }
+  if (fault === 'commit-then-end-quietly') return 'end-quietly'
+  if (fault === 'commit-then-say-nothing') return new streams.AppendResp()
   return wire.appendAnswer(stream, verdict, node.database.maxAppendBytes)
 }
 
@@ -74,6 +79,8 @@ function answerInstead(fault: AppendFault): Answer | undefined {
   switch (fault) {
     case 'swallow':
       return 'no-answer'
+    case 'end-quietly':
+      return 'end-quietly'
     case 'busy':
       return wire.failure(status.UNAVAILABLE, 'Server Is Too Busy')
     case 'not-ready':
@@ -87,12 +94,17 @@ function answerInstead(fault: AppendFault): Answer | undefined {
     case 'reset':
     case 'commit-then-lose-the-reply':
     case 'commit-then-time-out':
+    case 'commit-half-then-time-out':
+    case 'commit-then-end-quietly':
+    case 'commit-then-say-nothing':
       return undefined
   }
 }
 
-function reply(callback: sendUnaryData<AppendResp>, answer: Answer): void {
+function reply(call: AppendCall, callback: sendUnaryData<AppendResp>, answer: Answer): void {
   if (answer === 'no-answer') return
+  // gRPC's own server never ends a call of this kind without a message; its stream can.
+  if (answer === 'end-quietly') return void (call as unknown as Writable).end()
   if (answer instanceof Error) callback(answer)
   else callback(null, answer)
 }
