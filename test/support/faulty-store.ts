@@ -22,7 +22,7 @@ export class FaultyStore extends EventStore {
   readonly description: string
   readonly faults: (Fault | undefined)[] = []
   appends = 0
-  /** So many reads fail, once so many more were answered. */
+  /** So many reads fail. */
   readsFail = 0
   /** So many entries of the next append are persisted, and its outcome is unknown. */
   cutAfter: number | undefined
