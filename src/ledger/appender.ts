@@ -143,22 +143,12 @@ export class Appender {
   private async pump(): Promise<void> {
     // A turn of the event loop, so that callers of the same moment share the first group too.
     await new Promise((resolve) => setImmediate(resolve))
-    let durable: readonly Chained[] = []
     while (this.queue.length > 0 && !this.halted) {
-      const turn = this.sharing?.beforeAppend()
-      if (turn) {
-        settleAll(durable)
-        durable = []
-        await turn
-        if (this.halted) break
-      }
-      const committing = this.commit(this.takeGroup())
-      // While the store writes the next group, the callers of the last one are told, and sign.
-      settleAll(durable)
-      durable = await committing
+      await this.sharing?.beforeAppend()
+      if (this.halted) break
+      await this.commit(this.takeGroup())
       if (!this.halted) this.takeObserved()
     }
-    settleAll(durable)
     this.pumping = undefined
     if (this.halted) for (const waiting of this.queue.splice(0)) refuse(waiting, this.halted)
   }
@@ -175,11 +165,10 @@ export class Appender {
     return this.queue.splice(0, taken).filter(({ settled }) => !settled)
   }
 
-  /** Appends the group. Resolves with those who are to be told that their entries are durable: all of it, or nobody. */
-  private async commit(group: Waiting[]): Promise<readonly Chained[]> {
+  private async commit(group: Waiting[]): Promise<void> {
     const chained = this.chained(group)
     const entries = chained.flatMap(({ entries }) => entries)
-    if (entries.length === 0) return []
+    if (entries.length === 0) return
     this.writing = true
     const outcome = await this.writer.write(entries)
     this.writing = false
@@ -187,7 +176,8 @@ export class Appender {
       case 'durable':
         this.head.advance(entries)
         this.sharing?.afterAppend(this.size - 1)
-        return chained
+        for (const each of chained) settle(each)
+        return
       case 'overtaken':
         this.queue.unshift(...settlePart(chained, outcome.written))
         break
@@ -199,7 +189,6 @@ export class Appender {
         break
     }
     this.sharing?.afterAppend(undefined)
-    return []
   }
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
@@ -222,10 +211,6 @@ export class Appender {
   private halt(reason: string): LedgerError {
     return (this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`))
   }
-}
-
-function settleAll(chained: readonly Chained[]): void {
-  for (const each of chained) settle(each)
 }
 
 function refuseAll(chained: readonly Chained[], error: LedgerError): void {

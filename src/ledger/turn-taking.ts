@@ -5,8 +5,8 @@ import type { Turns } from './turns.js'
 
 /** What the appender asks and tells where others write to the same ledger. */
 export interface Sharing {
-  /** Undefined: it is this broker's turn. Else resolves when it is, at the latest after a slot for each active broker. */
-  beforeAppend(): Promise<void> | undefined
+  /** Resolves when it is this broker's turn, at the latest after a slot for each active broker. */
+  beforeAppend(): Promise<void>
   /** The append that followed was written, its last entry at `lastIndex`; undefined: somebody else's was, or none. */
   afterAppend(lastIndex: number | undefined): void
   /** Entries that others may have written. May be told again. */
@@ -29,11 +29,13 @@ export class TurnTaking implements Sharing {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  beforeAppend(): Promise<void> | undefined {
-    const ms = this.turns.holdBackMs(this.now())
-    if (ms > 0) return this.turn(ms)
+  async beforeAppend(): Promise<void> {
+    for (;;) {
+      const ms = this.turns.holdBackMs(this.now())
+      if (ms <= 0) break
+      await this.sleep(ms)
+    }
     this.startedAt = this.now()
-    return undefined
   }
 
   afterAppend(lastIndex: number | undefined): void {
@@ -67,11 +69,6 @@ export class TurnTaking implements Sharing {
     if (!this.underway || index < this.underway.lastIndex) return
     this.turns.took(at - this.underway.startedAt)
     this.underway = undefined
-  }
-
-  private async turn(firstMs: number): Promise<void> {
-    for (let ms = firstMs; ms > 0; ms = this.turns.holdBackMs(this.now())) await this.sleep(ms)
-    this.startedAt = this.now()
   }
 
   private sleep(ms: number): Promise<void> {
