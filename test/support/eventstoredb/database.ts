@@ -19,6 +19,8 @@ export interface Recorded extends Proposed {
   position: number
   /** When it was written, in .NET ticks of 100 ns since 1970. */
   ticks: string
+  /** What readers are sent, once it was made. */
+  message?: Buffer
 }
 
 export type Expected = 'any' | 'no_stream' | 'stream_exists' | bigint
@@ -151,8 +153,8 @@ export class Database {
   overwrite(stream: string, revision: number, change: Partial<Proposed>): void {
     const event = this.events(stream)[revision]
     if (!event) throw new Error(`${stream} has no event ${revision}`)
-    // Another event in its place: what was made of the first one must not be shown for it.
-    const changed = { ...event, ...change }
+    const { message: _old, ...rest } = event
+    const changed = { ...rest, ...change }
     this.streams.get(stream)?.splice(revision, 1, changed)
     this.log.splice(this.log.indexOf(event), 1, changed)
     this.rewrite()
@@ -225,7 +227,7 @@ function wrongVersion(current: number, expected: Expected): Verdict {
 }
 
 const decode = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'))
-const forDisk = (event: Recorded) => ({
+const forDisk = ({ message: _made, ...event }: Recorded) => ({
   ...event,
   data: Buffer.from(event.data).toString('base64'),
   metadata: Buffer.from(event.metadata).toString('base64'),

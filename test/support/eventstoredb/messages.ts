@@ -138,15 +138,9 @@ export function readEvent(event: Recorded, revision: string | number = event.rev
   return new streams.ReadResp().setEvent(read)
 }
 
-const encoded = new WeakMap<Recorded, Buffer>()
-
 /** The message of an event as bytes, made once for all who read it. */
 export function readEventBytes(event: Recorded): Buffer {
-  const known = encoded.get(event)
-  if (known) return known
-  const bytes = Buffer.from(readEvent(event).serializeBinary())
-  encoded.set(event, bytes)
-  return bytes
+  return (event.message ??= Buffer.from(readEvent(event).serializeBinary()))
 }
 
 /** What a live subscription gets when its stream is tombstoned. */
