@@ -8,7 +8,7 @@ import { type ResolvedEvent, START } from '@eventstore/db-client'
 import { Arrivals } from './eventstoredb-arrivals.js'
 import type { Reading } from './eventstoredb-connection.js'
 import { readFailure } from './eventstoredb-outcome.js'
-import { subscribe } from './eventstoredb-subscription.js'
+import { subscribe, type Subscription } from './eventstoredb-subscription.js'
 import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
 
@@ -67,8 +67,8 @@ async function* subscription(
   signal: AbortSignal,
 ): AsyncGenerator<Stored[], void> {
   if (signal.aborted) return
-  const { connection, name, metastream } = stream
-  const subscribed = await subscribe(connection, name, from)
+  const { connection, metastream } = stream
+  const subscribed = await opened(stream, from, signal)
   const arrivals = new Arrivals(subscribed)
   const entries = subscribed.messages
   const { client, credentials } = connection
@@ -92,6 +92,24 @@ async function* subscription(
     signal.removeEventListener('abort', stop)
     connection.leave(entries)
     connection.leave(metadata)
+  }
+}
+
+/** Opening may take long where a node has to be found first: whoever is told to stop meanwhile does not wait for it. */
+async function opened(
+  { connection, name }: LedgerStream,
+  from: number,
+  signal: AbortSignal,
+): Promise<Subscription> {
+  const opening = subscribe(connection, name, from)
+  try {
+    return await orAborted(opening, signal)
+  } catch (error) {
+    opening.then(
+      ({ messages }) => connection.leave(messages),
+      () => undefined,
+    )
+    throw error
   }
 }
 
