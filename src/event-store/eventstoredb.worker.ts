@@ -6,13 +6,14 @@
 import { workerData } from 'node:worker_threads'
 
 import { answerQuestions } from './answering.js'
-import { appendOnce } from './eventstoredb-append.js'
+import { type Append, appendOnce } from './eventstoredb-append.js'
 import { parseAddress } from './eventstoredb-address.js'
 import { Connection } from './eventstoredb-connection.js'
 import { follow } from './eventstoredb-follow.js'
 import { isDamage } from './eventstoredb-outcome.js'
 import { LedgerStream } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
+import { OwnAppends } from './own-appends.js'
 import type { Question, ThreadData } from './eventstoredb.js'
 import type { Answer } from './store-thread.js'
 
@@ -27,25 +28,36 @@ interface Following {
 const { url, stream: name, node, silenceMs } = workerData as ThreadData
 const connection = new Connection(parseAddress(url), silenceMs)
 const stream = new LedgerStream(connection, name)
+const own = new OwnAppends(node)
 const followings = new Map<number, Following>()
 
 function answer(question: Question): unknown {
   switch (question.op) {
     case 'append':
-      return appendOnce(stream, { ...question, node })
+      return append(question)
     case 'size':
       return stream.size()
     case 'read':
       return stream.read(question.from, question.limit)
     case 'follow': {
       const stop = new AbortController()
-      followings.set(question.id, { batches: follow(stream, question.from, stop.signal), stop })
+      followings.set(question.id, { batches: follow(stream, question.from, stop.signal, own), stop })
       return undefined
     }
     case 'next':
       return next(question.id)
     case 'leave':
       return leave(question.id)
+  }
+}
+
+async function append(question: Omit<Append, 'node'>): Promise<void> {
+  try {
+    await appendOnce(stream, { ...question, node })
+    own.confirmed(question.entries, question.expectedSize)
+  } catch (error) {
+    own.stir()
+    throw error
   }
 }
 

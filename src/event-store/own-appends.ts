@@ -1,0 +1,84 @@
+// What this broker itself has appended lately. While nobody else writes, that is all there is to follow.
+//
+// Whatever is followed from here joins without a gap, since each append was confirmed at an exact place: an entry of
+// somebody else's between two of ours shows as a gap, and ends it.
+
+import { setTimeout as pause } from 'node:timers/promises'
+
+import type { Sealed } from '../domain/ledger/entry.js'
+import type { Stored } from './event-store.js'
+
+/** How many of the latest entries are kept: several groups. */
+const KEPT = 4_096
+/** How long nothing of our own need be appended before others' entries are listened for again. */
+const QUIET_MS = 250
+
+export class OwnAppends {
+  private kept: Stored[] = []
+  private stirred: { why: Error | undefined } | undefined
+  private wake: (() => void) | undefined
+
+  constructor(private readonly node: string | undefined) {}
+
+  isOurs(by: string | undefined): boolean {
+    return by !== undefined && by === this.node
+  }
+
+  /** The server has confirmed it, at exactly this place: so nobody else's entries are between it and what was before. */
+  confirmed(entries: readonly Pick<Sealed, 'text'>[], from: number): void {
+    if (this.node === undefined) return
+    if (from !== this.end) this.kept = []
+    const note = { by: this.node, upTo: from + entries.length - 1 }
+    for (const [i, { text }] of entries.entries()) this.kept.push({ index: from + i, text, ...note })
+    if (this.kept.length > 2 * KEPT) this.kept = this.kept.slice(-KEPT)
+    this.wake?.()
+  }
+
+  /** Somebody listens to everybody: what stirred before is heard. */
+  listening(): void {
+    this.stirred = undefined
+  }
+
+  /** An append was not confirmed, say: somebody else may have written. `why`: what following must fail with. */
+  stir(why?: Error): void {
+    this.stirred = { why: this.stirred?.why ?? why }
+    this.wake?.()
+  }
+
+  /** Whether they can be followed from index `next` on. */
+  reach(next: number): boolean {
+    return this.kept.length > 0 && this.first <= next && next <= this.end
+  }
+
+  /** From index `next` on, as they are confirmed. Ends when something stirs, or when nothing has come for a while. */
+  async *from(next: number): AsyncGenerator<Stored[], void> {
+    for (let at = next; this.reach(at) && !this.stirred;) {
+      const batch = this.kept.slice(at - this.first)
+      at += batch.length
+      if (batch.length > 0) yield batch
+      else if (!(await this.more())) return
+    }
+    if (this.stirred?.why) throw this.stirred.why
+  }
+
+  private get first(): number {
+    return this.kept[0]?.index ?? 0
+  }
+
+  private get end(): number {
+    return this.first + this.kept.length
+  }
+
+  /** False: nothing came. */
+  private async more(): Promise<boolean> {
+    const quiet = new AbortController()
+    const woken = new Promise<boolean>((resolve) => (this.wake = () => resolve(true)))
+    const over = pause(QUIET_MS, false, { signal: quiet.signal }).catch(() => false)
+    try {
+      return await Promise.race([woken, over])
+    } finally {
+      quiet.abort()
+      this.wake = undefined
+    }
+  }
+}

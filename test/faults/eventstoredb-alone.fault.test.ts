@@ -1,0 +1,138 @@
+// A broker that is alone on its ledger: it stops listening to itself, and must miss nothing for it.
+
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+
+import type { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
+import { entriesFrom } from '../contract/event-store.contract.js'
+import {
+  appendUntilSettled,
+  Follower,
+  openStore,
+  setMetadata,
+  STREAM,
+  textsOf,
+} from '../support/eventstoredb/ledger.js'
+import { StandIn } from '../support/eventstoredb/stand-in.js'
+
+const GROUP = 100
+const entries = entriesFrom(undefined, 4_000)
+
+let standIn: StandIn
+let store: EventStoreDbEventStore
+let size: number
+const followers: Follower[] = []
+
+beforeEach(async () => {
+  standIn = await new StandIn().start()
+  store = openStore(standIn.url)
+  size = 0
+})
+afterEach(async () => {
+  for (const follower of followers.splice(0)) await follower.end().catch(() => undefined)
+  await store.close()
+  await standIn.dispose()
+})
+
+function follow(): Follower {
+  const follower = new Follower(store)
+  followers.push(follower)
+  return follower
+}
+
+async function appendGroup(count = GROUP): Promise<void> {
+  await appendUntilSettled(store, entries.slice(size, size + count), size)
+  size += count
+}
+
+const listens = () => [...standIn.openReads].some(({ stream }) => stream === STREAM)
+
+/** Appends until nobody listens to the ledger any more. */
+async function alone(follower: Follower): Promise<void> {
+  await appendGroup()
+  await follower.has(size)
+  expect(listens()).toBe(true)
+  while (listens()) await appendGroup()
+}
+
+async function inOrder(follower: Follower): Promise<void> {
+  await follower.has(size)
+  expect(textsOf(follower.got)).toEqual(textsOf(entries.slice(0, size)))
+  expect(follower.got.map(({ index }) => index)).toEqual(
+    entries.slice(0, size).map(({ entry }) => entry.index),
+  )
+}
+
+test('what it appends is followed all the same, in order, and says who wrote it', async () => {
+  const follower = follow()
+  await alone(follower)
+  for (let i = 0; i < 5; i += 1) {
+    await appendGroup(7)
+    expect(listens()).toBe(false)
+  }
+  await inOrder(follower)
+  expect(new Set(follower.got.map(({ by }) => by))).toEqual(new Set(['n1']))
+  expect(follower.got.at(-1)).toMatchObject({ index: size - 1, upTo: size - 1 })
+})
+
+test('somebody else who writes is heard at its next append', async () => {
+  const follower = follow()
+  await alone(follower)
+  const rival = openStore(standIn.url, 'n2')
+  try {
+    await appendUntilSettled(rival, entries.slice(size, size + 3), size)
+    await expect(store.append(entriesFrom(entries[size - 1], 2, 'lost'), size)).rejects.toMatchObject({
+      code: 'conflict',
+    })
+    size += 3
+    await follower.has(size)
+    expect(follower.got.at(-1)?.by).toBe('n2')
+    await appendGroup()
+    await inOrder(follower)
+  } finally {
+    await rival.close()
+  }
+})
+
+test('somebody else who writes is heard when it falls silent itself', async () => {
+  const follower = follow()
+  await alone(follower)
+  const rival = openStore(standIn.url, 'n2')
+  try {
+    await appendUntilSettled(rival, entries.slice(size, size + 3), size)
+    size += 3
+    await inOrder(follower)
+  } finally {
+    await rival.close()
+  }
+})
+
+test('an append whose answer is lost is there once', async () => {
+  const follower = follow()
+  await alone(follower)
+  standIn.appends.next('commit-then-lose-the-reply')
+  await appendGroup()
+  await appendGroup()
+  await inOrder(follower)
+})
+
+test('a ledger that is truncated is refused although nobody listens to its entries', async () => {
+  const follower = follow()
+  await alone(follower)
+  const appending = (async () => {
+    for (;;) await appendGroup(5)
+  })()
+  setMetadata(standIn.database, STREAM, { $maxCount: 1_000_000 })
+  await expect(follower.ended).rejects.toMatchObject({
+    code: 'refused',
+    message: expect.stringContaining('$maxCount'),
+  })
+  await expect(appending).rejects.toMatchObject({ code: 'refused' })
+})
+
+test('told to stop, it stops', async () => {
+  const follower = follow()
+  await alone(follower)
+  await follower.end()
+  await appendGroup()
+  expect(listens()).toBe(false)
+})
