@@ -15,6 +15,8 @@ import { StandIn } from '../support/eventstoredb/stand-in.js'
 
 /** Longer than a test may take: what is given up was given up for another reason. */
 const NEVER_MS = 600_000
+/** The longest that a URL may ask for. */
+const LONGEST_DEADLINE_MS = 6_000
 
 const entries = entriesFrom(undefined, 6)
 const [first, second] = [entries.slice(0, 3), entries.slice(3)]
@@ -40,9 +42,9 @@ afterEach(async () => {
   threads.length = 0
 })
 
-/** A store that waits for ever. */
+/** A store that waits as long as it can. */
 function patientStore(node: string): EventStoreDbEventStore {
-  const url = `${standIn.url}&defaultDeadline=${NEVER_MS}`
+  const url = `${standIn.url}&defaultDeadline=${LONGEST_DEADLINE_MS}`
   return closing(new EventStoreDbEventStore(url, { stream: STREAM, node, silenceMs: NEVER_MS }))
 }
 

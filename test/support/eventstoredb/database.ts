@@ -189,8 +189,11 @@ export class Database {
   }
 
   private add(event: Proposed & { stream: string; revision: number }): void {
+    // Member by member: what is proposed may be a copy of a recorded event, with what was made of that.
+    const { id, type, contentType, data, metadata, stream, revision } = event
     const position = (this.log.at(-1)?.position ?? -100) + 100
-    const recorded = { ...event, position, ticks: String(BigInt(Date.now()) * 10_000n) }
+    const ticks = String(BigInt(Date.now()) * 10_000n)
+    const recorded = { id, type, contentType, data, metadata, stream, revision, position, ticks }
     this.take(recorded)
     if (this.file) this.persist(forDisk(recorded))
   }
