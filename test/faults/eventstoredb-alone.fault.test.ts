@@ -21,6 +21,7 @@ let standIn: StandIn
 let store: EventStoreDbEventStore
 let size: number
 const followers: Follower[] = []
+const rivals: EventStoreDbEventStore[] = []
 
 beforeEach(async () => {
   standIn = await new StandIn().start()
@@ -29,7 +30,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const follower of followers.splice(0)) await follower.end().catch(() => undefined)
-  await store.close()
+  for (const each of [store, ...rivals.splice(0)]) await each.close()
   await standIn.dispose()
 })
 
@@ -42,6 +43,13 @@ function follow(): Follower {
 async function appendGroup(count = GROUP): Promise<void> {
   await appendUntilSettled(store, entries.slice(size, size + count), size)
   size += count
+}
+
+/** Somebody else writes the next entries. */
+async function rivalAppends(count: number): Promise<void> {
+  const rival = openStore(standIn.url, 'n2')
+  rivals.push(rival)
+  await appendUntilSettled(rival, entries.slice(size, size + count), size)
 }
 
 const listens = () => [...standIn.openReads].some(({ stream }) => stream === STREAM)
@@ -77,33 +85,23 @@ test('what it appends is followed all the same, in order, and says who wrote it'
 test('somebody else who writes is heard at its next append', async () => {
   const follower = follow()
   await alone(follower)
-  const rival = openStore(standIn.url, 'n2')
-  try {
-    await appendUntilSettled(rival, entries.slice(size, size + 3), size)
-    await expect(store.append(entriesFrom(entries[size - 1], 2, 'lost'), size)).rejects.toMatchObject({
-      code: 'conflict',
-    })
-    size += 3
-    await follower.has(size)
-    expect(follower.got.at(-1)?.by).toBe('n2')
-    await appendGroup()
-    await inOrder(follower)
-  } finally {
-    await rival.close()
-  }
+  await rivalAppends(3)
+  await expect(store.append(entriesFrom(entries[size - 1], 2, 'lost'), size)).rejects.toMatchObject({
+    code: 'conflict',
+  })
+  size += 3
+  await follower.has(size)
+  expect(follower.got.at(-1)?.by).toBe('n2')
+  await appendGroup()
+  await inOrder(follower)
 })
 
 test('somebody else who writes is heard when it falls silent itself', async () => {
   const follower = follow()
   await alone(follower)
-  const rival = openStore(standIn.url, 'n2')
-  try {
-    await appendUntilSettled(rival, entries.slice(size, size + 3), size)
-    size += 3
-    await inOrder(follower)
-  } finally {
-    await rival.close()
-  }
+  await rivalAppends(3)
+  size += 3
+  await inOrder(follower)
 })
 
 test('an append whose answer is lost is there once', async () => {
