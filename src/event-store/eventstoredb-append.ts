@@ -1,8 +1,7 @@
 // One try to append to the ledger's stream.
 
-import { type EventData, NO_STREAM } from '@eventstore/db-client'
-
 import type { Sealed } from '../domain/ledger/entry.js'
+import { callAppend } from './eventstoredb-append-call.js'
 import { toEvent } from './eventstoredb-event.js'
 import { appendFailure, UNHIDE } from './eventstoredb-outcome.js'
 import type { LedgerStream } from './eventstoredb-stream.js'
@@ -33,13 +32,13 @@ export async function appendOnce(
   const lastIndex = expectedSize + entries.length - 1
   const events = entries.map((entry) => toEvent(entry, { by: node, upTo: lastIndex }))
   try {
-    const { nextExpectedRevision, position } = await send(stream, events, expectedSize)
-    if (nextExpectedRevision !== BigInt(lastIndex))
+    const { revision, positioned } = await callAppend(stream, events, expectedSize)
+    if (revision !== BigInt(lastIndex))
       throw new StoreError(
         'refused',
-        `the entries were stored up to revision ${nextExpectedRevision} instead of ${lastIndex}: the stream was deleted or truncated; ${UNHIDE}`,
+        `the entries were stored up to revision ${revision} instead of ${lastIndex}: the stream was deleted or truncated; ${UNHIDE}`,
       )
-    if (!position)
+    if (!positioned)
       throw new StoreError(
         'refused',
         `the entries are stored but hidden: the stream was truncated or soft-deleted; ${UNHIDE}`,
@@ -52,18 +51,6 @@ export async function appendOnce(
   }
   if (inDoubt && !(await isStored(stream, entries, expectedSize)))
     throw new StoreError('refused', 'EventStoreDB confirmed the append but holds other entries in its place')
-}
-
-function send({ connection, name }: LedgerStream, events: EventData[], expectedSize: number) {
-  const { credentials } = connection
-  return connection.answer((client, deadline) =>
-    client.appendToStream(name, events, {
-      expectedRevision: expectedSize === 0 ? NO_STREAM : BigInt(expectedSize - 1),
-      credentials,
-      deadline,
-      requiresLeader: true,
-    }),
-  )
 }
 
 /** Whether exactly these texts stand at this place. When that cannot be read, the append is still in doubt. */

@@ -1,7 +1,5 @@
 // An entry as an EventStoreDB event, and back. docs/ledger-format.md, "In the store".
 
-import { type EventData, jsonEvent } from '@eventstore/db-client'
-
 import type { Entry, Sealed } from '../domain/ledger/entry.js'
 import { entryTextOf, membersOf } from '../domain/ledger/stored-event.js'
 import type { Stored } from './event-store.js'
@@ -14,18 +12,25 @@ export interface AppendNote {
   upTo: number
 }
 
+/** An event to be written: JSON in UTF-8. */
+export interface NewEvent {
+  id: string
+  type: string
+  data: Uint8Array
+  metadata: Uint8Array
+}
+
 /** The event is made from the entry's text, which is what was hashed, never from the object beside it. */
 export function toEvent(
   { text, leafHash }: Pick<Sealed, 'text' | 'leafHash'>,
   { by, upTo }: AppendNote,
-): EventData {
+): NewEvent {
   const { data, index, prev, time, type, v } = JSON.parse(text) as Entry
   const metadata = { v, index, time, prev, ...(by === undefined ? {} : { by, upTo }) }
-  // As bytes: an object would be written as JSON, turned into base64, and back by a slow decoder.
-  return jsonEvent({ id: eventId(leafHash), type, data, metadata: encoder.encode(JSON.stringify(metadata)) })
+  return { id: eventId(leafHash), type, data: jsonBytes(data), metadata: jsonBytes(metadata) }
 }
 
-const encoder = new TextEncoder()
+const jsonBytes = (value: unknown) => Buffer.from(JSON.stringify(value))
 
 /**
  * UUIDv8 (RFC 9562 section 5.8) of the leaf hash's first 16 bytes. EventStoreDB recognises a repeated append by its

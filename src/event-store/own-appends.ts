@@ -3,8 +3,6 @@
 // Whatever is followed from here joins without a gap, since each append was confirmed at an exact place: an entry of
 // somebody else's between two of ours shows as a gap, and ends it.
 
-import { setTimeout as pause } from 'node:timers/promises'
-
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { Stored } from './event-store.js'
 
@@ -71,14 +69,14 @@ export class OwnAppends {
 
   /** False: nothing came. */
   private async more(): Promise<boolean> {
-    const quiet = new AbortController()
-    const woken = new Promise<boolean>((resolve) => (this.wake = () => resolve(true)))
-    const over = pause(QUIET_MS, false, { signal: quiet.signal }).catch(() => false)
-    try {
-      return await Promise.race([woken, over])
-    } finally {
-      quiet.abort()
-      this.wake = undefined
-    }
+    let quiet: NodeJS.Timeout | undefined
+    const came = new Promise<boolean>((resolve) => {
+      this.wake = () => resolve(true)
+      quiet = setTimeout(() => resolve(false), QUIET_MS)
+    })
+    const more = await came
+    clearTimeout(quiet)
+    this.wake = undefined
+    return more
   }
 }

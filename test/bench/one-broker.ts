@@ -3,10 +3,9 @@
 //
 //   node dist/test/bench/one-broker.js [SECONDS] [ROUNDS]
 
-import { EventStoreDBClient, NO_STREAM } from '@eventstore/db-client'
+import { EventStoreDBClient, jsonEvent, NO_STREAM } from '@eventstore/db-client'
 
 import type { Sealed } from '../../src/domain/ledger/entry.js'
-import { toEvent } from '../../src/event-store/eventstoredb-event.js'
 import { Bench } from '../../tools/bench/bench.js'
 import type { LoadResult } from '../../tools/bench/load.js'
 import { MINT_PATH } from '../../tools/bench/mint.js'
@@ -106,9 +105,10 @@ class BareClient {
   private group(from: number, count: number) {
     const upTo = from + count - 1
     return Array.from({ length: count }, (_, i) => {
-      const entry = this.entries[(from + i) % this.entries.length] as Sealed
-      const { id: _used, ...event } = toEvent(entry, { by: 'bench', upTo })
-      return { ...event, id: crypto.randomUUID() }
+      const { entry } = this.entries[(from + i) % this.entries.length] as Sealed
+      const { v, index, time, prev } = entry
+      const metadata = Buffer.from(JSON.stringify({ v, index, time, prev, by: 'bench', upTo }))
+      return jsonEvent({ type: entry.type, data: entry.data, metadata: new Uint8Array(metadata) })
     })
   }
 }

@@ -26,11 +26,7 @@ export function setMetadata(database: Database, stream: string, metadata: object
 /** The event that a broker would have written for the text, to be put into a database without one. */
 export function asEvent(text: string): Proposed {
   const note = { by: 'n1', upTo: 0 }
-  const { id, type, contentType, data, metadata } = toEvent({ text, leafHash: leafHash(text) }, note)
-  return {
-    ...{ id, type, contentType, metadata: metadata as Uint8Array },
-    data: Buffer.from(JSON.stringify(data)),
-  }
+  return { ...toEvent({ text, leafHash: leafHash(text) }, note), contentType: 'application/json' }
 }
 
 /** Short timeouts: what takes longer in these tests never comes. */
