@@ -51,6 +51,56 @@ test('events are chained in the order they arrive, one append for all that wait'
   expect((await ledgerOf(store)).length).toBe(600)
 })
 
+/** Writes when it is told to. */
+class HeldStore extends MemoryEventStore {
+  readonly groups: number[] = []
+  private release: (() => void) | undefined
+
+  override async append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+    this.groups.push(entries.length)
+    await new Promise<void>((resolve) => (this.release = resolve))
+    await super.append(entries, expectedSize)
+  }
+
+  async write(): Promise<void> {
+    this.release?.()
+    await new Promise(setImmediate)
+  }
+}
+
+describe('callers who come back as soon as they are served', () => {
+  test('are parted into two halves: one is served while the store writes the other', async () => {
+    const store = new HeldStore()
+    const writer = appender(store, { ...QUICK, storeMs: 5_000 })
+    let told = 0
+    const again = async (): Promise<void> => {
+      await writer.append([event('caller')])
+      // Told before the store was given the next group, it would have stood still meanwhile.
+      told += 1
+      expect(store.groups.length).toBeGreaterThan(Math.floor((told - 1) / 20))
+      return writer.size < 200 ? again() : undefined
+    }
+    const callers = Array.from({ length: 40 }, again)
+    await new Promise(setImmediate)
+    while (writer.size < 220) await store.write()
+    await Promise.all(callers)
+
+    expect(store.groups).toEqual(Array.from({ length: 11 }, () => 20))
+    expect((await ledgerOf(store)).length).toBe(220)
+  })
+
+  test('are not parted where they are few', async () => {
+    const store = new HeldStore()
+    const writer = appender(store, { ...QUICK, storeMs: 5_000 })
+    const callers = Array.from({ length: 16 }, () => writer.append([event('one of few')]))
+    await new Promise(setImmediate)
+    await store.write()
+    await Promise.all(callers)
+    expect(store.groups).toEqual([16])
+    expect((await ledgerOf(store)).length).toBe(16)
+  })
+})
+
 describe('a group of which a part was written', () => {
   const cuts = [1, 2, 3, 4, 5]
   test.each(cuts)(

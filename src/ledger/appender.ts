@@ -31,6 +31,9 @@ export const DEFAULT_LIMITS: AppenderLimits = {
 
 const TROUBLE_MS = 5_000
 
+/** So many callers are never parted: two small appends cost more than the second one's head start brings. */
+const SMALL_GROUP = 16
+
 export type AppenderStatus = { ok: true } | { ok: false; reason: string }
 
 export interface AppenderOptions {
@@ -41,7 +44,9 @@ export interface AppenderOptions {
 }
 
 /**
- * Group commit: everything that arrives while one append runs goes into the next one, in arrival order.
+ * Group commit: what arrives while one append runs goes into the next one, in arrival order. The next one begins before
+ * the callers of the last one are told, so that they are served while the store works; and it takes half of all who
+ * are about, so that they do not all wait for the store, and then it for all of them.
  *
  * A caller hears "appended" only after the store has said so, or after its entries were read back. While the outcome of
  * an append is unknown, nothing else is appended.
@@ -143,32 +148,46 @@ export class Appender {
   private async pump(): Promise<void> {
     // A turn of the event loop, so that callers of the same moment share the first group too.
     await new Promise((resolve) => setImmediate(resolve))
+    let durable: Chained[] = []
     while (this.queue.length > 0 && !this.halted) {
-      await this.sharing?.beforeAppend()
-      if (this.halted) break
-      await this.commit(this.takeGroup())
+      const turn = this.sharing?.beforeAppend()
+      if (turn) {
+        tell(durable)
+        durable = []
+        await turn
+        if (this.halted) break
+      }
+      const committing = this.commit(this.takeGroup(durable.length))
+      tell(durable)
+      durable = await committing
       if (!this.halted) this.takeObserved()
     }
+    tell(durable)
     this.pumping = undefined
     if (this.halted) for (const waiting of this.queue.splice(0)) refuse(waiting, this.halted)
   }
 
-  private takeGroup(): Waiting[] {
+  /** `served`: how many callers the last append had, who will soon be back. */
+  private takeGroup(served: number): Waiting[] {
+    const half = Math.max(SMALL_GROUP, Math.ceil((this.queue.length + served) / 2))
+    // Where others write too, the store is busy anyway, and the next turn is far away.
+    const most = (this.sharing?.alone ?? true) ? half : Infinity
     let entries = 0
     let taken = 0
     for (const waiting of this.queue) {
       entries += waiting.events.length
-      if (taken > 0 && entries > this.limits.groupEntries) break
+      if (taken === most || (taken > 0 && entries > this.limits.groupEntries)) break
       taken += 1
     }
     // Whoever has given up meanwhile was never in an append: its events are dropped, not written.
     return this.queue.splice(0, taken).filter(({ settled }) => !settled)
   }
 
-  private async commit(group: Waiting[]): Promise<void> {
+  /** Appends the group. Resolves with those who are to be told that their entries are durable. */
+  private async commit(group: Waiting[]): Promise<Chained[]> {
     const chained = this.chained(group)
     const entries = chained.flatMap(({ entries }) => entries)
-    if (entries.length === 0) return
+    if (entries.length === 0) return []
     this.writing = true
     const outcome = await this.writer.write(entries)
     this.writing = false
@@ -176,8 +195,7 @@ export class Appender {
       case 'durable':
         this.head.advance(entries)
         this.sharing?.afterAppend(this.size - 1)
-        for (const each of chained) settle(each)
-        return
+        return chained
       case 'overtaken':
         this.queue.unshift(...settlePart(chained, outcome.written))
         break
@@ -189,6 +207,7 @@ export class Appender {
         break
     }
     this.sharing?.afterAppend(undefined)
+    return []
   }
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
@@ -211,6 +230,10 @@ export class Appender {
   private halt(reason: string): LedgerError {
     return (this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`))
   }
+}
+
+function tell(durable: readonly Chained[]): void {
+  for (const each of durable) settle(each)
 }
 
 function refuseAll(chained: readonly Chained[], error: LedgerError): void {

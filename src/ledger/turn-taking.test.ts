@@ -13,12 +13,22 @@ function taking(me = 'me') {
   return { clock, turns, taking: new TurnTaking(turns, me, () => clock.ms) }
 }
 
-test('alone, it is always our turn', async () => {
+test('alone, it is always our turn', () => {
   const { taking: me } = taking()
-  await me.beforeAppend()
+  expect(me.beforeAppend()).toBeUndefined()
   me.afterAppend(0)
-  await me.beforeAppend()
-  expect([me.appends, me.lost]).toEqual([1, 0])
+  expect(me.beforeAppend()).toBeUndefined()
+  expect([me.appends, me.lost, me.alone]).toEqual([1, 0, true])
+})
+
+test('nobody is alone until those who appended have been silent for a while', () => {
+  const { taking: me, clock } = taking()
+  me.saw([entry(0, 'other')])
+  me.afterAppend(1)
+  expect(me.alone).toBe(false)
+  clock.ms = 10_001
+  me.afterAppend(2)
+  expect(me.alone).toBe(true)
 })
 
 test('whoever waits goes when the one before it has appended', async () => {
@@ -26,7 +36,7 @@ test('whoever waits goes when the one before it has appended', async () => {
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
   const order: string[] = []
-  const turn = me.beforeAppend().then(() => order.push('turn'))
+  const turn = me.beforeAppend()?.then(() => order.push('turn'))
   await new Promise(setImmediate)
   order.push('other appends')
   me.saw([entry(2, 'other')])
@@ -45,18 +55,17 @@ test("nobody's turn comes in the middle of an append", () => {
   expect(turns.holdBackMs(0)).toBe(30)
 })
 
-test('an append takes until it is seen by those who follow', () => {
+test('an append takes until it is seen by those who follow', async () => {
   const { taking: me, turns, clock } = taking()
-  return me.beforeAppend().then(() => {
-    clock.ms = 5
-    me.afterAppend(3)
-    expect(turns.slotMs).toBe(15)
-    clock.ms = 20
-    me.saw([entry(2, 'me', 3)])
-    expect(turns.slotMs).toBe(15)
-    me.saw([entry(3, 'me', 3)])
-    expect(turns.slotMs).toBe(6 * 20)
-  })
+  await me.beforeAppend()
+  clock.ms = 5
+  me.afterAppend(3)
+  expect(turns.slotMs).toBe(15)
+  clock.ms = 20
+  me.saw([entry(2, 'me', 3)])
+  expect(turns.slotMs).toBe(15)
+  me.saw([entry(3, 'me', 3)])
+  expect(turns.slotMs).toBe(6 * 20)
 })
 
 test('one that was seen before its answer came took until the answer', async () => {

@@ -5,8 +5,10 @@ import type { Turns } from './turns.js'
 
 /** What the appender asks and tells where others write to the same ledger. */
 export interface Sharing {
-  /** Resolves when it is this broker's turn, at the latest after a slot for each active broker. */
-  beforeAppend(): Promise<void>
+  /** Nobody else has appended lately. */
+  readonly alone: boolean
+  /** Resolves when it is this broker's turn, at the latest after a slot for each active broker. Undefined: it is. */
+  beforeAppend(): Promise<void> | undefined
   /** The append that followed was written, its last entry at `lastIndex`; undefined: somebody else's was, or none. */
   afterAppend(lastIndex: number | undefined): void
   /** Entries that others may have written. May be told again. */
@@ -29,13 +31,15 @@ export class TurnTaking implements Sharing {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  async beforeAppend(): Promise<void> {
-    for (;;) {
-      const ms = this.turns.holdBackMs(this.now())
-      if (ms <= 0) break
-      await this.sleep(ms)
-    }
+  get alone(): boolean {
+    return this.turns.others === 0
+  }
+
+  beforeAppend(): Promise<void> | undefined {
+    const ms = this.turns.holdBackMs(this.now())
+    if (ms > 0) return this.waitForTurn(ms)
     this.startedAt = this.now()
+    return undefined
   }
 
   afterAppend(lastIndex: number | undefined): void {
@@ -69,6 +73,11 @@ export class TurnTaking implements Sharing {
     if (!this.underway || index < this.underway.lastIndex) return
     this.turns.took(at - this.underway.startedAt)
     this.underway = undefined
+  }
+
+  private async waitForTurn(first: number): Promise<void> {
+    for (let ms = first; ms > 0; ms = this.turns.holdBackMs(this.now())) await this.sleep(ms)
+    this.startedAt = this.now()
   }
 
   private sleep(ms: number): Promise<void> {

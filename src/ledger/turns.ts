@@ -56,6 +56,11 @@ export class Turns {
     this.appendMs = this.appendMs === 0 ? ms : this.appendMs + NEW_WEIGHT * (ms - this.appendMs)
   }
 
+  /** How many others are waited for. */
+  get others(): number {
+    return this.circle.filter((peer) => peer !== this.peers.get(this.me)).length
+  }
+
   get slotMs(): number {
     return Math.min(LONGEST_SLOT_MS, Math.max(SHORTEST_SLOT_MS, APPENDS_A_SLOT * this.appendMs))
   }
