@@ -52,6 +52,6 @@ EXPOSE 8091
 # The process answers: not readiness, which asks STS and others, and for whose failures a restart is no cure.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["node", "-e", "fetch('http://127.0.0.1:8091/healthz', { signal: AbortSignal.timeout(4000) }).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-old-space-size=192", "dist/src/main.js"]
+ENTRYPOINT ["node", "--max-old-space-size=192", "--v8-pool-size=1", "dist/src/main.js"]
 # Inside a container loopback is the container's own: what may reach the port is for -p and the network to say.
 CMD ["--bind", "0.0.0.0"]

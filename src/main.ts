@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-old-space-size=192
+#!/usr/bin/env -S node --max-old-space-size=192 --v8-pool-size=1
 // agentkeys-broker: parse, and only then load what the command needs: help and refusals come at once.
 // Its heap stays near 40 MB; without a limit V8 lets garbage grow to several times that (docs/performance.md).
 

@@ -31,8 +31,13 @@ export interface Session {
   wallet: string
 }
 
-/** As `npm start`, the installed programs, the unit and the image run. */
+/** As the installed programs run. */
 export const HEAP = '--max-old-space-size=192'
+/**
+ * As `npm start`, the installed broker, the unit and the image run. V8 would keep four helpers, on whatever machine: for a
+ * heap so small one is enough, and more of them take the cores from signing (docs/performance.md).
+ */
+export const BROKER_FLAGS = [HEAP, '--v8-pool-size=1']
 
 /** Of the program, whichever of its commands is run. */
 export function brokerEnvironment({
@@ -67,7 +72,7 @@ export class BrokerProcess {
     // A file, not a pipe: nobody's reading may slow it down.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     const log = openSync(logPath, 'a', 0o600)
-    const child = spawn(process.execPath, [HEAP, MAIN, '--port', String(port), ...flags], {
+    const child = spawn(process.execPath, [...BROKER_FLAGS, MAIN, '--port', String(port), ...flags], {
       stdio: ['ignore', 'ignore', log],
       env: brokerEnvironment(settings),
     })

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { BROKER_FLAGS } from '../../tools/broker-process.js'
+
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
 export interface BrokerOptions {
@@ -56,7 +58,7 @@ export class BrokerProcess {
       BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
       ...options.env,
     }
-    const line = [...(options.under ?? []), process.execPath, MAIN, '--port', String(port)]
+    const line = [...(options.under ?? []), process.execPath, ...BROKER_FLAGS, MAIN, '--port', String(port)]
     const child = spawn(line[0] as string, [...line.slice(1), ...(options.flags ?? [])], { env })
     const [url, sessionUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${sessionPort}`]
     return new BrokerProcess(child, url, sessionUrl, dataDir, { ...options, port, sessionPort, dataDir })
