@@ -128,8 +128,9 @@ export function sessionValidated({
   backend,
   agent,
 }: Caller): EventOf<'SessionValidated'> {
-  const data = { mintId, wallet, tokenSha256, backend }
-  return { type: 'SessionValidated', data: agent === undefined ? data : { ...data, agent } }
+  // In order of name, as in every event of a mint: such data is canonical as it stands (canonical.ts).
+  const data = { backend, mintId, tokenSha256, wallet }
+  return { type: 'SessionValidated', data: agent === undefined ? data : { agent, ...data } }
 }
 
 export function mintRefused(
@@ -138,7 +139,7 @@ export function mintRefused(
   { reason, detail }: Refusal,
 ): EventOf<'MintRefused'> {
   const { mintId, wallet, tokenSha256 } = caller
-  return { type: 'MintRefused', data: { mintId, wallet, tokenSha256, kind, reason, detail } }
+  return { type: 'MintRefused', data: { detail, kind, mintId, reason, tokenSha256, wallet } }
 }
 
 export type Claims = Record<string, unknown> & { sub: string; aud: string; iat: number; exp: number }
@@ -178,6 +179,9 @@ export function jwtIssued(
   purpose: JwtPurpose,
   roleArn: string | undefined,
 ): EventOf<'JwtIssued'> {
-  const data = { mintId, wallet, kid, purpose, sub, aud, iat, exp, signingInputSha256 }
-  return { type: 'JwtIssued', data: roleArn === undefined ? data : { ...data, roleArn } }
+  const data =
+    roleArn === undefined
+      ? { aud, exp, iat, kid, mintId, purpose, signingInputSha256, sub, wallet }
+      : { aud, exp, iat, kid, mintId, purpose, roleArn, signingInputSha256, sub, wallet }
+  return { type: 'JwtIssued', data }
 }

@@ -10,7 +10,6 @@ import { parentPort, workerData } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 
 import { EntryError, GENESIS, parseEntry, type Sealed } from '../domain/ledger/entry.js'
-import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type Finding, finding } from '../domain/ledger/findings.js'
 import { isEventType, shapeProblem } from '../domain/ledger/shapes.js'
 import { mints } from './mints.js'
@@ -124,7 +123,7 @@ function follower(head: Head, text: string): Sealed | Finding {
 function recorded({ entry: { type, data, index, time } }: Sealed): Recorded | undefined {
   if (!isEventType(type)) return undefined
   // follower() has checked the data's shape against the type.
-  return { ...({ type, data } as unknown as LedgerEvent), index, time }
+  return { type, data, index, time } as unknown as Recorded
 }
 
 /** The read model is somebody else's file, and stays untouched. */

@@ -4,6 +4,21 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** The canonical text of `value`. Throws TypeError for what has none: a lone surrogate, NaN, an infinity, undefined. */
 export function canonicalize(value: Json): string {
+  return atNativeSpeed(value) ?? spelledOut(value)
+}
+
+/**
+ * JSON.stringify prints strings and numbers as RFC 8785 does and keeps the members' order, so it settles nearly every
+ * entry at native speed. Undefined: what it would leave out or put in another order, and a \ud escape, which
+ * may be a lone surrogate, which RFC 8785 refuses.
+ */
+function atNativeSpeed(value: Json): string | undefined {
+  if (!isSorted(value)) return undefined
+  const text = JSON.stringify(value)
+  return text.includes('\\ud') ? undefined : text
+}
+
+function spelledOut(value: Json): string {
   if (typeof value === 'string') return quote(value)
   if (typeof value === 'number') {
     // RFC 8785 section 3.2.2.3 takes ECMAScript's own number-to-string, -0 as 0.
@@ -12,22 +27,18 @@ export function canonicalize(value: Json): string {
   }
   if (value === null || typeof value === 'boolean') return String(value)
   // Array.from visits the holes too, and undefined has no canonical text.
-  if (isList(value)) return `[${Array.from(value, canonicalize).join(',')}]`
+  if (isList(value)) return `[${Array.from(value, spelledOut).join(',')}]`
   if (typeof value !== 'object') throw new TypeError(`${typeof value} is no JSON value`)
 
   let members = ''
   for (const key of sortedKeys(value)) {
-    members += `${members === '' ? '' : ','}${quote(key)}:${canonicalize(value[key] as Json)}`
+    members += `${members === '' ? '' : ','}${quote(key)}:${spelledOut(value[key] as Json)}`
   }
   return `{${members}}`
 }
 
 /** Whether `text`, which parses to `value`, is the canonical text of it. */
 export function isCanonical(text: string, value: Json): boolean {
-  // JSON.stringify prints strings and numbers as RFC 8785 does and keeps the members' order, so it settles nearly
-  // every entry at native speed. What it cannot say: whether the order is right, and whether a \ud escape is a lone
-  // surrogate, which it prints and RFC 8785 refuses.
-  if (!text.includes('\\ud') && JSON.stringify(value) === text && membersAreSorted(value)) return true
   try {
     return canonicalize(value) === text
   } catch (error) {
@@ -46,15 +57,30 @@ function sortedKeys(value: object): string[] {
   return Object.keys(value).sort()
 }
 
-function membersAreSorted(value: Json): boolean {
-  if (typeof value !== 'object' || value === null) return true
-  if (isList(value)) return value.every(membersAreSorted)
+/** Whether it holds nothing but JSON, and every object's members are in order. */
+function isSorted(value: unknown): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true
+    case 'number':
+      return Number.isFinite(value)
+    case 'object':
+      if (value === null) return true
+      // Array.from visits the holes too.
+      return Array.isArray(value)
+        ? Array.from(value).every(isSorted)
+        : membersAreSorted(value as Readonly<Record<string, unknown>>)
+    default:
+      return false
+  }
+}
+
+function membersAreSorted(value: Readonly<Record<string, unknown>>): boolean {
   let last: string | undefined
   for (const key in value) {
-    if (last !== undefined && key <= last) return false
+    if ((last !== undefined && key <= last) || !isSorted(value[key])) return false
     last = key
-    const member = value[key]
-    if (typeof member === 'object' && !membersAreSorted(member)) return false
   }
   return true
 }
