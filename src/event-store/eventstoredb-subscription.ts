@@ -5,20 +5,23 @@
 
 import { convertToCommandError } from '@eventstore/db-client'
 import sharedPb from '@eventstore/db-client/generated/shared_pb.js'
-import { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js'
+import { StreamsClient, StreamsService } from '@eventstore/db-client/generated/streams_grpc_pb.js'
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js'
-import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
+import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 
 import type { Connection, Reading } from './eventstoredb-connection.js'
 import type { FoundEvent } from './eventstoredb-event.js'
+import { type ReadMessage, readMessage } from './eventstoredb-read-message.js'
 
 /** Every event of the stream from revision `from` on, as it is written; never ends by itself. Opened at `connection`. */
 export async function subscribe(connection: Connection, name: string, from: number): Promise<Subscription> {
   const { client, credentials } = connection
   const request = subscriptionTo(name, from)
-  const open = client['GRPCStreamCreator'](StreamsClient, 'subscribe', (streams) =>
-    streams.read(request, ...client['callArguments']({ credentials }, { deadline: Infinity })),
-  )
+  const { path, requestSerialize } = StreamsService.read
+  const open = client['GRPCStreamCreator'](StreamsClient, 'subscribe', (streams) => {
+    const [metadata, options] = client['callArguments']({ credentials }, { deadline: Infinity })
+    return streams.makeServerStreamRequest(path, requestSerialize, readMessage, request, metadata, options)
+  })
   return new Subscription(connection.open(await open()))
 }
 
@@ -26,10 +29,8 @@ export class Subscription {
   constructor(readonly messages: Reading) {}
 
   onEvent(take: (event: FoundEvent) => void): void {
-    this.messages.on('data', (message: ReadResp) => {
-      // What the server says about the subscription itself has no event.
-      const recorded = message.getEvent()?.getEvent()
-      if (recorded) take(foundEvent(recorded))
+    this.messages.on('data', ({ event }: ReadMessage) => {
+      if (event) take(event)
     })
   }
 
@@ -52,30 +53,3 @@ function subscriptionTo(name: string, from: number): ReadReq {
   options.setNoFilter(new sharedPb.Empty())
   return new streamsPb.ReadReq().setOptions(options)
 }
-
-/** As the client itself reads an event: what is marked as JSON and is none stays text. */
-function foundEvent(recorded: ReadResp.ReadEvent.RecordedEvent): FoundEvent {
-  const headers = recorded.getMetadataMap()
-  const isJson = headers.get('content-type') === 'application/json'
-  const data = recorded.getData_asU8()
-  const metadata = recorded.getCustomMetadata_asU8()
-  return {
-    id: recorded.getId()?.getString() ?? '',
-    revision: BigInt(recorded.getStreamRevision()),
-    type: headers.get('type') ?? '',
-    isJson,
-    data: isJson ? parsed(textOf(data)) : data,
-    metadata: metadata.length === 0 ? undefined : parsed(textOf(metadata)),
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
-const textOf = (bytes: Uint8Array) =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
