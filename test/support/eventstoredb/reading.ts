@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
-import { type ServerWritableStream, status } from '@grpc/grpc-js'
+import { type ServerInterceptingCallInterface, type ServerWritableStream, status } from '@grpc/grpc-js'
 
 import type { Recorded } from './database.js'
 import type { ReadFault } from './faults.js'
@@ -26,6 +26,7 @@ export function readCall(node: Node): (call: ReadCall) => void {
     const stream = target ? wire.streamName(target.getStreamIdentifier()) : '$all'
     const subscription = options.hasSubscription()
     node.calls.push(`${subscription ? 'subscribe' : 'read'} ${stream}`)
+    sendTogether(call)
     const reading = new Reading(node, call, stream)
 
     const refusal = wire.refusal(node.access.decide(authorization(call), stream, '$r'))
@@ -39,6 +40,16 @@ export function readCall(node: Node): (call: ReadCall) => void {
     if (fault === 'internal') return reading.end(wire.failure(status.INTERNAL, 'RST_STREAM'))
     reading.fault = fault
     void (subscription ? reading.subscribe(options) : reading.read(options))
+  }
+}
+
+/** What lies there to be sent goes out in one write to the socket, as from a real server: gRPC for Node takes one for each. */
+function sendTogether(call: ReadCall): void {
+  const { call: within } = call as unknown as { call: ServerInterceptingCallInterface }
+  call._writev = (messages, done) => {
+    messages.forEach(({ chunk }, i) => {
+      within.sendMessage(chunk, i === messages.length - 1 ? () => done() : () => undefined)
+    })
   }
 }
 
