@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 
 import { Turns } from './turns.js'
 
@@ -11,9 +11,50 @@ function after(me: string, ...writers: string[]): Turns {
 const holdBack = (writers: string[], at = 0) =>
   Object.fromEntries([...new Set(writers)].map((me) => [me, after(me, ...writers).holdBackMs(at)]))
 
-test('a broker that is alone never waits', () => {
-  expect(new Turns('a').holdBackMs(0)).toBe(0)
-  expect(after('a', 'a', 'a').holdBackMs(0)).toBe(0)
+/** When `me` lets a chance pass, and how long it takes: it has appended at `begin`, and does so again every 5 ms. */
+function chances(turns: Turns, me: string, begin: number, ms: number): [after: number, ms: number][] {
+  const given: [number, number][] = []
+  let index = 1_000
+  for (let at = begin + 5; at < begin + ms; at += 5) {
+    const wait = turns.holdBackMs(at)
+    if (wait > 0) {
+      given.push([at - begin, wait])
+      at += wait
+      expect(turns.holdBackMs(at)).toBe(0)
+    }
+    turns.saw(me, (index += 1), at)
+  }
+  return given
+}
+
+describe('a broker that appends alone', () => {
+  test('waits for nobody, but lets a chance pass every two seconds: somebody may have begun', () => {
+    expect(new Turns('a').holdBackMs(0)).toBe(0)
+    const given = chances(after('a', 'a'), 'a', 0, 5_000)
+    expect(given).toEqual([
+      [2_000, 10],
+      [4_010, 10],
+    ])
+  })
+
+  test('lets one pass every quarter of a second where others are known, the first one at once', () => {
+    const turns = after('a', 'b')
+    turns.saw('a', 1, 20_000)
+    const given = chances(turns, 'a', 20_000, 600)
+    expect(given).toEqual([
+      [5, 10],
+      [265, 10],
+      [525, 10],
+    ])
+  })
+
+  test('lets none pass where it has paused itself', () => {
+    const turns = after('a', 'b')
+    for (let at = 20_000, index = 1; at < 30_000; at += 100) {
+      expect(turns.holdBackMs(at)).toBe(0)
+      turns.saw('a', (index += 1), at)
+    }
+  })
 })
 
 test('the one served least recently goes at once, the others one slot later each', () => {
@@ -56,7 +97,7 @@ test('a broker that was silent for ten seconds is not waited for', () => {
   turns.saw('b', 2, 9_000)
   expect(turns.holdBackMs(9_000)).toBeGreaterThan(0)
   turns.saw('b', 3, 11_000)
-  expect(turns.holdBackMs(11_000)).toBe(0)
+  expect(turns.holdBackMs(11_015)).toBe(0)
 })
 
 test('slots do not shift when one of them passes', () => {

@@ -11,6 +11,12 @@ const NEW_WEIGHT = 0.2
 const SHORTEST_SHARE = 1 / 8
 /** Who was silent for so long is not waited for at all: gone, or idle. */
 const FORGOTTEN_AFTER_MS = 10_000
+/** Who was heard of within so long may come back at any moment. */
+const KNOWN_FOR_MS = 3_600_000
+/** How often whoever appends alone lets a chance pass: where others are known, and where none was ever heard of. */
+const CHANCE_EVERY_MS = { known: 250, unknown: 2_000 }
+const LONGEST_CHANCE_MS = 60
+const APPENDS_A_CHANCE = 3
 
 interface Peer {
   /** Index of the last entry it wrote: the order in which brokers were served, the same for all who look. */
@@ -25,6 +31,9 @@ interface Peer {
  * before it. A broker that lets its slot pass is given half of it the next time, and a whole one when it has appended
  * again. Everybody sees the same entries, so everybody has about the same order in mind without a word between them;
  * clocks are not compared. Times are this process's own, in milliseconds.
+ *
+ * Whoever appends alone, one append right after the other, knows each head first: another broker that begins would lose
+ * to it every time, and nobody hears of losers. So it lets a chance pass now and then.
  */
 export class Turns {
   private readonly peers = new Map<string, Peer>()
@@ -33,6 +42,9 @@ export class Turns {
   private newest = -1
   private newestAt = -Infinity
   private appendMs = 0
+  /** When others last had a chance, or took one. */
+  private chanceAt = -Infinity
+  private givesChance = false
 
   constructor(private readonly me: string) {}
 
@@ -45,6 +57,7 @@ export class Turns {
       this.newest = index
       this.newestAt = at
     }
+    if (by !== this.me || this.peers.size === 0) this.chanceAt = at
     this.peers.set(by, { served: index, seenAt: at, share: 1 })
     this.circle = [...this.peers.values()]
       .filter(({ seenAt }) => at - seenAt < FORGOTTEN_AFTER_MS)
@@ -70,7 +83,20 @@ export class Turns {
     const mine = this.circle.indexOf(this.peers.get(this.me) as Peer)
     // Nobody waits for a broker that was silent, so it need not wait either: one lost append, and it is in the circle.
     if (mine < 0) return 0
+    if (this.others === 0) return this.chanceMs(at)
     return Math.max(0, this.newestAt + this.slotsOf(this.circle.slice(0, mine)) - at)
+  }
+
+  /** For how long whoever is alone leaves the ledger to others now. */
+  private chanceMs(at: number): number {
+    const others = [...this.peers].some(([by, { seenAt }]) => by !== this.me && at - seenAt < KNOWN_FOR_MS)
+    if (at - this.chanceAt < (others ? CHANCE_EVERY_MS.known : CHANCE_EVERY_MS.unknown)) return 0
+    const chance = Math.min(LONGEST_CHANCE_MS, Math.max(SHORTEST_SLOT_MS, APPENDS_A_CHANCE * this.appendMs))
+    const left = this.newestAt + chance - at
+    // Nothing was appended for a while: whoever begins together with us still needs a chance, after our first append.
+    if (left <= 0 && (this.givesChance || !others)) this.chanceAt = at
+    this.givesChance = left > 0
+    return Math.max(0, left)
   }
 
   private slotsOf(peers: readonly Peer[]): number {
