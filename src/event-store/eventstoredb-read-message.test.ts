@@ -16,7 +16,7 @@ function recorded(
     contentType = 'application/json',
     metadata = json({ by: 'n1', upTo: 7 }),
     revision = '7',
-  } = {},
+  }: { contentType?: string; metadata?: Uint8Array; revision?: string } = {},
 ): ReadResp.ReadEvent.RecordedEvent {
   const event = new streamsPb.ReadResp.ReadEvent.RecordedEvent()
   event.setId(new sharedPb.UUID().setString(ID))
