@@ -44,6 +44,7 @@ export class Turns {
   private appendMs = 0
   /** When others last had a chance, or took one. */
   private chanceAt = -Infinity
+  /** One is being given. */
   private givesChance = false
 
   constructor(private readonly me: string) {}
@@ -57,7 +58,10 @@ export class Turns {
       this.newest = index
       this.newestAt = at
     }
-    if (by !== this.me || this.peers.size === 0) this.chanceAt = at
+    if (by !== this.me || this.peers.size === 0) {
+      this.chanceAt = at
+      this.givesChance = false
+    }
     this.peers.set(by, { served: index, seenAt: at, share: 1 })
     this.circle = [...this.peers.values()]
       .filter(({ seenAt }) => at - seenAt < FORGOTTEN_AFTER_MS)
@@ -89,14 +93,18 @@ export class Turns {
 
   /** For how long whoever is alone leaves the ledger to others now. */
   private chanceMs(at: number): number {
-    const others = [...this.peers].some(([by, { seenAt }]) => by !== this.me && at - seenAt < KNOWN_FOR_MS)
-    if (at - this.chanceAt < (others ? CHANCE_EVERY_MS.known : CHANCE_EVERY_MS.unknown)) return 0
+    const known = [...this.peers].some(([by, { seenAt }]) => by !== this.me && at - seenAt < KNOWN_FOR_MS)
+    if (at - this.chanceAt < (known ? CHANCE_EVERY_MS.known : CHANCE_EVERY_MS.unknown)) return 0
     const chance = Math.min(LONGEST_CHANCE_MS, Math.max(SHORTEST_SLOT_MS, APPENDS_A_CHANCE * this.appendMs))
     const left = this.newestAt + chance - at
-    // Nothing was appended for a while: whoever begins together with us still needs a chance, after our first append.
-    if (left <= 0 && (this.givesChance || !others)) this.chanceAt = at
-    this.givesChance = left > 0
-    return Math.max(0, left)
+    if (left > 0) {
+      this.givesChance = true
+      return left
+    }
+    // Over; or nothing was appended for a while, and others who begin now need one after our first append.
+    if (this.givesChance || !known) this.chanceAt = at
+    this.givesChance = false
+    return 0
   }
 
   private slotsOf(peers: readonly Peer[]): number {
