@@ -134,3 +134,53 @@ test('entries told again or in another order change nothing', () => {
   expect(order()).toBe(0)
   expect(after('c', 'a', 'b', 'c').holdBackMs(5)).toBe(25)
 })
+
+/** A broker that always has something to append, and hears of others' appends `lagMs` late. An append takes 5 ms. */
+class Busy {
+  readonly turns: Turns
+  readonly won: number[] = []
+  private known = 0
+  private append: { after: number; until: number } | undefined
+
+  constructor(
+    readonly name: string,
+    private readonly beginsAt: number,
+    private readonly lagMs: number,
+  ) {
+    this.turns = new Turns(name)
+  }
+
+  /** One millisecond. `ledger`: who appended what, and when. */
+  tick(at: number, ledger: { by: string; at: number }[]): void {
+    for (; (ledger[this.known]?.at ?? Infinity) <= at - this.lagMs; this.known += 1)
+      this.turns.saw(ledger[this.known]?.by ?? '', this.known, at)
+    if (this.append && at >= this.append.until) {
+      if (this.append.after === ledger.length) this.win(at, ledger)
+      this.append = undefined
+    }
+    if (!this.append && at >= this.beginsAt && this.turns.holdBackMs(at) <= 0)
+      this.append = { after: this.known, until: at + 5 }
+  }
+
+  private win(at: number, ledger: { by: string; at: number }[]): void {
+    ledger.push({ by: this.name, at })
+    this.won.push(at)
+    this.turns.saw(this.name, this.known, at)
+    this.known = ledger.length
+  }
+}
+
+test.each([
+  { heard: 'an hour ago', within: 300 },
+  { heard: 'never', within: 2_100 },
+])('a broker that was heard of $heard is soon let in among those who never pause', ({ heard, within }) => {
+  const a = new Busy('a', 0, 0)
+  const b = new Busy('b', 20_000, 4)
+  if (heard !== 'never') a.turns.saw('b', -1, 0)
+  const ledger: { by: string; at: number }[] = []
+  for (let at = 0; at < 25_000; at += 1) for (const broker of [a, b]) broker.tick(at, ledger)
+  const since = b.won[0] ?? Infinity
+  expect(since).toBeLessThan(20_000 + within)
+  const shared = ledger.filter(({ at }) => at >= since)
+  expect(b.won.length / shared.length).toBeGreaterThan(0.45)
+})
