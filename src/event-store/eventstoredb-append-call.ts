@@ -33,7 +33,9 @@ export function callAppend(
         const call = streams.append(metadata, options, (error, response) => {
           if (error) reject(convertToCommandError(error))
           else if (response.hasWrongExpectedVersion()) reject(conflict(name, response, expectedSize))
-          else resolve(appended(response))
+          else if (response.hasSuccess()) resolve(appended(response))
+          // The client itself would wait for ever. What became of the append is unknown.
+          else reject(new Error('the answer says neither that it was written nor that it was not'))
         })
         call.on('error', reject)
         call.write(header(name, expectedSize))

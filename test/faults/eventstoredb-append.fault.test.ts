@@ -47,6 +47,7 @@ describe('over the stand-in', () => {
     { fault: 'commit-then-time-out', code: 'unknown', written: true },
     { fault: 'commit-then-end-quietly', code: 'unknown', written: true },
     { fault: 'commit-then-say-nothing', code: 'unknown', written: true },
+    { fault: 'commit-then-swallow', code: 'unknown', written: true },
     { fault: 'end-quietly', code: 'unknown', written: false },
     { fault: 'busy', code: 'unavailable', written: false },
     { fault: 'not-ready', code: 'unavailable', written: false },

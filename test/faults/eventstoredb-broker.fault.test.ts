@@ -105,6 +105,7 @@ describe('appends', () => {
     'commit-then-time-out',
     'commit-then-end-quietly',
     'commit-then-say-nothing',
+    'commit-then-swallow',
     'end-quietly',
     'swallow',
     'reset',

@@ -79,7 +79,7 @@ async function loseAppend(fault: AppendFault): Promise<void> {
 describe('an append is in flight', () => {
   const cases: { fault: AppendFault; then: string }[] = [
     { fault: 'swallow', then: 'was not stored' },
-    { fault: 'commit-then-say-nothing', then: 'was stored' },
+    { fault: 'commit-then-swallow', then: 'was stored' },
   ]
   test.each(cases)(
     'and $then: it is unknown, and the same append again stores it once',
@@ -100,7 +100,7 @@ describe('an append is in flight', () => {
   })
 
   test('the new thread knows of the doubt: a repeat confirmed by its ids, over other content, is not believed', async () => {
-    await loseAppend('commit-then-say-nothing')
+    await loseAppend('commit-then-swallow')
     standIn.database.overwrite(STREAM, 4, { data: Buffer.from('{"forged":true}') })
     await expect(store.append(second, 3)).rejects.toMatchObject({
       code: 'refused',
@@ -109,14 +109,14 @@ describe('an append is in flight', () => {
   })
 
   test('the new thread knows of the doubt: a repeat whose ids the server no longer knows is found by reading', async () => {
-    await loseAppend('commit-then-say-nothing')
+    await loseAppend('commit-then-swallow')
     standIn.database.overwrite(STREAM, 3, { id: crypto.randomUUID() })
     await store.append(second, 3)
     expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
   })
 
   test('the doubt outlives a node that turns the repeat away', async () => {
-    await loseAppend('commit-then-say-nothing')
+    await loseAppend('commit-then-swallow')
     standIn.appends.next('busy')
     await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unknown' })
     await store.append(second, 3)

@@ -11,8 +11,10 @@ export type AppendFault =
   | 'commit-then-time-out'
   /** Written, then the call ends with status OK and no answer message: what a proxy in between may do. */
   | 'commit-then-end-quietly'
-  /** Written, then an answer that says neither success nor conflict, on which the client never settles. */
+  /** Written, then an answer that says neither success nor conflict, on which the client's own append never settles. */
   | 'commit-then-say-nothing'
+  /** Written, and nothing is answered. */
+  | 'commit-then-swallow'
   /**
    * Half of the events are written, then an answer that says the write timed out. A client that gives up a call ends it in
    * order before it cancels it: what had come in until then may be taken for all.

@@ -69,6 +69,7 @@ async function append(
     node.cutConnections()
     return 'no-answer'
   }
+  if (fault === 'commit-then-swallow') return 'no-answer'
   if (fault === 'commit-then-end-quietly') return 'end-quietly'
   if (fault === 'commit-then-say-nothing') return new streams.AppendResp()
   return wire.appendAnswer(stream, verdict, node.database.maxAppendBytes)
@@ -97,6 +98,7 @@ function answerInstead(fault: AppendFault): Answer | undefined {
     case 'commit-half-then-time-out':
     case 'commit-then-end-quietly':
     case 'commit-then-say-nothing':
+    case 'commit-then-swallow':
       return undefined
   }
 }
