@@ -31,11 +31,13 @@ export function callAppend(
       const [metadata, options] = client['callArguments']({ credentials, deadline, requiresLeader: true })
       return new Promise<Appended>((resolve, reject) => {
         const call = streams.append(metadata, options, (error, response) => {
-          if (error) reject(convertToCommandError(error))
-          else if (response.hasWrongExpectedVersion()) reject(conflict(name, response, expectedSize))
-          else if (response.hasSuccess()) resolve(appended(response))
+          if (error) return reject(convertToCommandError(error))
+          const conflict = response.getWrongExpectedVersion()
+          if (conflict) return reject(wrongExpectedVersion(name, conflict, expectedSize))
+          const success = response.getSuccess()
+          if (success) return resolve(appended(success))
           // The client itself would wait for ever. What became of the append is unknown.
-          else reject(new Error('the answer says neither that it was written nor that it was not'))
+          reject(new Error('the answer says neither that it was written nor that it was not'))
         })
         call.on('error', reject)
         call.write(header(name, expectedSize))
@@ -62,19 +64,18 @@ function proposed({ id, type, data, metadata }: NewEvent): AppendReq {
   return new streamsPb.AppendReq().setProposedMessage(message)
 }
 
-function appended(response: AppendResp): Appended {
-  const success = response.getSuccess()
-  return {
-    revision: BigInt(success?.getCurrentRevision() ?? -1),
-    positioned: success?.hasPosition() === true,
-  }
+function appended(success: AppendResp.Success): Appended {
+  return { revision: BigInt(success.getCurrentRevision()), positioned: success.hasPosition() }
 }
 
-function conflict(name: string, response: AppendResp, expectedSize: number): WrongExpectedVersionError {
-  const found = response.getWrongExpectedVersion()
+function wrongExpectedVersion(
+  name: string,
+  conflict: AppendResp.WrongExpectedVersion,
+  expectedSize: number,
+): WrongExpectedVersionError {
   return new WrongExpectedVersionError(null as never, {
     streamName: name,
-    current: found?.hasCurrentRevision() ? BigInt(found.getCurrentRevision()) : 'no_stream',
+    current: conflict.hasCurrentRevision() ? BigInt(conflict.getCurrentRevision()) : 'no_stream',
     expected: expectedSize === 0 ? 'no_stream' : BigInt(expectedSize - 1),
   })
 }
