@@ -128,7 +128,7 @@ export function sessionValidated({
   backend,
   agent,
 }: Caller): EventOf<'SessionValidated'> {
-  // In order of name, as in every event of a mint: such data is canonical as it stands (canonical.ts).
+  // In order of name, here and in JwtIssued, which are nearly every entry: printed at native speed (canonical.ts).
   const data = { backend, mintId, tokenSha256, wallet }
   return { type: 'SessionValidated', data: agent === undefined ? data : { agent, ...data } }
 }

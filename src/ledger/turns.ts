@@ -85,7 +85,7 @@ export class Turns {
   /** For how many milliseconds to hold back, as things stand at `at`; 0: it is our turn. */
   holdBackMs(at: number): number {
     const mine = this.circle.indexOf(this.peers.get(this.me) as Peer)
-    // Nobody waits for a broker that was silent, so it need not wait either: one lost append, and it is in the circle.
+    // Nobody waits for a broker that was silent, so it need not wait either: a lost append or two, and it is in the circle.
     if (mine < 0) return 0
     if (this.others === 0) return this.chanceMs(at)
     return Math.max(0, this.newestAt + this.slotsOf(this.circle.slice(0, mine)) - at)
