@@ -6,6 +6,9 @@ import { Turns } from './turns.js'
 
 const entry = (index: number, by: string, upTo = index): Stored => ({ index, text: '', by, upTo })
 
+/** What is left to others who may have begun, after somebody's first append. */
+const CHANCE_MS = 60
+
 /** `me`, on a clock that goes when it is told to. */
 function taking(me = 'me') {
   const clock = { ms: 0 }
@@ -13,12 +16,16 @@ function taking(me = 'me') {
   return { clock, turns, taking: new TurnTaking(turns, me, () => clock.ms) }
 }
 
-test('alone, it is always our turn', () => {
-  const { taking: me } = taking()
+test('alone, it is always our turn, a moment after the first append', async () => {
+  const { taking: me, clock } = taking()
   expect(me.beforeAppend()).toBeUndefined()
   me.afterAppend(0)
+  const turn = me.beforeAppend()
+  clock.ms = CHANCE_MS
+  await turn
+  me.afterAppend(1)
   expect(me.beforeAppend()).toBeUndefined()
-  expect([me.appends, me.lost, me.alone]).toEqual([1, 0, true])
+  expect([me.appends, me.lost, me.alone]).toEqual([2, 0, true])
 })
 
 test('nobody is alone until those who appended have been silent for a while', () => {
@@ -32,13 +39,14 @@ test('nobody is alone until those who appended have been silent for a while', ()
 })
 
 test('whoever waits goes when the one before it has appended', async () => {
-  const { taking: me } = taking()
+  const { taking: me, clock } = taking()
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
   const order: string[] = []
   const turn = me.beforeAppend()?.then(() => order.push('turn'))
   await new Promise(setImmediate)
   order.push('other appends')
+  clock.ms = CHANCE_MS
   me.saw([entry(2, 'other')])
   await turn
   expect(order).toEqual(['other appends', 'turn'])
@@ -52,7 +60,7 @@ test("nobody's turn comes in the middle of an append", () => {
   expect(turns.holdBackMs(0)).toBe(0)
   me.saw([entry(4, 'third', 4)])
   me.afterAppend(5)
-  expect(turns.holdBackMs(0)).toBe(30)
+  expect(turns.holdBackMs(0)).toBe(CHANCE_MS + 30)
 })
 
 test('an append takes until it is seen by those who follow', async () => {
@@ -82,5 +90,5 @@ test('lost appends are counted, and move nobody', () => {
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
   me.afterAppend(undefined)
-  expect([me.appends, me.lost, turns.holdBackMs(0)]).toEqual([2, 1, 15])
+  expect([me.appends, me.lost, turns.holdBackMs(0)]).toEqual([2, 1, CHANCE_MS + 15])
 })

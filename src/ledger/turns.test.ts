@@ -2,9 +2,10 @@ import { describe, expect, test } from '@jest/globals'
 
 import { Turns } from './turns.js'
 
-/** What `me` knows when these brokers appended in this order, 1 ms apart, the last one at time 0. */
+/** What `me` knows when these brokers, known before, appended in this order, 1 ms apart, the last one at time 0. */
 function after(me: string, ...writers: string[]): Turns {
   const turns = new Turns(me)
+  new Set(writers).forEach((by) => turns.saw(by, -1, -50))
   writers.forEach((by, index) => turns.saw(by, index, index - writers.length + 1))
   return turns
 }
@@ -28,23 +29,32 @@ function chances(turns: Turns, me: string, begin: number, ms: number): [after: n
 }
 
 describe('a broker that appends alone', () => {
-  test('waits for nobody, but lets a chance pass every two seconds: somebody may have begun', () => {
-    expect(new Turns('a').holdBackMs(0)).toBe(0)
-    const given = chances(after('a', 'a'), 'a', 0, 5_000)
-    expect(given).toEqual([
-      [2_000, 10],
-      [4_010, 10],
+  test('waits for nobody, but lets a chance pass at once and every two seconds: somebody may have begun', () => {
+    const turns = new Turns('a')
+    expect(turns.holdBackMs(0)).toBe(0)
+    turns.took(5)
+    turns.saw('a', 0, 0)
+    expect(chances(turns, 'a', 0, 5_000)).toEqual([
+      [5, 10],
+      [2_020, 10],
+      [4_035, 10],
     ])
   })
 
-  test('lets one pass every quarter of a second where others are known, the first one at once', () => {
+  test('lets a longer one pass while it does not know how long an append takes', () => {
+    const turns = new Turns('a')
+    turns.saw('a', 0, 0)
+    expect(chances(turns, 'a', 0, 100)).toEqual([[5, 55]])
+  })
+
+  test('lets one pass every quarter of a second where others are known', () => {
     const turns = after('a', 'b')
+    turns.took(5)
     turns.saw('a', 1, 20_000)
-    const given = chances(turns, 'a', 20_000, 600)
-    expect(given).toEqual([
+    expect(chances(turns, 'a', 20_000, 600)).toEqual([
       [5, 10],
-      [265, 10],
-      [525, 10],
+      [270, 10],
+      [535, 10],
     ])
   })
 
@@ -109,8 +119,8 @@ test('slots do not shift when one of them passes', () => {
 test('a newcomer, and one that is forgotten, goes at once: nobody waits for it', () => {
   expect(after('new', 'a', 'b').holdBackMs(0)).toBe(0)
   const silent = after('a', 'b', 'a', 'b')
-  silent.saw('b', 3, 20_000)
-  expect(silent.holdBackMs(20_000)).toBe(0)
+  for (let at = 1_000, index = 3; at <= 12_000; at += 1_000, index += 1) silent.saw('b', index, at)
+  expect(silent.holdBackMs(12_000)).toBe(0)
 })
 
 test('a slot is six times the append time, as it is observed, never less than 15 ms and never more than 300', () => {
@@ -135,11 +145,19 @@ test('entries told again or in another order change nothing', () => {
   expect(after('c', 'a', 'b', 'c').holdBackMs(5)).toBe(25)
 })
 
+interface Appended {
+  by: string
+  at: number
+}
+
 /** A broker that always has something to append, and hears of others' appends `lagMs` late. An append takes 5 ms. */
 class Busy {
   readonly turns: Turns
   readonly won: number[] = []
+  lost = 0
   private known = 0
+  /** After a lost append it waits until it has heard who was faster. */
+  private mustKnow = 0
   private append: { after: number; until: number } | undefined
 
   constructor(
@@ -150,24 +168,36 @@ class Busy {
     this.turns = new Turns(name)
   }
 
-  /** One millisecond. `ledger`: who appended what, and when. */
-  tick(at: number, ledger: { by: string; at: number }[]): void {
+  /** One millisecond. */
+  tick(at: number, ledger: Appended[]): void {
     for (; (ledger[this.known]?.at ?? Infinity) <= at - this.lagMs; this.known += 1)
       this.turns.saw(ledger[this.known]?.by ?? '', this.known, at)
     if (this.append && at >= this.append.until) {
       if (this.append.after === ledger.length) this.win(at, ledger)
+      else this.lose(ledger)
       this.append = undefined
     }
-    if (!this.append && at >= this.beginsAt && this.turns.holdBackMs(at) <= 0)
-      this.append = { after: this.known, until: at + 5 }
+    const canAppend = !this.append && at >= this.beginsAt && this.known >= this.mustKnow
+    if (canAppend && this.turns.holdBackMs(at) <= 0) this.append = { after: this.known, until: at + 5 }
   }
 
-  private win(at: number, ledger: { by: string; at: number }[]): void {
+  private win(at: number, ledger: Appended[]): void {
     ledger.push({ by: this.name, at })
     this.won.push(at)
     this.turns.saw(this.name, this.known, at)
     this.known = ledger.length
   }
+
+  private lose(ledger: Appended[]): void {
+    this.lost += 1
+    this.mustKnow = ledger.length
+  }
+}
+
+function simulate(brokers: readonly Busy[], untilMs: number): Appended[] {
+  const ledger: Appended[] = []
+  for (let at = 0; at < untilMs; at += 1) for (const broker of brokers) broker.tick(at, ledger)
+  return ledger
 }
 
 test.each([
@@ -177,10 +207,26 @@ test.each([
   const a = new Busy('a', 0, 0)
   const b = new Busy('b', 20_000, 4)
   if (heard !== 'never') a.turns.saw('b', -1, 0)
-  const ledger: { by: string; at: number }[] = []
-  for (let at = 0; at < 25_000; at += 1) for (const broker of [a, b]) broker.tick(at, ledger)
+  const ledger = simulate([a, b], 25_000)
   const since = b.won[0] ?? Infinity
   expect(since).toBeLessThan(20_000 + within)
   const shared = ledger.filter(({ at }) => at >= since)
   expect(b.won.length / shared.length).toBeGreaterThan(0.45)
+})
+
+test('four brokers that begin at one moment lose three, two and one append, and then none', () => {
+  const brokers = ['a', 'b', 'c', 'd'].map((name) => new Busy(name, 20_000, 4))
+  const ledger = simulate(brokers, 25_000)
+  expect(brokers.reduce((sum, broker) => sum + broker.lost, 0)).toBe(3 + 2 + 1)
+  for (const { won } of brokers) expect(Math.round((100 * won.length) / ledger.length)).toBe(25)
+})
+
+test('one that takes longer to hear than the others gets in where those take turns without a pause', () => {
+  const brokers = ['a', 'b', 'c'].map((name) => new Busy(name, 0, 0))
+  const far = new Busy('far', 20_000, 9)
+  const ledger = simulate([...brokers, far], 27_000)
+  expect(far.won[0]).toBeLessThan(25_100)
+  expect(
+    ledger.filter(({ at }) => at >= 26_000 && at < 27_000).filter(({ by }) => by === 'far').length,
+  ).toBeGreaterThan(10)
 })

@@ -13,8 +13,8 @@ const SHORTEST_SHARE = 1 / 8
 const FORGOTTEN_AFTER_MS = 10_000
 /** Who was heard of within so long may come back at any moment. */
 const KNOWN_FOR_MS = 3_600_000
-/** How often whoever appends alone lets a chance pass: where others are known, and where none was ever heard of. */
-const CHANCE_EVERY_MS = { known: 250, unknown: 2_000 }
+/** How often a chance is let pass: by whoever appends alone, others being known or not, and by those who take turns. */
+const CHANCE_EVERY_MS = { known: 250, unknown: 2_000, turns: 5_000 }
 const LONGEST_CHANCE_MS = 60
 const APPENDS_A_CHANCE = 3
 
@@ -32,8 +32,9 @@ interface Peer {
  * again. Everybody sees the same entries, so everybody has about the same order in mind without a word between them;
  * clocks are not compared. Times are this process's own, in milliseconds.
  *
- * Whoever appends alone, one append right after the other, knows each head first: another broker that begins would lose
- * to it every time, and nobody hears of losers. So it lets a chance pass now and then.
+ * Whoever appends alone, one append right after the other, knows each head first, and so do those who take turns without
+ * a pause: another broker that begins could lose to them every time, and nobody hears of losers. So everybody lets a
+ * chance pass now and then, and each time somebody has come: others may have begun with it.
  */
 export class Turns {
   private readonly peers = new Map<string, Peer>()
@@ -42,10 +43,10 @@ export class Turns {
   private newest = -1
   private newestAt = -Infinity
   private appendMs = 0
-  /** When others last had a chance, or took one. */
+  /** When those who are not waited for last had a chance. */
   private chanceAt = -Infinity
-  /** One is being given. */
-  private givesChance = false
+  /** How long the chance is that is let pass after the newest append. */
+  private chanceMs = 0
 
   constructor(private readonly me: string) {}
 
@@ -55,17 +56,16 @@ export class Turns {
     if (known && known.served >= index) return
     if (index > this.newest) {
       this.halvePassed(by, at)
+      if (at - this.newestAt >= (this.chanceMs || this.fullChanceMs + this.appendMs)) this.chanceAt = at
       this.newest = index
       this.newestAt = at
     }
-    if (by !== this.me || this.peers.size === 0) {
-      this.chanceAt = at
-      this.givesChance = false
-    }
+    if (!known || isSilent(known, at)) this.chanceAt = -Infinity
     this.peers.set(by, { served: index, seenAt: at, share: 1 })
     this.circle = [...this.peers.values()]
-      .filter(({ seenAt }) => at - seenAt < FORGOTTEN_AFTER_MS)
+      .filter((peer) => !isSilent(peer, at))
       .sort((one, other) => one.served - other.served)
+    this.chanceMs = at - this.chanceAt < this.chanceEveryMs(at) ? 0 : this.fullChanceMs
   }
 
   /** One append took this long until it was seen. */
@@ -87,24 +87,23 @@ export class Turns {
     const mine = this.circle.indexOf(this.peers.get(this.me) as Peer)
     // Nobody waits for a broker that was silent, so it need not wait either: a lost append or two, and it is in the circle.
     if (mine < 0) return 0
-    if (this.others === 0) return this.chanceMs(at)
-    return Math.max(0, this.newestAt + this.slotsOf(this.circle.slice(0, mine)) - at)
+    return Math.max(0, this.beginMs + this.slotsOf(this.circle.slice(0, mine)) - at)
   }
 
-  /** For how long whoever is alone leaves the ledger to others now. */
-  private chanceMs(at: number): number {
-    const known = [...this.peers].some(([by, { seenAt }]) => by !== this.me && at - seenAt < KNOWN_FOR_MS)
-    if (at - this.chanceAt < (known ? CHANCE_EVERY_MS.known : CHANCE_EVERY_MS.unknown)) return 0
-    const chance = Math.min(LONGEST_CHANCE_MS, Math.max(SHORTEST_SLOT_MS, APPENDS_A_CHANCE * this.appendMs))
-    const left = this.newestAt + chance - at
-    if (left > 0) {
-      this.givesChance = true
-      return left
-    }
-    // Over; or nothing was appended for a while, and others who begin now need one after our first append.
-    if (this.givesChance || !known) this.chanceAt = at
-    this.givesChance = false
-    return 0
+  /** When the first slot after the newest append begins. */
+  private get beginMs(): number {
+    return this.newestAt + this.chanceMs
+  }
+
+  private get fullChanceMs(): number {
+    if (this.appendMs === 0) return LONGEST_CHANCE_MS
+    return Math.min(LONGEST_CHANCE_MS, Math.max(SHORTEST_SLOT_MS, APPENDS_A_CHANCE * this.appendMs))
+  }
+
+  private chanceEveryMs(at: number): number {
+    if (this.others > 0) return CHANCE_EVERY_MS.turns
+    const known = [...this.peers].some(([by, peer]) => by !== this.me && isKnown(peer, at))
+    return known ? CHANCE_EVERY_MS.known : CHANCE_EVERY_MS.unknown
   }
 
   private slotsOf(peers: readonly Peer[]): number {
@@ -114,7 +113,7 @@ export class Turns {
   /** `by` appended now: those before it, whose slots have gone by, are waited for half as long the next time. */
   private halvePassed(by: string, at: number): void {
     const appended = this.peers.get(by)
-    let end = this.newestAt
+    let end = this.beginMs
     for (const peer of this.circle) {
       end += peer.share * this.slotMs
       if (peer === appended || end > at) return
@@ -122,3 +121,6 @@ export class Turns {
     }
   }
 }
+
+const isSilent = ({ seenAt }: Peer, at: number) => at - seenAt >= FORGOTTEN_AFTER_MS
+const isKnown = ({ seenAt }: Peer, at: number) => at - seenAt < KNOWN_FOR_MS
