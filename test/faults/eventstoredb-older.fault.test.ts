@@ -1,17 +1,18 @@
 // An older backup of the ledger in EventStoreDB is put back while the broker is away. By itself it is a valid ledger:
 // only what the broker keeps elsewhere shows that its end is gone, and each of its two memories does so alone.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 
+import { EsdbSource } from '../../tools/verify-ledger/sources/esdb.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import { STREAM } from '../support/eventstoredb/ledger.js'
 import { EventStoreDbHome } from '../support/ledger-home.js'
 import { refusedStart } from '../support/refused-start.js'
-import { ledgerPath, verdictOn, verifiedLedger } from '../support/verified-ledger.js'
+import { ledgerPath, verdictFrom, verdictOn, verifiedLedger } from '../support/verified-ledger.js'
 
 const MINTS = 3
 /** The entries of the last mint. */
@@ -19,11 +20,14 @@ const LOST = 2
 
 let home: EventStoreDbHome
 let used: BrokerProcess
+/** One of `used`. */
+let session: { session: string; wallet: string }
 const folders: string[] = []
 
 beforeEach(async () => {
   home = await EventStoreDbHome.open()
   used = await started({ dataDir: folder() })
+  session = await used.session()
   await mints(used, MINTS)
 })
 afterEach(async () => {
@@ -44,9 +48,8 @@ function started({ dataDir, more = {} }: { dataDir: string; more?: Record<string
 
 /** And ends in order. */
 async function mints(broker: BrokerProcess, count: number): Promise<void> {
-  const { session } = await broker.session()
-  for (let i = 0; i < count; i += 1)
-    expect((await broker.post('/v1/mint-oidc-jwt', session)).status).toBe(200)
+  const bearer = (await broker.session()).session
+  for (let i = 0; i < count; i += 1) expect((await broker.post('/v1/mint-oidc-jwt', bearer)).status).toBe(200)
   expect(await broker.stop()).toBe(0)
 }
 
@@ -110,3 +113,28 @@ test.each([
     expect(size()).toBe(entries.length)
   },
 )
+
+// docs/operator.md, "When entries are lost".
+test('entries that nobody has any more: the ledger is ended, and a new one begins in another stream beside it', async () => {
+  home.standIn.database.forgetNewest(STREAM, LOST)
+  const closed = size()
+  const dataDir = folder()
+  for (const name of ['sessions.sqlite', 'oidc-keypair.json'])
+    cpSync(join(used.dataDir, name), join(dataDir, name))
+  const origin = { BROKER_LEDGER_ORIGIN: 'broker.example.com/ledger-2' }
+  const env = { ...used.options.env, ...origin }
+  const { code, reason } = await refusedStart({ dataDir, env })
+  expect({ code, reason }).toEqual({ code: 1, reason: expect.stringContaining('BROKER_LEDGER_STREAM') })
+
+  const stream = 'agentkeys-ledger-2'
+  const next = await started({ dataDir, more: { ...origin, BROKER_LEDGER_STREAM: stream } })
+  // The session is from before, and so is the key that AWS knows.
+  const reply = await next.post('/v1/mint-oidc-jwt', session.session)
+  expect(reply).toMatchObject({ status: 200, body: { wallet: session.wallet } })
+  const { keys } = (await next.get<{ keys: { kid: string }[] }>('/.well-known/jwks.json')).body
+  expect(await next.stop()).toBe(0)
+  expect(await verdictFrom(await EsdbSource.open(home.url, stream))).toMatchObject({ ok: true, findings: [] })
+  const ended = await verifiedLedger(home.folder())
+  expect(ended.entries).toHaveLength(closed)
+  expect(keys.map(({ kid }) => kid)).toEqual(ended.of('SigningKeyActivated').map(({ data }) => data.kid))
+})
