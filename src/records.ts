@@ -20,7 +20,7 @@ import { KeyStates } from './ledger/key-states.js'
 import { Ledger, type Witnessing } from './ledger/ledger.js'
 import { LiveFollow } from './ledger/live-follow.js'
 import { LogTree } from './ledger/log-tree.js'
-import { LedgerRefused, openedAs, openLedger } from './ledger/open-ledger.js'
+import { LedgerRefused, NAME_ANOTHER, openedAs, openLedger } from './ledger/open-ledger.js'
 import { readWitnessPolicy } from './witness/witness-policy.js'
 import { DEFAULT_WITNESS_LIMITS } from './witness/witness.js'
 import { Witnesses } from './witness/witnesses.js'
@@ -128,7 +128,7 @@ async function newKey(
   if (size > 0) await openedAs(store, origin)
   throw new LedgerRefused(
     `${store.description} is there and its key is not: put the key back at ${keyPath} from its backup ` +
-      '(BROKER_LEDGER_KEY_PATH), or point BROKER_LEDGER_URL and BROKER_DATA_DIR at a new ledger',
+      `(BROKER_LEDGER_KEY_PATH), or ${NAME_ANOTHER}, with another BROKER_DATA_DIR`,
   )
 }
 

@@ -6,6 +6,8 @@ import { type EventStore, StoreError, type Stored } from '../event-store/event-s
 /** How many of the latest entries are checked at start. The whole ledger is verify-ledger's work. */
 const TAIL = 500
 
+export const NAME_ANOTHER = 'point BROKER_LEDGER_URL (in EventStoreDB BROKER_LEDGER_STREAM) at a new ledger'
+
 export interface LedgerIdentity {
   origin: string
   vkey: string
@@ -47,7 +49,7 @@ async function checkFirst(store: EventStore, identity: LedgerIdentity): Promise<
   if (vkey !== identity.vkey) {
     throw new LedgerRefused(
       `${store.description} was opened with another ledger key (${JSON.stringify(vkey)}): ` +
-        'put that key back at BROKER_LEDGER_KEY_PATH, or point BROKER_LEDGER_URL at a new ledger',
+        `put that key back at BROKER_LEDGER_KEY_PATH, or ${NAME_ANOTHER}`,
     )
   }
 }
@@ -65,7 +67,7 @@ export async function openedAs(store: EventStore, expected: string): Promise<Ent
   if (data['origin'] !== expected) {
     throw new LedgerRefused(
       `${store.description} is the ledger of ${JSON.stringify(data['origin'])}, and this broker's is ${expected}: ` +
-        'set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or point BROKER_LEDGER_URL at a new ledger',
+        `set BROKER_LEDGER_ORIGIN (or BROKER_OIDC_ISSUER) back, or ${NAME_ANOTHER}`,
     )
   }
   return data

@@ -12,7 +12,7 @@ import { toStored } from '../../src/event-store/eventstoredb-event.js'
 import { initEventStore } from '../../src/event-store/eventstoredb-setup.js'
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
 import { SqliteEventStore } from '../../src/event-store/sqlite.js'
-import { certificates } from './eventstoredb/certificates.js'
+import { certificates, nodeCertificate } from './eventstoredb/certificates.js'
 import type { Database } from './eventstoredb/database.js'
 import { STREAM } from './eventstoredb/ledger.js'
 import { StandIn, type StandInOptions } from './eventstoredb/stand-in.js'
@@ -48,11 +48,15 @@ export class EventStoreDbHome implements LedgerHome {
   private copies = 0
 
   private constructor(
-    readonly standIn: StandIn,
+    private node: StandIn,
     private readonly at: string,
     private readonly tls: NonNullable<StandInOptions['tls']>,
     readonly caFile: string,
   ) {}
+
+  get standIn(): StandIn {
+    return this.node
+  }
 
   static async open(): Promise<EventStoreDbHome> {
     const at = mkdtempSync(join(tmpdir(), 'eventstoredb-home-'))
@@ -84,8 +88,20 @@ export class EventStoreDbHome implements LedgerHome {
 
   /** Another node of the same cluster, with the same users. */
   anotherNode(): Promise<StandIn> {
-    const users = Object.fromEntries(this.standIn.access.users ?? [])
-    return new StandIn({ database: this.standIn.database, tls: this.tls, users }).start()
+    return this.sibling(this.tls).start()
+  }
+
+  /** The node comes back where it was, with its data, and with another certificate from the same CA. */
+  async restartWith(certificate: Parameters<typeof nodeCertificate>[1]): Promise<void> {
+    const next = this.sibling(nodeCertificate(this.at, certificate))
+    const { port } = this.node
+    await this.node.dispose()
+    this.node = await next.start(port)
+  }
+
+  private sibling(tls: NonNullable<StandInOptions['tls']>): StandIn {
+    const { database, access } = this.node
+    return new StandIn({ database, tls, users: Object.fromEntries(access.users ?? []) })
   }
 
   folder(): string {
