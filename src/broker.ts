@@ -36,7 +36,6 @@ export interface Parts extends Records {
   sts: Sts
   refusals: RefusalCounter
   auditorToken: FileToken
-  operatorToken: FileToken
 }
 
 const now = () => new Date()
@@ -80,10 +79,9 @@ async function openParts(
   log.info(sts.describeCredentials())
 
   // Whatever can be refused is refused before the ledger hears of this start.
-  const tokens = {
-    auditorToken: loadOrCreateToken(config.auditorTokenFile),
-    operatorToken: loadOrCreateToken(config.operatorTokenFile),
-  }
+  const auditorToken = loadOrCreateToken(config.auditorTokenFile)
+  // Nothing asks for it yet.
+  loadOrCreateToken(config.operatorTokenFile)
 
   const opened = await openRecords(config, nodeId, { log, onClose, seams })
   const { ledger, projector } = opened
@@ -98,8 +96,7 @@ async function openParts(
   onClose(writeRefusals(refusals, ledger, log))
   return {
     ...opened,
-    ...tokens,
-    ...{ config, policy: config.policy, sessions, sts, refusals },
+    ...{ config, policy: config.policy, sessions, sts, refusals, auditorToken },
     signer: new TokenSigner(key),
   }
 }

@@ -103,11 +103,6 @@ export class Projector {
     return this.at.size
   }
 
-  get head(): { size: number; leafHash: string } {
-    const { size, leafHash } = this.at
-    return { size, leafHash }
-  }
-
   status(): ProjectorStatus {
     const position = this.at.size
     return this.trouble ? { ok: false, position, ...this.trouble } : { ok: true, position }
