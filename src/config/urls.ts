@@ -75,6 +75,6 @@ function unfit(expected: string): Unfit {
   return new Unfit(expected, 'write it like https://broker.example.com')
 }
 
-export function withoutBrackets(hostname: string): string {
+function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '')
 }

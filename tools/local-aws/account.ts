@@ -142,11 +142,11 @@ function parseUser(value: unknown, where: string): User {
   }
 }
 
-export function accountOf(arn: string): string {
+function accountOf(arn: string): string {
   return arn.split(':')[4] ?? ''
 }
 
-export function lastPart(arn: string): string {
+function lastPart(arn: string): string {
   return arn.slice(arn.lastIndexOf('/') + 1)
 }
 
