@@ -23,7 +23,16 @@ import { unknownVariables } from './config/variables.js'
 import { readWitnessing, type WitnessConfig } from './config/witness.js'
 import { CREDS_DURATION, JWT_TTL, type MintPolicy } from './domain/mint.js'
 import type { ReleasePolicy } from './domain/release.js'
-import type { Flags } from './flags.js'
+
+/** What the command line sets. */
+export interface Flags {
+  /** 0: any free one. */
+  readonly port: number
+  readonly bind: string
+  readonly skipStartupCheck: boolean
+  /** Start although the EventStoreDB user could delete or truncate the ledger. */
+  readonly insecureLedger: boolean
+}
 
 /** Deeply frozen, every path absolute. Holds secrets: show describeConfig's copy instead. A class, so that Nest can hand it out. */
 export abstract class Config {
@@ -67,7 +76,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     ...flags,
     issuer,
     policy,
-    backend: readSessionBackend(env, flags),
+    backend: readSessionBackend(env, flags.port),
     aws: readAws(env, policy),
     ledger: readLedger(env, issuer, dataDir),
     ...readWitnessing(env, policy),

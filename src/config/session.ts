@@ -1,6 +1,5 @@
 // Who knows the sessions: a session backend at a URL, or the embedded one and where it listens.
 
-import type { Flags } from '../flags.js'
 import { type Address, isLoopback, parseAddress } from './address.js'
 import { type Environment, Unfit, wholeNumber } from './environment.js'
 import { crossesInClear, parseServiceUrl } from './urls.js'
@@ -11,7 +10,7 @@ export type SessionBackendConfig =
 
 const DEFAULT_SESSION_BIND: Address = { host: '127.0.0.1', port: 8090 }
 
-export function readSessionBackend(env: Environment, flags: Flags): SessionBackendConfig {
+export function readSessionBackend(env: Environment, brokerPort: number): SessionBackendConfig {
   const timeoutSeconds = env.read('BROKER_BACKEND_TIMEOUT_SECONDS', wholeNumber(1, 300, 'seconds'), 10)
   if (env.has('BROKER_BACKEND_URL')) {
     const url = env.read('BROKER_BACKEND_URL', parseServiceUrl, 'http://127.0.0.1:8090')
@@ -25,17 +24,17 @@ export function readSessionBackend(env: Environment, flags: Flags): SessionBacke
     }
     return { kind: 'http', url, timeoutSeconds }
   }
-  const parse = (text: string) => parseSessionBind(text, flags)
+  const parse = (text: string) => parseSessionBind(text, brokerPort)
   const bind = env.read('BROKER_SESSION_BIND', parse, DEFAULT_SESSION_BIND)
-  if (bind === DEFAULT_SESSION_BIND && flags.port === bind.port) {
+  if (bind === DEFAULT_SESSION_BIND && bind.port === brokerPort) {
     env.problems.push(
-      `--port ${flags.port} is the embedded session backend's port: set BROKER_SESSION_BIND to another`,
+      `--port ${brokerPort} is the embedded session backend's port: set BROKER_SESSION_BIND to another`,
     )
   }
   return { kind: 'embedded', bind }
 }
 
-function parseSessionBind(text: string, flags: Flags): Address {
+function parseSessionBind(text: string, brokerPort: number): Address {
   const address = parseAddress(text)
   // POST /session/create with a bare auth_token gives a session to whoever can reach it.
   if (!isLoopback(address.host)) {
@@ -44,7 +43,7 @@ function parseSessionBind(text: string, flags: Flags): Address {
       'use 127.0.0.1:8090, or a session backend of your own with BROKER_BACKEND_URL',
     )
   }
-  if (address.port !== 0 && address.port === flags.port) {
+  if (address.port !== 0 && address.port === brokerPort) {
     throw new Unfit(
       "a port other than the broker's own",
       'a proxy in front of the broker must not publish it',

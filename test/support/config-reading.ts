@@ -1,8 +1,7 @@
 // What readConfig makes of an environment, for tests of settings.
 
-import { type Config, type ConfigReading, readConfig } from '../../src/config.js'
+import { type Config, type ConfigReading, type Flags, readConfig } from '../../src/config.js'
 import type { Variables } from '../../src/config/environment.js'
-import type { Flags } from '../../src/flags.js'
 
 export const ISSUER = 'https://broker.example.com'
 export const FLAGS: Flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
