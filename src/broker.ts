@@ -9,7 +9,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { openSts } from './aws/open-sts.js'
 import type { Sts } from './aws/sts.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
-import type { Config, SessionBackendConfig } from './config.js'
+import type { Config } from './config.js'
+import type { SessionBackendConfig } from './config/session.js'
 import { configSha256 } from './config/effective.js'
 import type { MintPolicy } from './domain/mint.js'
 import type { LedgerEvent } from './domain/ledger/events.js'
@@ -35,7 +36,6 @@ export interface Parts extends Records {
   sts: Sts
   refusals: RefusalCounter
   auditorToken: FileToken
-  operatorToken: FileToken
 }
 
 const now = () => new Date()
@@ -79,10 +79,9 @@ async function openParts(
   log.info(sts.describeCredentials())
 
   // Whatever can be refused is refused before the ledger hears of this start.
-  const tokens = {
-    auditorToken: loadOrCreateToken(config.auditorTokenFile),
-    operatorToken: loadOrCreateToken(config.operatorTokenFile),
-  }
+  const auditorToken = loadOrCreateToken(config.auditorTokenFile)
+  // Nothing asks for it yet.
+  loadOrCreateToken(config.operatorTokenFile)
 
   const opened = await openRecords(config, nodeId, { log, onClose, seams })
   const { ledger, projector } = opened
@@ -97,8 +96,7 @@ async function openParts(
   onClose(writeRefusals(refusals, ledger, log))
   return {
     ...opened,
-    ...tokens,
-    ...{ config, policy: config.policy, sessions, sts, refusals },
+    ...{ config, policy: config.policy, sessions, sts, refusals, auditorToken },
     signer: new TokenSigner(key),
   }
 }

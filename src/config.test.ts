@@ -2,31 +2,8 @@ import { resolve } from 'node:path'
 
 import { describe, expect, test } from '@jest/globals'
 
-import { type Config, type ConfigReading, readConfig } from './config.js'
-import type { Variables } from './config/environment.js'
-import type { Flags } from './flags.js'
-
-const FLAGS: Flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
-const ISSUER = 'https://broker.example.com'
-/** With these there is nothing to warn of. */
-const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: ISSUER }
-
-const read = (variables: Variables, flags: Partial<Flags> = {}): ConfigReading =>
-  readConfig({ ...QUIET, ...variables }, { ...FLAGS, ...flags })
-
-function config(variables: Variables, flags: Partial<Flags> = {}): Config {
-  const reading = read(variables, flags)
-  if ('problems' in reading) throw new Error(reading.problems.join('\n'))
-  return reading.config
-}
-
-function problems(variables: Variables, flags: Partial<Flags> = {}): readonly string[] {
-  const reading = read(variables, flags)
-  if ('config' in reading) throw new Error('expected problems, got a config')
-  return reading.problems
-}
-
-const warnings = (variables: Variables, flags: Partial<Flags> = {}) => read(variables, flags).warnings
+import { config, FLAGS, ISSUER, problems, warnings } from '../test/support/config-reading.js'
+import { readConfig } from './config.js'
 
 test('an empty environment is a broker on this machine, with everything in the home folder', () => {
   expect(readConfig({ HOME: '/home/ann' }, FLAGS)).toEqual({

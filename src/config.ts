@@ -3,7 +3,7 @@
 
 import { join, resolve } from 'node:path'
 
-import { type Address, isLoopback, parseAddress } from './config/address.js'
+import { isLoopback } from './config/address.js'
 import { type AwsConfig, readAws, readRoles } from './config/aws.js'
 import {
   Environment,
@@ -12,22 +12,27 @@ import {
   oneOf,
   type Parse,
   path,
-  Unfit,
   type Variables,
   wholeNumber,
 } from './config/environment.js'
 import { type LedgerConfig, readLedger } from './config/ledger.js'
 import { type LogLevel, readLogLevel } from './config/log-level.js'
-import { crossesInClear, parseIssuer, parseServiceUrl } from './config/urls.js'
+import { readSessionBackend, type SessionBackendConfig } from './config/session.js'
+import { parseIssuer } from './config/urls.js'
 import { unknownVariables } from './config/variables.js'
 import { readWitnessing, type WitnessConfig } from './config/witness.js'
 import { CREDS_DURATION, JWT_TTL, type MintPolicy } from './domain/mint.js'
 import type { ReleasePolicy } from './domain/release.js'
-import type { Flags } from './flags.js'
 
-export type SessionBackendConfig =
-  | { readonly kind: 'embedded'; readonly bind: Address }
-  | { readonly kind: 'http'; readonly url: string; readonly timeoutSeconds: number }
+/** What the command line sets. */
+export interface Flags {
+  /** 0: any free one. */
+  readonly port: number
+  readonly bind: string
+  readonly skipStartupCheck: boolean
+  /** Start although the EventStoreDB user could delete or truncate the ledger. */
+  readonly insecureLedger: boolean
+}
 
 /** Deeply frozen, every path absolute. Holds secrets: show describeConfig's copy instead. A class, so that Nest can hand it out. */
 export abstract class Config {
@@ -71,7 +76,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     ...flags,
     issuer,
     policy,
-    backend: readBackend(env, flags),
+    backend: readSessionBackend(env, flags.port),
     aws: readAws(env, policy),
     ledger: readLedger(env, issuer, dataDir),
     ...readWitnessing(env, policy),
@@ -135,50 +140,6 @@ function readPolicy(env: Environment, issuer: string): MintPolicy {
     sessionDurationSeconds: env.read('BROKER_SESSION_DURATION_SECONDS', duration, 3600),
     sourceIdentity: env.read('BROKER_STS_SOURCE_IDENTITY', oneOf('on', 'off'), 'on') === 'on',
   }
-}
-
-const DEFAULT_SESSION_BIND: Address = { host: '127.0.0.1', port: 8090 }
-
-function readBackend(env: Environment, flags: Flags): SessionBackendConfig {
-  const timeoutSeconds = env.read('BROKER_BACKEND_TIMEOUT_SECONDS', wholeNumber(1, 300, 'seconds'), 10)
-  if (env.has('BROKER_BACKEND_URL')) {
-    const url = env.read('BROKER_BACKEND_URL', parseServiceUrl, 'http://127.0.0.1:8090')
-    if (crossesInClear(url)) {
-      env.warnings.push(`BROKER_BACKEND_URL=${url}: session bearers cross the network in clear; use https`)
-    }
-    if (env.has('BROKER_SESSION_BIND')) {
-      env.warnings.push(
-        'BROKER_SESSION_BIND has no effect: with BROKER_BACKEND_URL there is no embedded session backend',
-      )
-    }
-    return { kind: 'http', url, timeoutSeconds }
-  }
-  const parse = (text: string) => parseSessionBind(text, flags)
-  const bind = env.read('BROKER_SESSION_BIND', parse, DEFAULT_SESSION_BIND)
-  if (bind === DEFAULT_SESSION_BIND && flags.port === bind.port) {
-    env.problems.push(
-      `--port ${flags.port} is the embedded session backend's port: set BROKER_SESSION_BIND to another`,
-    )
-  }
-  return { kind: 'embedded', bind }
-}
-
-function parseSessionBind(text: string, flags: Flags): Address {
-  const address = parseAddress(text)
-  // POST /session/create with a bare auth_token gives a session to whoever can reach it.
-  if (!isLoopback(address.host)) {
-    throw new Unfit(
-      'a loopback address, since whoever reaches it gets a session',
-      'use 127.0.0.1:8090, or a session backend of your own with BROKER_BACKEND_URL',
-    )
-  }
-  if (address.port !== 0 && address.port === flags.port) {
-    throw new Unfit(
-      "a port other than the broker's own",
-      'a proxy in front of the broker must not publish it',
-    )
-  }
-  return address
 }
 
 function readFiles(env: Environment, dataDir: string) {

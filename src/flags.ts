@@ -2,17 +2,9 @@
 
 import { parseArgs } from 'node:util'
 
+import type { Flags } from './config.js'
 import { isHost } from './config/address.js'
 import { printable } from './config/variables.js'
-
-export interface Flags {
-  /** 0: any free one. */
-  readonly port: number
-  readonly bind: string
-  readonly skipStartupCheck: boolean
-  /** Start although the EventStoreDB user could delete or truncate the ledger. */
-  readonly insecureLedger: boolean
-}
 
 export type CommandLine =
   | { kind: 'run'; flags: Flags }

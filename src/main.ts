@@ -2,9 +2,9 @@
 // agentkeys-broker: parse, and only then load what the command needs: help and refusals come at once.
 // Its heap stays near 40 MB; without a limit V8 lets garbage grow to several times that (docs/performance.md).
 
-import { type Config, readConfig } from './config.js'
+import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
-import { type Flags, parseFlags, USAGE } from './flags.js'
+import { parseFlags, USAGE } from './flags.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 

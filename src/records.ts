@@ -6,29 +6,25 @@ import type { Logger } from 'pino'
 
 import type { Config } from './config.js'
 import type { LedgerStoreConfig } from './config/ledger.js'
-import { isGated } from './config/witness.js'
-import { parseSignedCheckpoint, signCheckpoint, type SignedCheckpoint } from './domain/ledger/checkpoint.js'
-import { EMPTY_ROOT, Tree } from './domain/ledger/merkle.js'
+import type { SignedCheckpoint } from './domain/ledger/checkpoint.js'
+import { EMPTY_ROOT } from './domain/ledger/merkle.js'
 import type { EventStore } from './event-store/event-store.js'
-import { parseAddress } from './event-store/eventstoredb-address.js'
-import { SqliteEventStore } from './event-store/sqlite.js'
 import { ReadAheadStore } from './event-store/read-ahead.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
 import { CheckpointTrace } from './ledger/checkpoint-trace.js'
 import { type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
 import { KeyStates } from './ledger/key-states.js'
-import { Ledger, type Witnessing } from './ledger/ledger.js'
+import { Ledger } from './ledger/ledger.js'
 import { LiveFollow } from './ledger/live-follow.js'
 import { LogTree } from './ledger/log-tree.js'
 import { LedgerRefused, NAME_ANOTHER, openedAs, openLedger } from './ledger/open-ledger.js'
-import { readWitnessPolicy } from './witness/witness-policy.js'
-import { DEFAULT_WITNESS_LIMITS } from './witness/witness.js'
-import { Witnesses } from './witness/witnesses.js'
 import { AuditQuery } from './projections/audit-query.js'
 import { Projector } from './projections/projector.js'
 import { PublishedTiles } from './projections/published-tiles.js'
 import { KeysView } from './projections/signing-keys.js'
+import { assertAppendOnly, openStore } from './ledger-store.js'
 import { VERSION } from './version.js'
+import { openWitnessing } from './witnessing.js'
 
 /** The ledger, and what is read from it. */
 export interface Records {
@@ -40,7 +36,7 @@ export interface Records {
   audit: AuditQuery
 }
 
-export type OnClose = (step: () => unknown) => void
+type OnClose = (step: () => unknown) => void
 
 /** What a test may put in place of the real thing: a store that fails on order, limits that it need not wait for. */
 export interface Seams {
@@ -50,18 +46,13 @@ export interface Seams {
 
 export const REAL: Seams = { openStore, limits: DEFAULT_LIMITS }
 
-interface Context {
-  log: Logger
-  onClose: OnClose
-}
-
 const now = () => new Date()
 
 /** Rejects with LedgerRefused, LedgerMismatch, PrivateFileError or the store's error: then nothing was appended. */
 export async function openRecords(
   config: Config,
   nodeId: string,
-  { log, onClose, seams }: Context & { seams: Seams },
+  { log, onClose, seams }: { log: Logger; onClose: OnClose; seams: Seams },
 ): Promise<Records> {
   const { origin, keyPath } = config.ledger
   const keptKey = loadLedgerKey(keyPath, origin)
@@ -135,92 +126,4 @@ async function newKey(
 /** Where the last signed checkpoint is kept, apart from the ledger. */
 export function tracePath({ dataDir }: Config): string {
   return join(dataDir, 'last-checkpoint')
-}
-
-/** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
-export function witnessedPath(dataDir: string): string {
-  return join(dataDir, 'last-witnessed-checkpoint')
-}
-
-export async function openStore(store: LedgerStoreConfig, node: string): Promise<EventStore> {
-  switch (store.kind) {
-    case 'sqlite':
-      return new SqliteEventStore(store.path)
-    case 'esdb': {
-      // Loaded where it is used only: its client is 27 MB, and a tenth of the time a start takes.
-      const { EventStoreDbEventStore } = await import('./event-store/eventstoredb.js')
-      return new EventStoreDbEventStore(store.url, { stream: store.stream, node })
-    }
-  }
-}
-
-/**
- * A shared ledger is append-only by the rights around it, and whole by its metadata. The server itself is asked for
- * both, before the ledger is opened. Rejects with LedgerRefused, or the store's StoreError.
- */
-async function assertAppendOnly({ ledger: { store }, insecureLedger }: Config, log: Logger): Promise<void> {
-  if (store.kind !== 'esdb') return
-  const { looseEnds } = await import('./event-store/eventstoredb-setup.js')
-  const { powers, ownAcl } = await looseEnds(parseAddress(store.url), store.stream)
-  const problems: string[] = []
-  if (powers.length > 0)
-    problems.push(
-      `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`,
-    )
-  if (ownAcl.length > 0)
-    problems.push(
-      `the ledger stream has an $acl of its own that gives ${ownAcl.join(' and ')}: ` +
-        `an administrator takes it out of the metadata of ${store.stream}`,
-    )
-  if (problems.length === 0) return
-  const problem = problems.join('; ')
-  if (!insecureLedger) throw new LedgerRefused(`${problem}, or try things out with --insecure-ledger`)
-  log.warn({ powers, ownAcl }, `${problem}; --insecure-ledger lets it start all the same`)
-}
-
-interface Witnessed {
-  store: EventStore
-  tree: LogTree
-  tiles: PublishedTiles
-  tilesReach: (size: number) => Promise<void>
-}
-
-/** Shows the ledger, as it was found, to its witnesses: one that knows more of it stops the start. */
-async function openWitnessing(
-  { witness, release, dataDir }: Config,
-  { signer }: LedgerKey,
-  { log, onClose }: Context,
-  { store, tree, tiles, tilesReach }: Witnessed,
-): Promise<Witnessing | undefined> {
-  if (witness.kind === 'none') return undefined
-  const { key } = signer
-  const witnessed = new CheckpointTrace(witnessedPath(dataDir), (error) =>
-    log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),
-  )
-  onClose(() => witnessed.close())
-  const witnesses = new Witnesses({
-    policy: readWitnessPolicy(witness.policyPath, key, isGated(release)),
-    log: {
-      async proof(oldSize, newSize) {
-        await tilesReach(newSize)
-        return tiles.consistency(oldSize, newSize)
-      },
-      // From the store itself: another broker may have shown the witness more than this one knows.
-      async newest() {
-        const size = Math.max(await store.size(), tree.checkpoint.size)
-        await tilesReach(size)
-        const root = Tree.at(size, tiles.hashes(size)).root()
-        return parseSignedCheckpoint(signCheckpoint({ origin: key.name, size, root }, signer))
-      },
-    },
-    limits: { ...DEFAULT_WITNESS_LIMITS, refreshMs: witness.refreshSeconds * 1000 },
-    alarmPath: join(dataDir, 'witness-alarm.json'),
-    onAlarm: (alarm) => log.error({ alarm }, 'minting stops: a witness contradicts the ledger'),
-    onWitnessed: (checkpoint) => witnessed.remember(checkpoint),
-    onStatus: (status) => log.warn({ witness: status }, 'witness'),
-  })
-  onClose(() => witnesses.close())
-  const alarm = await witnesses.checkAtStart(tree.checkpoint)
-  if (alarm) throw new LedgerRefused(alarm.reason)
-  return { witnesses, timeoutMs: witness.timeoutSeconds * 1000 }
 }

@@ -148,7 +148,7 @@ function ofRefusal({ wireCode, message }: StsRefusal, secrets: readonly string[]
 }
 
 /** True if 16 characters in a row of a secret are in the text, wrapped or not. */
-export function repeats(text: string, secrets: readonly string[]): boolean {
+function repeats(text: string, secrets: readonly string[]): boolean {
   const squeezed = text.replaceAll(/\s/g, '')
   return secrets.some((secret) => {
     const length = Math.min(16, secret.length)

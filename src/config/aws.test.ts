@@ -1,30 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 
-import { type Config, readConfig } from '../config.js'
+import { config, problems, warnings } from '../../test/support/config-reading.js'
 import type { Variables } from './environment.js'
 
-const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: 'https://broker.example.com' }
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
 const OTHER_ROLE = 'arn:aws-us-gov:iam::111122223333:role/team/other@x'
 const KEY_ID = 'AKIAIOSFODNN7EXAMPLE'
 const KEY_SECRET = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'
-
-const read = (variables: Variables) => readConfig({ ...QUIET, ...variables }, FLAGS)
-
-function config(variables: Variables): Config {
-  const reading = read(variables)
-  if ('problems' in reading) throw new Error(reading.problems.join('\n'))
-  return reading.config
-}
-
-function problems(variables: Variables): readonly string[] {
-  const reading = read(variables)
-  if ('config' in reading) throw new Error('expected problems, got a config')
-  return reading.problems
-}
-
-const warnings = (variables: Variables) => read(variables).warnings
 
 describe('AWS', () => {
   const aws = (variables: Variables) => config({ BROKER_DATA_ROLE_ARN: ROLE, ...variables }).aws

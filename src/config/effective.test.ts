@@ -1,10 +1,9 @@
 import { expect, test } from '@jest/globals'
 
-import { type Config, readConfig } from '../config.js'
+import * as reading from '../../test/support/config-reading.js'
 import { configSha256, describeConfig, effectiveConfig } from './effective.js'
 import type { Variables } from './environment.js'
 
-const FLAGS = { port: 8091, bind: '::1', skipStartupCheck: false, insecureLedger: false }
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
 const FULL = {
   HOME: '/home/ann',
@@ -21,11 +20,7 @@ const FULL = {
   BROKER_NODE_ID: 'node-a',
 }
 
-function config(variables: Variables): Config {
-  const reading = readConfig(variables, FLAGS)
-  if ('problems' in reading) throw new Error(reading.problems.join('\n'))
-  return reading.config
-}
+const config = (variables: Variables) => reading.config(variables, { bind: '::1' })
 
 test('the effective configuration is what decides who gets what, without a secret', () => {
   expect(effectiveConfig(config(FULL))).toEqual({

@@ -1,30 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 
-import { type Config, type ConfigReading, readConfig } from '../config.js'
+import { config, problems, read } from '../../test/support/config-reading.js'
+import type { Config } from '../config.js'
 import type { Variables } from './environment.js'
 import { SECRET_VARIABLES } from './variables.js'
-import type { Flags } from '../flags.js'
 
-const FLAGS: Flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
-const ISSUER = 'https://broker.example.com'
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
-/** With these there is nothing to warn of. */
-const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: ISSUER }
-
-const read = (variables: Variables, flags: Partial<Flags> = {}): ConfigReading =>
-  readConfig({ ...QUIET, ...variables }, { ...FLAGS, ...flags })
-
-function config(variables: Variables, flags: Partial<Flags> = {}): Config {
-  const reading = read(variables, flags)
-  if ('problems' in reading) throw new Error(reading.problems.join('\n'))
-  return reading.config
-}
-
-function problems(variables: Variables, flags: Partial<Flags> = {}): readonly string[] {
-  const reading = read(variables, flags)
-  if ('config' in reading) throw new Error('expected problems, got a config')
-  return reading.problems
-}
 
 describe('every variable that is wrong gives one line: its name, what it was, what was expected', () => {
   const wrong: [string, string, string, Variables?][] = [

@@ -1,20 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 
-import { type Config, readConfig } from '../config.js'
-import type { Variables } from './environment.js'
-
-const QUIET = { HOME: '/home/ann', BROKER_OIDC_ISSUER: 'https://broker.example.com' }
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
-
-const read = (variables: Variables) => readConfig({ ...QUIET, ...variables }, FLAGS)
-
-function config(variables: Variables): Config {
-  const reading = read(variables)
-  if ('problems' in reading) throw new Error(reading.problems.join('\n'))
-  return reading.config
-}
-
-const warnings = (variables: Variables) => read(variables).warnings
+import { config, warnings } from '../../test/support/config-reading.js'
 
 describe('the log level', () => {
   test('BROKER_LOG, else RUST_LOG, else info', () => {

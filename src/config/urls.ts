@@ -1,12 +1,13 @@
 // The URLs an operator may give: the issuer, which others compare byte for byte, and services the broker calls.
 
+import { parseUrl } from '../domain/ledger/wire.js'
 import { isHostName, isLoopback } from './address.js'
 import { Unfit } from './environment.js'
 
 /** A service's base URL, without a trailing slash. Credentials have no place in it: it is shown in logs and in the ledger. */
 export function parseServiceUrl(text: string): string {
   const form = 'an http or https URL without user, query and fragment, such as http://127.0.0.1:8090'
-  const url = /^https?:\/\/[^\s\\?#@]+$/.test(text) ? parsed(text) : undefined
+  const url = /^https?:\/\/[^\s\\?#@]+$/.test(text) ? parseUrl(text) : undefined
   if (!url) throw new Unfit(form, 'correct it')
   return url.href.replace(/\/+$/, '')
 }
@@ -32,7 +33,7 @@ export function parseIssuer(text: string): string {
   }
   if (authority.includes('@')) throw unfit('a URL without user and password')
   if (/[?#]/.test(issuer)) throw unfit('a URL without query and fragment')
-  const url = parsed(issuer)
+  const url = parseUrl(issuer)
   if (!url) throw unfit('a URL')
   checkHost(url)
   checkPath(path)
@@ -41,15 +42,6 @@ export function parseIssuer(text: string): string {
     throw new Unfit('the exact form clouds compare byte for byte', `write ${canonical}`)
   if (issuer.length > MOST_ISSUER_CHARS) throw unfit(`at most ${MOST_ISSUER_CHARS} characters`)
   return issuer
-}
-
-/** Not URL.canParse: in Node 20 it is wrong about Latin-1 letters once it is compiled. */
-function parsed(text: string): URL | undefined {
-  try {
-    return new URL(text)
-  } catch {
-    return undefined
-  }
 }
 
 function checkHost({ protocol, hostname }: URL): void {
@@ -83,6 +75,6 @@ function unfit(expected: string): Unfit {
   return new Unfit(expected, 'write it like https://broker.example.com')
 }
 
-export function withoutBrackets(hostname: string): string {
+function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '')
 }

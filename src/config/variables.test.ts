@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs'
 
 import { expect, test } from '@jest/globals'
 
+import { FLAGS } from '../../test/support/config-reading.js'
 import { readConfig } from '../config.js'
 import { USAGE } from '../flags.js'
 import { printable, unknownVariables, VARIABLES } from './variables.js'
 
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 const NAME = /`([A-Z][A-Z0-9_]*_[A-Z0-9_]+|HOME|REGION)`/g
 
 /** The names readConfig asks for, in a set of environments that between them lead down every branch. */

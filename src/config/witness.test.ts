@@ -1,34 +1,21 @@
 import { describe, expect, test } from '@jest/globals'
 
-import { type Config, readConfig } from '../config.js'
+import * as reading from '../../test/support/config-reading.js'
 import type { Variables } from './environment.js'
 import { isGated } from './witness.js'
 
 const ROLE = 'arn:aws:iam::111122223333:role/data'
 const OTHER_ROLE = 'arn:aws:iam::111122223333:role/other'
-const QUIET = {
-  HOME: '/home/ann',
-  BROKER_OIDC_ISSUER: 'https://broker.example.com',
+const ROLES = {
   BROKER_DATA_ROLE_ARN: ROLE,
   BROKER_ALLOWED_ROLE_ARNS: OTHER_ROLE,
   BROKER_ALLOWED_AUDIENCES: 'vault',
 }
 const WITNESSED = { BROKER_WITNESS_POLICY: '/etc/agentkeys/witnesses' }
-const FLAGS = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
 
-const read = (variables: Variables) => readConfig({ ...QUIET, ...variables }, FLAGS)
-
-function config(variables: Variables): Config {
-  const reading = read(variables)
-  if ('problems' in reading) throw new Error(reading.problems.join('\n'))
-  return reading.config
-}
-
-function problems(variables: Variables): readonly string[] {
-  const reading = read(variables)
-  if ('config' in reading) throw new Error('expected problems, got a config')
-  return reading.problems
-}
+const config = (variables: Variables) => reading.config({ ...ROLES, ...variables })
+const problems = (variables: Variables) => reading.problems({ ...ROLES, ...variables })
+const warnings = (variables: Variables) => reading.warnings({ ...ROLES, ...variables })
 
 test('without a policy nobody is asked, and what is durable may be released', () => {
   const { witness, release } = config({})
@@ -118,7 +105,7 @@ describe('a problem', () => {
 })
 
 test('times without a policy are a warning', () => {
-  expect(read({ BROKER_WITNESS_TIMEOUT_SECONDS: '5' }).warnings).toEqual([
+  expect(warnings({ BROKER_WITNESS_TIMEOUT_SECONDS: '5' })).toEqual([
     'BROKER_WITNESS_TIMEOUT_SECONDS has no effect without BROKER_WITNESS_POLICY',
   ])
 })

@@ -36,7 +36,7 @@ const LEDGER_KIND = {
   'key-not-active': 'ledger_unavailable',
 } satisfies Record<LedgerErrorCode, ErrorKind>
 
-export interface Problem {
+interface Problem {
   kind: ErrorKind
   detail: string
   status?: number
@@ -44,7 +44,7 @@ export interface Problem {
 }
 
 /** The only place where an error becomes an HTTP answer. What is not listed is `internal`, and its text stays here. */
-export function problemOf(error: unknown): Problem {
+function problemOf(error: unknown): Problem {
   if (error instanceof BrokerError) {
     return { kind: error.kind, detail: error.message, retryAfterSeconds: error.retryAfterSeconds }
   }

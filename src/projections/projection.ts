@@ -8,7 +8,7 @@ export type Recorded = LedgerEvent & { index: number; time: string }
 /**
  * One question that the ledger answers, as tables. It is given every event once, in order, and writes to no table but
  * its own; the tables depend on the events alone, so that a replay from entry 0 makes the same rows.
- * read-models.worker.ts lists the projections and says when its VERSION must be raised.
+ * read-model-file.ts lists the projections and says when its VERSION must be raised.
  */
 export interface Projection {
   readonly schema: string

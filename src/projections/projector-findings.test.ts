@@ -8,7 +8,8 @@ import { chain, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EventStore } from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
-import { LedgerMismatch, ProjectorStopped } from './projector.js'
+import { ProjectorStopped } from './projector.js'
+import { LedgerMismatch } from './same-ledger.js'
 
 let projecting: Projecting
 beforeEach(() => {

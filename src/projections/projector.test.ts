@@ -38,7 +38,6 @@ describe.each(Object.entries(STORES))('over the %s store', (_, openStore) => {
     await projector.caughtUpTo(entries.length)
 
     expect(projector.status()).toEqual({ ok: true, position: 3_000 })
-    expect(projector.head).toEqual({ size: 3_000, leafHash: entries.at(-1)?.leafHash })
     await projector.stop()
     const live = dump(projecting.path())
     expect(live['position']).toEqual([

@@ -1,30 +1,15 @@
 // Follows the ledger, in order, and keeps the read models up to it.
 
+import { setTimeout as pause } from 'node:timers/promises'
+
 import type { Logger } from 'pino'
 
-import { GENESIS, leafHash } from '../domain/ledger/entry.js'
-import { type Finding, finding } from '../domain/ledger/findings.js'
+import { GENESIS } from '../domain/ledger/entry.js'
+import type { Finding } from '../domain/ledger/findings.js'
 import { type EventStore, StoreError } from '../event-store/event-store.js'
 import { type Applied, type Head, ReadModels } from './read-models.js'
+import { assertSameLedger, LedgerMismatch } from './same-ledger.js'
 import type { KeysView } from './signing-keys.js'
-
-/**
- * The ledger no longer holds what the read models were made of: its end was cut off, or it was replaced. The read
- * models are the witness here, and so they are not thrown away for it.
- */
-export class LedgerMismatch extends Error {
-  constructor(
-    readonly finding: Finding,
-    store: string,
-    readModel: string,
-  ) {
-    super(
-      `${store}: ${finding.detail}. ${finding.advice} If the read model ${readModel} belongs to another ledger, ` +
-        'move it away (with its -wal and -shm) and it is made anew',
-    )
-    this.name = 'LedgerMismatch'
-  }
-}
 
 /** caughtUpTo was asked for a size that will not be reached: the projector stopped, or was stopped. */
 export class ProjectorStopped extends Error {
@@ -118,11 +103,6 @@ export class Projector {
     return this.at.size
   }
 
-  get head(): { size: number; leafHash: string } {
-    const { size, leafHash } = this.at
-    return { size, leafHash }
-  }
-
   status(): ProjectorStatus {
     const position = this.at.size
     return this.trouble ? { ok: false, position, ...this.trouble } : { ok: true, position }
@@ -143,7 +123,7 @@ export class Projector {
         this.report(error as Error, failures)
         // A read model that failed once is opened anew; for the store's failures that costs a moment.
         await this.disconnect()
-        await pause(retryMs * 2 ** Math.min(failures - 1, 6), this.stopping.signal)
+        await pausedFor(retryMs * 2 ** Math.min(failures - 1, 6), this.stopping.signal)
       }
     }
   }
@@ -163,7 +143,7 @@ export class Projector {
   private async connect(): Promise<ReadModels> {
     const { models, applied } = await ReadModels.open(this.options.readModelPath)
     this.models = models
-    await this.assertSameLedger(applied.head)
+    await assertSameLedger(this.store, applied.head, this.options.readModelPath)
     this.trouble = undefined
     this.take(applied)
     return models
@@ -173,28 +153,6 @@ export class Projector {
     const models = this.models
     this.models = undefined
     await models?.close()
-  }
-
-  /** Without this a ledger that lost its end would be followed in silence until it had grown to the old size again. */
-  private async assertSameLedger({ size, leafHash: known }: Head): Promise<void> {
-    if (size === 0) return
-    const last = size - 1
-    const there = await this.store.size()
-    const stored = there < size ? undefined : (await this.store.read(last, 1))[0]
-    if (!stored) {
-      const detail =
-        `the ledger has ${there} entries, and the read model was made of ${size}: ` +
-        `from ${Math.min(there, last)} on they are missing, up to entry ${last} with the leaf hash ${known}`
-      throw this.mismatch(finding(there, 'cut-off', detail))
-    }
-    const found = hashOf(stored.text)
-    if (found === known) return
-    const detail = `entry ${last} has the leaf hash ${found}, and the read model was made of one with ${known}`
-    throw this.mismatch(finding(last, 'other-head', detail))
-  }
-
-  private mismatch(finding: Finding): LedgerMismatch {
-    return new LedgerMismatch(finding, this.store.description, this.options.readModelPath)
   }
 
   private take({ head, keys }: Applied): void {
@@ -232,23 +190,11 @@ function stoppedBy(found: Finding): { reason: string; finding: Finding } {
   return { reason: `entry ${index} of the ledger (${kind}): ${detail}. ${advice}`, finding: found }
 }
 
-function hashOf(text: string): string {
+/** Until the time is over, or `signal` says that there is nothing to wait for. */
+async function pausedFor(ms: number, signal: AbortSignal): Promise<void> {
   try {
-    return leafHash(text)
-  } catch {
-    return 'none: it is too long for an entry'
+    await pause(ms, undefined, { signal })
+  } catch (error) {
+    if (!signal.aborted) throw error
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done)
-    if (signal.aborted) done()
-  })
 }

@@ -1,40 +1,20 @@
-// The thread that owns the read-model file: parses entries, checks that they follow, and applies every projection.
-// Everything in the file can be made again from the ledger, so it is safe to lose, and never a source of answers to
-// what may be minted.
+// The thread that owns the read models' file: parses entries, checks that they follow, and applies every projection.
 
-import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
-import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 
-import Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3'
 
-import { EntryError, GENESIS, parseEntry, type Sealed } from '../domain/ledger/entry.js'
+import { EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
 import { type Finding, finding } from '../domain/ledger/findings.js'
 import { isEventType, shapeProblem } from '../domain/ledger/shapes.js'
-import { mints } from './mints.js'
-import type { Projection, Recorded } from './projection.js'
+import type { Recorded } from './projection.js'
+import { NotOurs, openReadModelFile, PROJECTIONS } from './read-model-file.js'
 import type { Answer, Applied, Head, ReadModelErrorCode } from './read-models.js'
-import { refusals } from './refusals.js'
-import { type SigningKeyRow, signingKeys } from './signing-keys.js'
-import { TILES_SCHEMA, TileTable } from './tiles.js'
+import type { SigningKeyRow } from './signing-keys.js'
+import { TileTable } from './tiles.js'
 
-const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys]
-
-/** Raise it with every change of a projection's tables or of what it makes of an event: files are then made anew. */
-const VERSION = 2
-
-/** "AgKR" in the file's header says that a SQLite file is a read model, and so may be thrown away. */
-const APPLICATION_ID = 0x41674b52
-
-const POSITION = `
-  CREATE TABLE position (
-    id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, leaf_hash TEXT NOT NULL, time TEXT NOT NULL
-  ) STRICT;
-  INSERT INTO position VALUES (1, 0, '${GENESIS}', '');
-`
-
-class ReadModelFile {
+class Models {
   private head: Head
   private readonly tiles: TileTable
   private readonly apply: ((recorded: Recorded) => void)[]
@@ -42,7 +22,17 @@ class ReadModelFile {
   private readonly keyRows: Sqlite.Statement<[], SigningKeyRow>
   private readonly takeAll: Sqlite.Transaction<(texts: readonly string[]) => Applied>
 
-  constructor(private readonly db: Sqlite.Database) {
+  static open(path: string): Models {
+    const db = openReadModelFile(path)
+    try {
+      return new Models(db)
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  }
+
+  private constructor(private readonly db: Sqlite.Database) {
     // Nothing is synced at a commit. A power cut may take the last batches, never part of one: they are applied again.
     db.pragma('synchronous = NORMAL')
     this.head = db.prepare<[], Head>('SELECT size, leaf_hash AS leafHash, time FROM position').get() as Head
@@ -126,63 +116,12 @@ function recorded({ entry: { type, data, index, time } }: Sealed): Recorded | un
   return { type, data, index, time } as unknown as Recorded
 }
 
-/** The read model is somebody else's file, and stays untouched. */
-class NotOurs extends Error {}
-
-function open(path: string): ReadModelFile {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  // SQLite gives its -wal and -shm files the mode of this one.
-  closeSync(openSync(path, 'a', 0o600))
-  let db = connect(path)
-  try {
-    if (!isCurrent(db, path)) {
-      db.close()
-      for (const suffix of ['-wal', '-shm', '']) rmSync(path + suffix, { force: true })
-      closeSync(openSync(path, 'ax', 0o600))
-      db = connect(path)
-      create(db)
-    }
-    return new ReadModelFile(db)
-  } catch (error) {
-    db.close()
-    throw error
-  }
-}
-
-function connect(path: string): Sqlite.Database {
-  return new Sqlite(path, { timeout: 2000 })
-}
-
-/** Whether the file is a read model of this version. Throws NotOurs for a file that must not be thrown away. */
-function isCurrent(db: Sqlite.Database, path: string): boolean {
-  if (statSync(path).size === 0) return false
-  if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) {
-    throw new NotOurs(
-      `BROKER_AUDIT_DB_PATH ${path} is not this broker's read model (the original broker kept its mint_log there): ` +
-        'move the file away, or name another path; nothing in it was changed',
-    )
-  }
-  return db.pragma('user_version', { simple: true }) === VERSION
-}
-
-function create(db: Sqlite.Database): void {
-  // First of all, so that no crash leaves a file of ours that the next start takes for somebody else's.
-  db.pragma(`application_id = ${APPLICATION_ID}`)
-  db.pragma('journal_mode = WAL')
-  db.transaction(() => {
-    db.exec(POSITION)
-    for (const { schema } of PROJECTIONS) db.exec(schema)
-    db.exec(TILES_SCHEMA)
-    db.pragma(`user_version = ${VERSION}`)
-  })()
-}
-
 // Read models may lag, mints may not wait: on a busy machine this thread yields. Only Linux gives a thread its own
 // priority; elsewhere this would slow down the whole process.
 if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 const path = workerData as string
-let file: ReadModelFile | undefined
+let models: Models | undefined
 
 function answer(act: () => Applied): Answer {
   try {
@@ -205,15 +144,15 @@ function codeOf(error: unknown): ReadModelErrorCode {
 
 parentPort?.on('message', (message: 'close' | readonly string[]) => {
   if (message === 'close') {
-    file?.close()
+    models?.close()
     parentPort?.close()
     return
   }
-  parentPort?.postMessage(answer(() => (file as ReadModelFile).take(message)))
+  parentPort?.postMessage(answer(() => (models as Models).take(message)))
 })
 parentPort?.postMessage(
   answer(() => {
-    file = open(path)
-    return file.opened()
+    models = Models.open(path)
+    return models.opened()
   }),
 )

@@ -7,7 +7,9 @@ import { CheckpointTrace } from '../ledger/checkpoint-trace.js'
 import { exportTiles } from '../ledger/export-tiles.js'
 import { loadLedgerKey } from '../ledger/key.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
-import { openStore, tracePath, witnessedPath } from '../records.js'
+import { openStore } from '../ledger-store.js'
+import { tracePath } from '../records.js'
+import { witnessedPath } from '../witnessing.js'
 import type { Outcome } from './outcome.js'
 
 /**

@@ -66,7 +66,7 @@ export async function publicJwk(key: CryptoKey, kid: string): Promise<Record<str
 }
 
 /** What the broker puts into a JWT. */
-export function brokerClaims(iss: string): Record<string, unknown> {
+function brokerClaims(iss: string): Record<string, unknown> {
   const now = Math.floor(Date.now() / 1000)
   return {
     iss,

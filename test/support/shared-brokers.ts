@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { BrokerProcess } from './broker-process.js'
 import { StandInProcess } from './eventstoredb/process.js'
 
-export const ISSUER = 'https://broker.example.com'
+const ISSUER = 'https://broker.example.com'
 
 export class SharedBrokers {
   readonly brokers: BrokerProcess[] = []

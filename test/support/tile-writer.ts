@@ -19,7 +19,7 @@ export const LOG_SIGNER = signerFromSeed(
   Uint8Array.from({ length: 32 }, (_, i) => i),
 )
 
-export const COSIGNED_AT = 1_780_000_000
+const COSIGNED_AT = 1_780_000_000
 
 export function witness(n: number): Signer {
   return signerFromSeed(`witness.example/w${n}`, 'cosignature', new Uint8Array(32).fill(100 + n))

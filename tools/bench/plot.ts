@@ -8,7 +8,7 @@ const [WIDTH, HEIGHT] = [760, 320]
 const PLOT = { left: 64, right: 740, top: 40, bottom: 270 }
 
 /** Cost against size, both from zero: a cost that grew could not hide. */
-export function svgOf(points: readonly GrowthPoint[]): string {
+function svgOf(points: readonly GrowthPoint[]): string {
   const most = { entries: Math.max(...points.map(({ entries }) => entries)), us: ceiling(points) }
   const x = (entries: number) => PLOT.left + ((PLOT.right - PLOT.left) * entries) / most.entries
   const y = (us: number) => PLOT.bottom - ((PLOT.bottom - PLOT.top) * us) / most.us

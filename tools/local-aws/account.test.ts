@@ -121,6 +121,11 @@ test.each([
   expect(isWebUrl(url)).toBe(expected)
 })
 
+test('a URL with Latin-1 letters may be fetched however often one was asked about', () => {
+  const told = Array.from({ length: 20_000 }, () => isWebUrl('https://bücher.example'))
+  expect(new Set(told)).toEqual(new Set([true]))
+})
+
 test.each(['127.0.0.1', '127.255.0.9', 'localhost', '::1', '[::1]'])('%s is loopback', (host) => {
   expect(isLoopback(host)).toBe(true)
 })

@@ -2,10 +2,10 @@
 
 import type { AccountConfig } from './account.js'
 
-export const ACCOUNT_ID = '111122223333'
+const ACCOUNT_ID = '111122223333'
 export const DATA_ROLE_ARN = `arn:aws:iam::${ACCOUNT_ID}:role/agentkeys-data-role`
 export const USER_ARN = `arn:aws:iam::${ACCOUNT_ID}:user/agentkeys-daemon`
-export const AUDIENCE = 'sts.amazonaws.com'
+const AUDIENCE = 'sts.amazonaws.com'
 const WALLET_TAG = 'agentkeys_user_wallet'
 
 /** The example key of AWS's own documentation: good for nothing anywhere else, and known to every secret scanner. */

@@ -2,7 +2,7 @@
 // does not implement is an error then, and no policy means less here than it does at AWS.
 // IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements: Condition operators".
 
-export const TRUST_ACTIONS = [
+const TRUST_ACTIONS = [
   'sts:AssumeRole',
   'sts:AssumeRoleWithWebIdentity',
   'sts:SetSourceIdentity',
@@ -10,7 +10,7 @@ export const TRUST_ACTIONS = [
 ] as const
 export type TrustAction = (typeof TRUST_ACTIONS)[number]
 
-export const OPERATORS = ['StringEquals', 'StringLike', 'Null', 'Bool', 'ForAllValues:StringEquals'] as const
+const OPERATORS = ['StringEquals', 'StringLike', 'Null', 'Bool', 'ForAllValues:StringEquals'] as const
 type Operator = (typeof OPERATORS)[number]
 
 export interface Principal {

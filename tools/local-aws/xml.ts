@@ -1,6 +1,6 @@
 // The query protocol's XML, as small as STS needs it: elements with text or elements in them, no attributes but xmlns.
 
-export const NAMESPACE = 'https://sts.amazonaws.com/doc/2011-06-15/'
+const NAMESPACE = 'https://sts.amazonaws.com/doc/2011-06-15/'
 
 /** Text, or elements in order. An undefined element is left out. */
 export type Content = string | number | { readonly [element: string]: Content | undefined }

@@ -192,13 +192,6 @@ test('a tree made anew from kept hashes goes on like the one that never stopped'
   }
 })
 
-test('a copy is appended to without the original', () => {
-  const tree = Tree.at(7, grown.read)
-  const copy = tree.copy()
-  copy.append(grown.leafAt(7))
-  expect([tree.head(), copy.head()]).toEqual([grown.head(7), grown.head(8)])
-})
-
 test('appending completes each subtree once: with its own, under two hashes a leaf', () => {
   const leaf = grown.leafAt(0)
   const tree = new Tree()

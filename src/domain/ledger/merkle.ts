@@ -94,14 +94,6 @@ export class Tree {
   head(): TreeHead {
     return { size: this.leaves, root: this.root() }
   }
-
-  /** A tree to try an append on: this one stays as it is. */
-  copy(): Tree {
-    const tree = new Tree()
-    tree.peaks = [...this.peaks]
-    tree.leaves = this.leaves
-    return tree
-  }
 }
 
 /** PATH(index, D[size]) of RFC 6962 section 2.1.1, from the leaf's sibling up. */

@@ -1,7 +1,7 @@
 // C2SP tlog-policy: which logs are believed, and which of the witnesses must have cosigned.
 
 import { formatVkey, type KeyType, type NoteKey, parseVkey } from './note.js'
-import { encodeBase64, FormatError, parseDecimal, readText, type Source } from './wire.js'
+import { encodeBase64, FormatError, parseDecimal, parseUrl, readText, type Source } from './wire.js'
 
 export interface PolicyLog {
   key: NoteKey
@@ -183,7 +183,7 @@ function vkeyAt(vkey: string, where: string): NoteKey {
 
 function link(url: string | undefined, where: string): { url?: string } {
   if (url === undefined) return {}
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+  if (!/^https?:\/\//.test(url) || !parseUrl(url)) {
     throw new FormatError('bad-line', `${where}: the URL must begin with https:// or http://`)
   }
   return { url }

@@ -36,7 +36,7 @@ const INDEX = 'index '
 const LIMITS = { what: 'tlog-proof', maxBytes: 64 * 1024 + NOTE_LIMITS.maxBytes }
 
 /** No tree is higher than its size has bits. */
-export const MAX_PROOF_HASHES = 63
+const MAX_PROOF_HASHES = 63
 
 export function formatProof({ extra, index, path, checkpoint }: TlogProof): string {
   return formatProofAround({

@@ -1,3 +1,5 @@
+import { expect, test } from '@jest/globals'
+
 import { ledgerOf } from '../../../test/support/ledger-builder.js'
 
 import { canonicalize, type Json } from './canonical.js'

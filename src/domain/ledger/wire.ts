@@ -93,6 +93,15 @@ export function parseDecimal(text: string, what: string): number {
   return value
 }
 
+/** Undefined for what is no URL. Not by URL.canParse: that of Node 20 is wrong about Latin-1 letters once it is compiled. */
+export function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
+}
+
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 const NO_DIGIT = 255
 const DIGITS = new Uint8Array(128).fill(NO_DIGIT)

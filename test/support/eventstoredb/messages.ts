@@ -50,7 +50,7 @@ export const wrongExpectedVersion = (stream: string, expected: string, head: num
 export const streamName = (identifier: StreamIdentifier | undefined): string =>
   Buffer.from(identifier?.getStreamName_asU8() ?? []).toString()
 
-export function streamIdentifier(stream: string): StreamIdentifier {
+function streamIdentifier(stream: string): StreamIdentifier {
   return new shared.StreamIdentifier().setStreamName(Buffer.from(stream).toString('base64'))
 }
 
@@ -119,7 +119,7 @@ function wrongVersion(current: number, expected: Expected): AppendResp.WrongExpe
   }
 }
 
-export function readEvent(event: Recorded, revision: string | number = event.revision): ReadResp {
+function readEvent(event: Recorded, revision: string | number = event.revision): ReadResp {
   const recorded = new streams.ReadResp.ReadEvent.RecordedEvent()
   recorded.setId(uuid(event.id))
   recorded.setStreamIdentifier(streamIdentifier(event.stream))

@@ -5,6 +5,7 @@ import { gunzip } from 'node:zlib'
 
 import { Agent } from 'undici'
 
+import { parseUrl } from '../../../src/domain/ledger/wire.js'
 import { UsageError } from '../usage-error.js'
 
 import { exchange, type Reply, TooLong } from './exchange.js'
@@ -46,7 +47,7 @@ export class HttpFiles implements Files {
     address: string,
     private readonly options: HttpOptions = {},
   ) {
-    const url = parseUrl(address)
+    const url = logUrl(address)
     const loopback = isLoopback(url.hostname)
     if (options.token !== undefined && url.protocol === 'http:' && !loopback)
       throw new UsageError('a token goes over https: or to a loopback address only')
@@ -144,10 +145,9 @@ function encodingOf(headers: IncomingHttpHeaders): string {
   return headers['content-encoding'] ?? 'identity'
 }
 
-function parseUrl(address: string): URL {
-  if (!URL.canParse(address))
-    throw new UsageError('SOURCE is no URL, as in https://broker.example.com/ledger')
-  const url = new URL(address)
+function logUrl(address: string): URL {
+  const url = parseUrl(address)
+  if (!url) throw new UsageError('SOURCE is no URL, as in https://broker.example.com/ledger')
   // It would be in the shell's history, in the process list and in the report.
   if (url.username !== '' || url.password !== '')
     throw new UsageError('SOURCE must not hold a user or a password: use --token-file FILE')

@@ -24,7 +24,7 @@ export interface Access {
   stream?: string | undefined
 }
 
-export const DEFAULT_STREAM = 'agentkeys-ledger'
+const DEFAULT_STREAM = 'agentkeys-ledger'
 
 /**
  * Throws UsageError for a text that names none. `env:NAME` is the variable NAME that holds it: the only way to give a

@@ -1,0 +1,49 @@
+// Where the ledger is kept: its store, and what has to hold around one that brokers share.
+
+import type { Logger } from 'pino'
+
+import type { Config } from './config.js'
+import type { LedgerStoreConfig } from './config/ledger.js'
+import type { EventStore } from './event-store/event-store.js'
+import { parseAddress } from './event-store/eventstoredb-address.js'
+import { SqliteEventStore } from './event-store/sqlite.js'
+import { LedgerRefused } from './ledger/open-ledger.js'
+
+export async function openStore(store: LedgerStoreConfig, node: string): Promise<EventStore> {
+  switch (store.kind) {
+    case 'sqlite':
+      return new SqliteEventStore(store.path)
+    case 'esdb': {
+      // Loaded where it is used only: its client is 27 MB, and a tenth of the time a start takes.
+      const { EventStoreDbEventStore } = await import('./event-store/eventstoredb.js')
+      return new EventStoreDbEventStore(store.url, { stream: store.stream, node })
+    }
+  }
+}
+
+/**
+ * A shared ledger is append-only by the rights around it, and whole by its metadata. The server itself is asked for
+ * both, before the ledger is opened. Rejects with LedgerRefused, or the store's StoreError.
+ */
+export async function assertAppendOnly(
+  { ledger: { store }, insecureLedger }: Config,
+  log: Logger,
+): Promise<void> {
+  if (store.kind !== 'esdb') return
+  const { looseEnds } = await import('./event-store/eventstoredb-setup.js')
+  const { powers, ownAcl } = await looseEnds(parseAddress(store.url), store.stream)
+  const problems: string[] = []
+  if (powers.length > 0)
+    problems.push(
+      `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`,
+    )
+  if (ownAcl.length > 0)
+    problems.push(
+      `the ledger stream has an $acl of its own that gives ${ownAcl.join(' and ')}: ` +
+        `an administrator takes it out of the metadata of ${store.stream}`,
+    )
+  if (problems.length === 0) return
+  const problem = problems.join('; ')
+  if (!insecureLedger) throw new LedgerRefused(`${problem}, or try things out with --insecure-ledger`)
+  log.warn({ powers, ownAcl }, `${problem}; --insecure-ledger lets it start all the same`)
+}

@@ -1,0 +1,81 @@
+// The read models' file: whose it is, of which version, and what is made of it when it is made anew. All in it can be
+// made again from the ledger, so it is safe to lose, and never a source of answers to what may be minted.
+
+import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+import Sqlite from 'better-sqlite3'
+
+import { GENESIS } from '../domain/ledger/entry.js'
+import { mints } from './mints.js'
+import type { Projection } from './projection.js'
+import { refusals } from './refusals.js'
+import { signingKeys } from './signing-keys.js'
+import { TILES_SCHEMA } from './tiles.js'
+
+export const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys]
+
+/** Raise it with every change of a projection's tables or of what it makes of an event: files are then made anew. */
+const VERSION = 2
+
+/** "AgKR" in the file's header says that a SQLite file is a read model, and so may be thrown away. */
+const APPLICATION_ID = 0x41674b52
+
+const POSITION = `
+  CREATE TABLE position (
+    id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, leaf_hash TEXT NOT NULL, time TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO position VALUES (1, 0, '${GENESIS}', '');
+`
+
+/** The read model is somebody else's file, and stays untouched. */
+export class NotOurs extends Error {}
+
+/** Opens the file, and makes it anew where it is missing or of another version. Throws NotOurs. */
+export function openReadModelFile(path: string): Sqlite.Database {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  // SQLite gives its -wal and -shm files the mode of this one.
+  closeSync(openSync(path, 'a', 0o600))
+  let db = connect(path)
+  try {
+    if (!isCurrent(db, path)) {
+      db.close()
+      for (const suffix of ['-wal', '-shm', '']) rmSync(path + suffix, { force: true })
+      closeSync(openSync(path, 'ax', 0o600))
+      db = connect(path)
+      create(db)
+    }
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function connect(path: string): Sqlite.Database {
+  return new Sqlite(path, { timeout: 2000 })
+}
+
+/** Whether the file is a read model of this version. Throws NotOurs for a file that must not be thrown away. */
+function isCurrent(db: Sqlite.Database, path: string): boolean {
+  if (statSync(path).size === 0) return false
+  if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) {
+    throw new NotOurs(
+      `BROKER_AUDIT_DB_PATH ${path} is not this broker's read model (the original broker kept its mint_log there): ` +
+        'move the file away, or name another path; nothing in it was changed',
+    )
+  }
+  return db.pragma('user_version', { simple: true }) === VERSION
+}
+
+function create(db: Sqlite.Database): void {
+  // First of all, so that no crash leaves a file of ours that the next start takes for somebody else's.
+  db.pragma(`application_id = ${APPLICATION_ID}`)
+  db.pragma('journal_mode = WAL')
+  db.transaction(() => {
+    db.exec(POSITION)
+    for (const { schema } of PROJECTIONS) db.exec(schema)
+    db.exec(TILES_SCHEMA)
+    db.pragma(`user_version = ${VERSION}`)
+  })()
+}

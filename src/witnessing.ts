@@ -1,0 +1,72 @@
+// Opens what the witnesses are shown and say: their policy, the proofs they ask for, the checkpoint they cosigned last.
+
+import { join } from 'node:path'
+
+import type { Logger } from 'pino'
+
+import type { Config } from './config.js'
+import { isGated } from './config/witness.js'
+import { parseSignedCheckpoint, signCheckpoint } from './domain/ledger/checkpoint.js'
+import { Tree } from './domain/ledger/merkle.js'
+import type { EventStore } from './event-store/event-store.js'
+import { CheckpointTrace } from './ledger/checkpoint-trace.js'
+import type { LedgerKey } from './ledger/key.js'
+import type { Witnessing } from './ledger/ledger.js'
+import type { LogTree } from './ledger/log-tree.js'
+import { LedgerRefused } from './ledger/open-ledger.js'
+import type { PublishedTiles } from './projections/published-tiles.js'
+import { readWitnessPolicy } from './witness/witness-policy.js'
+import { DEFAULT_WITNESS_LIMITS } from './witness/witness.js'
+import { Witnesses } from './witness/witnesses.js'
+
+/** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
+export function witnessedPath(dataDir: string): string {
+  return join(dataDir, 'last-witnessed-checkpoint')
+}
+
+interface Witnessed {
+  store: EventStore
+  tree: LogTree
+  tiles: PublishedTiles
+  tilesReach: (size: number) => Promise<void>
+}
+
+/** Shows the ledger, as it was found, to its witnesses: one that knows more of it stops the start. */
+export async function openWitnessing(
+  { witness, release, dataDir }: Config,
+  { signer }: LedgerKey,
+  { log, onClose }: { log: Logger; onClose: (step: () => unknown) => void },
+  { store, tree, tiles, tilesReach }: Witnessed,
+): Promise<Witnessing | undefined> {
+  if (witness.kind === 'none') return undefined
+  const { key } = signer
+  const witnessed = new CheckpointTrace(witnessedPath(dataDir), (error) =>
+    log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),
+  )
+  onClose(() => witnessed.close())
+  const witnesses = new Witnesses({
+    policy: readWitnessPolicy(witness.policyPath, key, isGated(release)),
+    log: {
+      async proof(oldSize, newSize) {
+        await tilesReach(newSize)
+        return tiles.consistency(oldSize, newSize)
+      },
+      // From the store itself: another broker may have shown the witness more than this one knows.
+      async newest() {
+        const size = Math.max(await store.size(), tree.checkpoint.size)
+        await tilesReach(size)
+        const root = Tree.at(size, tiles.hashes(size)).root()
+        return parseSignedCheckpoint(signCheckpoint({ origin: key.name, size, root }, signer))
+      },
+    },
+    limits: { ...DEFAULT_WITNESS_LIMITS, refreshMs: witness.refreshSeconds * 1000 },
+    alarmPath: join(dataDir, 'witness-alarm.json'),
+    onAlarm: (alarm) => log.error({ alarm }, 'minting stops: a witness contradicts the ledger'),
+    onWitnessed: (checkpoint) => witnessed.remember(checkpoint),
+    onStatus: (status) => log.warn({ witness: status }, 'witness'),
+  })
+  onClose(() => witnesses.close())
+  const alarm = await witnesses.checkAtStart(tree.checkpoint)
+  if (alarm) throw new LedgerRefused(alarm.reason)
+  return { witnesses, timeoutMs: witness.timeoutSeconds * 1000 }
+}
