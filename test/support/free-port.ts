@@ -14,7 +14,9 @@ let latest = (process.pid * 389 + Math.floor(performance.now())) % PORTS
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < PORTS; tries += 1) {
     latest = (latest + 1) % PORTS
-    if (await isFree(FIRST + latest)) return FIRST + latest
+    // Others ask while we look, and are told the ports after this one.
+    const port = FIRST + latest
+    if (await isFree(port)) return port
   }
   throw new Error(`all ports from ${FIRST} to ${FIRST + PORTS - 1} are taken`)
 }
