@@ -6,5 +6,5 @@ export default {
   testEnvironment: 'node',
   maxWorkers: 2,
   // A limit for what hangs, not a measure of speed: starts of real processes take their time on a busy machine.
-  testTimeout: 120_000,
+  testTimeout: 300_000,
 }

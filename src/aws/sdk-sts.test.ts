@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from '@jest/globals'
 
 import type { CredsFailureCode } from '../domain/ledger/events.js'
+import { freePort } from '../../test/support/free-port.js'
 import {
   answered,
   callerIdentity,
@@ -24,6 +25,8 @@ import '../../test/support/one-realm.js'
 import { SdkSts, type SdkStsOptions } from './sdk-sts.js'
 import { StsError } from './sts.js'
 
+/** For what never answers: the question has long arrived by then. */
+const PATIENCE_MS = 2_000
 const NOW = Date.parse('2026-11-20T12:00:00Z')
 const WALLET = '0x00112233445566778899aabbccddeeff00112233'
 const HEADER = 'eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9'
@@ -340,10 +343,9 @@ describe('what STS answers', () => {
   test('a pause that would end after the budget is not begun', async () => {
     const reply = refused('Throttling', 400, 'Rate exceeded')
     const aws = await script(reply, reply, reply)
-    const timeouts = { connectMs: 5_000, attemptMs: 10_000, totalMs: 500 }
-    const { sts, pauses } = broker(aws.url, { timeouts })
+    // Each attempt takes 9.8 of the 20 seconds. The first pause is at most 400 ms, the second at least 400 ms.
+    const { sts, pauses } = broker(aws.url, { now: () => NOW + 9_800 * aws.requests.length })
     expect((await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))).code).toBe('throttled')
-    // The first pause is at most 400 ms, the second at least 400 ms and begins at 200 ms or later.
     expect(aws.requests).toHaveLength(2)
     expect(pauses).toHaveLength(1)
   })
@@ -395,7 +397,11 @@ describe('what is no answer', () => {
 
   test.each(rows)('$what: $code after $attempts', async ({ reply, code, attempts }) => {
     const aws = await script(reply, reply, reply, issued())
-    const timeouts = { connectMs: 5_000, attemptMs: code === 'timeout' ? 100 : 10_000, totalMs: 20_000 }
+    const timeouts = {
+      connectMs: 5_000,
+      attemptMs: code === 'timeout' ? PATIENCE_MS : 10_000,
+      totalMs: 20_000,
+    }
     const failed = await rejection(broker(aws.url, { timeouts }).sts.withWebIdentity({ ...ASK, jwt: JWT }))
     expect(failed.code).toBe(code)
     expectFit(failed)
@@ -403,12 +409,7 @@ describe('what is no answer', () => {
   })
 
   test('a refused connection is tried three times', async () => {
-    const gone = createServer().listen(0, '127.0.0.1')
-    await once(gone, 'listening')
-    const { port } = gone.address() as AddressInfo
-    gone.close()
-    await once(gone, 'close')
-    const { sts, pauses } = broker(`http://127.0.0.1:${port}`)
+    const { sts, pauses } = broker(`http://127.0.0.1:${await freePort()}`)
     const failed = await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))
     expect(failed.code).toBe('unreachable')
     expect(failed.message).toContain('ECONNREFUSED')
@@ -608,7 +609,7 @@ describe('the check of start-up and readiness', () => {
   ]
   test.each(impostors)('in web-identity mode %s is unreachable', async (_, reply) => {
     const aws = await script(reply, reply, reply)
-    const timeouts = { connectMs: 5_000, attemptMs: reply === silent ? 100 : 10_000, totalMs: 20_000 }
+    const timeouts = { connectMs: 5_000, attemptMs: reply === silent ? PATIENCE_MS : 10_000, totalMs: 20_000 }
     const failed = await rejection(broker(aws.url, { timeouts }).sts.checkIdentity())
     expect(failed.code).toBe('unreachable')
     expectFit(failed)

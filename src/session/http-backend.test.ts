@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, describe, expect, test } from '@jest/globals'
 
@@ -254,9 +255,11 @@ describe('a network that fails', () => {
     deaf.listen(0, '127.0.0.1')
     await once(deaf, 'listening')
     const made = backend(`https://127.0.0.1:${(deaf.address() as AddressInfo).port}`, SHORT_MS)
-    const asked = performance.now()
-    await expect(made.validate(BEARER)).rejects.toMatchObject(unreachable(`no answer within ${SHORT_MS} ms`))
-    expect(performance.now() - asked).toBeLessThan(5000)
+    // Timers of one process go off in their order, however late: this one is a little earlier than the connect timeout.
+    const late = pause(4_900, 'late', { ref: false })
+    await expect(Promise.race([made.validate(BEARER), late])).rejects.toMatchObject(
+      unreachable(`no answer within ${SHORT_MS} ms`),
+    )
     for (const socket of held) socket.destroy()
     deaf.close()
   })

@@ -425,7 +425,7 @@ describe('an alarm', () => {
 })
 
 test('a start is not kept up by witnesses that are down, silent or not enrolled', async () => {
-  const { log, witnesses } = await scene(3, 'any', { requestMs: 2_000 })
+  const { log, witnesses } = await scene(3, 'any', { requestMs: 5_000 })
   const [down, silent, unknown] = [nth(log, 1), nth(log, 2), nth(log, 3)]
   down.always = { kind: 'reset' }
   silent.always = { kind: 'silent' }

@@ -8,7 +8,7 @@ import { decodeJwt } from 'jose'
 import type { CredsFailureCode, RefusalReason } from '../../src/domain/ledger/events.js'
 import { DATA_ROLE_ARN, USER_KEY } from '../../tools/local-aws/default-account.js'
 import { type Fault, KEY_RETRIEVAL_FAILED } from '../../tools/local-aws/faults.js'
-import { BrokerProcess, freePort } from '../support/broker-process.js'
+import { BrokerProcess } from '../support/broker-process.js'
 import {
   awsEnv,
   type BrokerWithAws,
@@ -16,6 +16,7 @@ import {
   startBrokerWithAws,
   STATIC_KEYS,
 } from '../support/broker-with-aws.js'
+import { freePort } from '../support/free-port.js'
 import { stsClient } from '../support/sts-client.js'
 import { entriesDuring, entriesOf, expectVerified, only } from '../support/audited-ledger.js'
 
@@ -269,9 +270,6 @@ describe('POST /v1/mint-oidc-jwt for AWS and others', () => {
   })
 })
 
-/** Starting a broker takes a second of processor time; on a machine that is busy with other tests, many of ours. */
-const STARTS_MS = 120_000
-
 describe('starting', () => {
   const started: BrokerProcess[] = []
 
@@ -285,75 +283,59 @@ describe('starting', () => {
     return broker
   }
 
-  test(
-    'with STS down, the broker refuses to listen and says what to check',
-    async () => {
-      const nowhere = { url: `http://127.0.0.1:${await freePort()}` }
-      const broker = await spawned({ env: awsEnv(nowhere) })
-      expect(await broker.exited()).toBe(1)
-      expect(broker.log).toContain('startup STS check failed — refusing to bind')
-      expect(broker.log).toMatch(
-        /refusing to start: .*AWS_PROFILE.*instance profile.*static keys.*region.*--skip-startup-check/,
-      )
-      expect(broker.log).not.toContain('broker listening')
-      await expectVerified(broker.dataDir)
-    },
-    STARTS_MS,
-  )
+  test('with STS down, the broker refuses to listen and says what to check', async () => {
+    const nowhere = { url: `http://127.0.0.1:${await freePort()}` }
+    const broker = await spawned({ env: awsEnv(nowhere) })
+    expect(await broker.exited()).toBe(1)
+    expect(broker.log).toContain('startup STS check failed — refusing to bind')
+    expect(broker.log).toMatch(
+      /refusing to start: .*AWS_PROFILE.*instance profile.*static keys.*region.*--skip-startup-check/,
+    )
+    expect(broker.log).not.toContain('broker listening')
+    await expectVerified(broker.dataDir)
+  })
 
-  test(
-    'with STS down and --skip-startup-check it listens, mints JWTs, and is not ready',
-    async () => {
-      const nowhere = { url: `http://127.0.0.1:${await freePort()}` }
-      const broker = await BrokerProcess.start({ env: awsEnv(nowhere), flags: ['--skip-startup-check'] })
-      started.push(broker)
-      const { session } = await broker.session()
-      expect((await broker.post('/v1/mint-oidc-jwt', session)).status).toBe(200)
-      expect(await broker.get('/readyz')).toMatchObject({
-        status: 503,
-        body: { sts_ok: false, backend_ok: true },
-      })
-      expect((await broker.post('/v1/mint-aws-creds', session)).status).toBe(502)
-      await expectVerified(broker.dataDir)
-    },
-    STARTS_MS,
-  )
+  test('with STS down and --skip-startup-check it listens, mints JWTs, and is not ready', async () => {
+    const nowhere = { url: `http://127.0.0.1:${await freePort()}` }
+    const broker = await BrokerProcess.start({ env: awsEnv(nowhere), flags: ['--skip-startup-check'] })
+    started.push(broker)
+    const { session } = await broker.session()
+    expect((await broker.post('/v1/mint-oidc-jwt', session)).status).toBe(200)
+    expect(await broker.get('/readyz')).toMatchObject({
+      status: 503,
+      body: { sts_ok: false, backend_ok: true },
+    })
+    expect((await broker.post('/v1/mint-aws-creds', session)).status).toBe(502)
+    await expectVerified(broker.dataDir)
+  })
 
-  test(
-    'with static keys that STS does not know, it refuses; with those it knows, it says which it uses',
-    async () => {
-      const wrong = { ...STATIC_KEYS, DAEMON_SECRET_ACCESS_KEY: USER_KEY.secretAccessKey.replace('w', 'x') }
-      await expect(startBrokerWithAws({ env: wrong })).rejects.toThrow(
-        /refusing to start: SignatureDoesNotMatch/,
-      )
+  test('with static keys that STS does not know, it refuses; with those it knows, it says which it uses', async () => {
+    const wrong = { ...STATIC_KEYS, DAEMON_SECRET_ACCESS_KEY: USER_KEY.secretAccessKey.replace('w', 'x') }
+    await expect(startBrokerWithAws({ env: wrong })).rejects.toThrow(
+      /refusing to start: SignatureDoesNotMatch/,
+    )
 
-      const world = await startBrokerWithAws({ env: STATIC_KEYS })
-      started.push(world.broker)
-      expect(world.broker.log).toContain('AWS credentials: static IAM-user keys (DAEMON_ACCESS_KEY_ID env)')
-      expect(world.broker.log).toContain('startup STS check passed')
-      await expectVerified(world.broker.dataDir)
-      await world.dispose()
-    },
-    STARTS_MS,
-  )
+    const world = await startBrokerWithAws({ env: STATIC_KEYS })
+    started.push(world.broker)
+    expect(world.broker.log).toContain('AWS credentials: static IAM-user keys (DAEMON_ACCESS_KEY_ID env)')
+    expect(world.broker.log).toContain('startup STS check passed')
+    await expectVerified(world.broker.dataDir)
+    await world.dispose()
+  })
 
-  test(
-    'without an AWS role, mint-aws-creds is a clear 503 and everything else works',
-    async () => {
-      const broker = await BrokerProcess.start()
-      started.push(broker)
-      const { session } = await broker.session()
-      const { status, body } = await broker.post('/v1/mint-aws-creds', session)
-      expect(status).toBe(503)
-      expect(body).toEqual({
-        error: 'aws_not_configured',
-        message: expect.stringContaining('the operator sets BROKER_DATA_ROLE_ARN (or ACCOUNT_ID)'),
-      })
-      expect((await broker.get('/readyz')).status).toBe(200)
-      const { jwt } = (await broker.post<{ jwt: string }>('/v1/mint-oidc-jwt', session)).body
-      expect(decodeJwt(jwt)).not.toHaveProperty('https://aws.amazon.com/roles')
-      await expectVerified(broker.dataDir)
-    },
-    STARTS_MS,
-  )
+  test('without an AWS role, mint-aws-creds is a clear 503 and everything else works', async () => {
+    const broker = await BrokerProcess.start()
+    started.push(broker)
+    const { session } = await broker.session()
+    const { status, body } = await broker.post('/v1/mint-aws-creds', session)
+    expect(status).toBe(503)
+    expect(body).toEqual({
+      error: 'aws_not_configured',
+      message: expect.stringContaining('the operator sets BROKER_DATA_ROLE_ARN (or ACCOUNT_ID)'),
+    })
+    expect((await broker.get('/readyz')).status).toBe(200)
+    const { jwt } = (await broker.post<{ jwt: string }>('/v1/mint-oidc-jwt', session)).body
+    expect(decodeJwt(jwt)).not.toHaveProperty('https://aws.amazon.com/roles')
+    await expectVerified(broker.dataDir)
+  })
 })

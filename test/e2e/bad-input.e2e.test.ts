@@ -18,7 +18,7 @@ beforeAll(async () => {
   backend = await startSessionBackendServer()
   backend.answers.set(GOOD, { kind: 'session', wallet: WALLET })
   broker = await BrokerProcess.start({
-    env: { BROKER_BACKEND_URL: backend.url, BROKER_BACKEND_TIMEOUT_SECONDS: '1' },
+    env: { BROKER_BACKEND_URL: backend.url, BROKER_BACKEND_TIMEOUT_SECONDS: '5' },
   })
 })
 
@@ -279,8 +279,8 @@ describe('the session backend', () => {
         { kind: 'reply', status: 500, body: '{"message":"secret detail"}' },
         'backend returned 500',
       ],
-      ['slow', { kind: 'silent' }, 'no answer within 1000 ms'],
-      ['trickling', { kind: 'trickle' }, 'no answer within 1000 ms'],
+      ['slow', { kind: 'silent' }, 'no answer within 5000 ms'],
+      ['trickling', { kind: 'trickle' }, 'no answer within 5000 ms'],
     ]
     const entries = await entriesDuring(broker.dataDir, async () => {
       for (const [bearer, answer, detail] of cases) {

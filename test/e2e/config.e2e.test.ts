@@ -7,8 +7,9 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
-import { BrokerProcess, freePort } from '../support/broker-process.js'
 import { expectVerified } from '../support/audited-ledger.js'
+import { BrokerProcess } from '../support/broker-process.js'
+import { freePort } from '../support/free-port.js'
 
 let dir: string
 
@@ -152,67 +153,50 @@ describe('the command line', () => {
   })
 })
 
-/** Each starts brokers, on a machine that may be busy with other tests. */
-const STARTS_MS = 120_000
-
 describe('a start that fails later', () => {
-  test(
-    'on a port that is taken: exit 1, one reason, and a ledger that verifies',
-    async () => {
-      const first = await BrokerProcess.start()
-      try {
-        const second = await BrokerProcess.spawn({ port: first.options.port })
-        expect(await second.exited()).toBe(1)
-        expect(second.log).toContain(
-          'refusing to start: --bind and --port: the address cannot be used (listen EADDRINUSE',
-        )
-        await expectVerified(second.dataDir)
-        await second.dispose()
-      } finally {
-        await first.dispose()
-      }
-    },
-    STARTS_MS,
-  )
-
-  test(
-    'on the data directory of a broker that runs: exit 1, says so, and the first one goes on',
-    async () => {
-      const first = await BrokerProcess.start()
-      try {
-        const keys = () =>
-          ['ledger-key.json', 'oidc-keypair.json', 'auditor-token', 'node-id'].map((name) =>
-            readFileSync(join(first.dataDir, name), 'utf8'),
-          )
-        const before = keys()
-        const second = await BrokerProcess.spawn({ dataDir: first.dataDir })
-        expect(await second.exited()).toBe(1)
-        expect(second.log).toContain('another broker is running on it')
-        expect(keys()).toEqual(before)
-        const { session } = await first.session()
-        expect((await first.post('/v1/mint-oidc-jwt', session)).status).toBe(200)
-        await expectVerified(first.dataDir)
-      } finally {
-        await first.dispose()
-      }
-    },
-    STARTS_MS,
-  )
-
-  test(
-    'with another issuer on the same ledger: exit 1, and it says how to go back',
-    async () => {
-      const first = await BrokerProcess.start()
-      await first.stop()
-      const port = await freePort()
-      const second = await BrokerProcess.spawn({ dataDir: first.dataDir, port })
+  test('on a port that is taken: exit 1, one reason, and a ledger that verifies', async () => {
+    const first = await BrokerProcess.start()
+    try {
+      const second = await BrokerProcess.spawn({ port: first.options.port })
       expect(await second.exited()).toBe(1)
-      expect(second.log).toMatch(
-        /refusing to start: .*set BROKER_LEDGER_ORIGIN \(or BROKER_OIDC_ISSUER\) back/,
+      expect(second.log).toContain(
+        'refusing to start: --bind and --port: the address cannot be used (listen EADDRINUSE',
       )
-      await expectVerified(first.dataDir)
+      await expectVerified(second.dataDir)
       await second.dispose()
-    },
-    STARTS_MS,
-  )
+    } finally {
+      await first.dispose()
+    }
+  })
+
+  test('on the data directory of a broker that runs: exit 1, says so, and the first one goes on', async () => {
+    const first = await BrokerProcess.start()
+    try {
+      const keys = () =>
+        ['ledger-key.json', 'oidc-keypair.json', 'auditor-token', 'node-id'].map((name) =>
+          readFileSync(join(first.dataDir, name), 'utf8'),
+        )
+      const before = keys()
+      const second = await BrokerProcess.spawn({ dataDir: first.dataDir })
+      expect(await second.exited()).toBe(1)
+      expect(second.log).toContain('another broker is running on it')
+      expect(keys()).toEqual(before)
+      const { session } = await first.session()
+      expect((await first.post('/v1/mint-oidc-jwt', session)).status).toBe(200)
+      await expectVerified(first.dataDir)
+    } finally {
+      await first.dispose()
+    }
+  })
+
+  test('with another issuer on the same ledger: exit 1, and it says how to go back', async () => {
+    const first = await BrokerProcess.start()
+    await first.stop()
+    const port = await freePort()
+    const second = await BrokerProcess.spawn({ dataDir: first.dataDir, port })
+    expect(await second.exited()).toBe(1)
+    expect(second.log).toMatch(/refusing to start: .*set BROKER_LEDGER_ORIGIN \(or BROKER_OIDC_ISSUER\) back/)
+    await expectVerified(first.dataDir)
+    await second.dispose()
+  })
 })

@@ -15,7 +15,10 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
   let home: LedgerHome
   const ledger = () => home.folder(broker.dataDir)
 
+  let startedAt: number
+
   beforeAll(async () => {
+    startedAt = performance.now()
     home = await openHome()
     backend = await startSessionBackendServer()
     broker = await BrokerProcess.start({ env: { ...home.env, BROKER_BACKEND_URL: backend.url } })
@@ -40,13 +43,14 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       for (let n = 0; n < 5; n += 1) expect((await broker.post(paths[0] ?? '', 'broken')).status).toBe(502)
       for (let n = 0; n < 5; n += 1) expect((await broker.post(paths[0] ?? '', undefined)).status).toBe(401)
     })
-    // On a slow machine the minute may end while we ask: then what was counted by then is there, and nothing else.
+    // What was counted is there for each minute that ended while we asked, and nothing else.
     expect(during.filter(({ type }) => type !== 'RefusalsCounted')).toEqual([])
     expect((await broker.post(paths[0] ?? '', 'good')).status).toBe(200)
 
     expect(await broker.stop()).toBe(0)
     const counted = entriesOf(ledger()).filter(({ type }) => type === 'RefusalsCounted')
-    expect([1, 2]).toContain(counted.length)
+    expect(counted.length).toBeGreaterThan(0)
+    expect(counted.length).toBeLessThanOrEqual(1 + (performance.now() - startedAt) / 60_000)
     const counts = counted.map(({ data }) => data['counts'] as Record<string, number>)
     const sum = (reason: string) => counts.reduce((total, one) => total + (one[reason] ?? 0), 0)
     expect([sum('unauthorized'), sum('backend-unreachable'), sum('missing-authorization')]).toEqual([

@@ -1,5 +1,6 @@
 // Several broker processes on one ledger in EventStoreDB, as the stand-in plays it.
 
+import { randomInt } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
@@ -16,11 +17,14 @@ import type { BrokerProcess } from '../support/broker-process.js'
 import { awsEnv } from '../support/broker-with-aws.js'
 import { openStore, readAll } from '../support/eventstoredb/ledger.js'
 import { Received, repeated } from '../support/received.js'
+import { seededRandom } from '../support/seeded-random.js'
 import { SharedBrokers } from '../support/shared-brokers.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { VerifiedLedger } from '../support/verified-ledger.js'
 
 const MINT = '/v1/mint-oidc-jwt'
+/** Of the moments at which brokers are killed. */
+const SEED = Number(process.env['KILL_SEED'] ?? randomInt(1_000_000))
 
 let shared: SharedBrokers
 beforeEach(async () => {
@@ -107,9 +111,9 @@ test('what one broker records, all know: each mint once, one JWKS, one tree', as
     expect(await jwks(broker)).toEqual(await jwks(first))
     const { size, root } = await checkpointFrom(broker, entries.length)
     expect({ size, root }).toEqual({ size: entries.length, root: rootAt(entries, size) })
-    expect(await ready(broker)).toMatchObject({ status: 'ready' })
+    await isReady(broker, true)
   }
-}, 120_000)
+})
 
 test('a broker whose key another one replaced mints no more, and says so; the new key is everywhere', async () => {
   const old = await shared.add()
@@ -125,9 +129,9 @@ test('a broker whose key another one replaced mints no more, and says so; the ne
   expect(await ready(old)).toMatchObject({ signer_ok: false })
   expect((await fresh.post(MINT, (await fresh.session()).session)).status).toBe(200)
   await verified()
-}, 120_000)
+})
 
-test('two brokers killed in turn under load for a minute: what anybody got is in the ledger once, and no checkpoint is contradicted', async () => {
+test(`two brokers killed in turn under load for a minute: what anybody got is in the ledger once, and no checkpoint is contradicted (KILL_SEED=${SEED})`, async () => {
   // What AWS knows of the issuer is one of the brokers: the one that is not killed next.
   let living = 0
   const issuer = await TcpProxy.open(() => shared.brokers[living]?.options.port ?? 0)
@@ -140,9 +144,10 @@ test('two brokers killed in turn under load for a minute: what anybody got is in
   for (let i = 0; i < 2; i += 1) await shared.add({ more: { ...awsEnv(aws), BROKER_OIDC_ISSUER: issuerUrl } })
   const received = new Received()
   const checkpoints: string[] = []
-  const over = performance.now() + 60_000
+  const stop = new AbortController()
+  cleanup.push(() => stop.abort())
   const caller = async (nth: number) => {
-    for (let turn = nth; performance.now() < over; turn += 1) {
+    for (let turn = nth; !stop.signal.aborted; turn += 1) {
       const broker = shared.brokers[turn % 2] as BrokerProcess
       try {
         const { session } = await broker.session()
@@ -154,9 +159,12 @@ test('two brokers killed in turn under load for a minute: what anybody got is in
     }
   }
   const callers = Array.from({ length: 16 }, (_, i) => caller(i))
+  const random = seededRandom(SEED)
+  const minute = performance.now() + 60_000
   let kills = 0
-  for (let slot = 0; performance.now() < over; slot = 1 - slot) {
-    await pause(500 + Math.random() * 1_500)
+  for (let slot = 0; kills < MIN_KILLS || performance.now() < minute; slot = 1 - slot) {
+    await receivesSome(received)
+    await pause(random() * 1_500)
     for (const broker of shared.brokers) checkpoints.push(await checkpointText(broker, 0))
     const victim = shared.brokers[slot] as BrokerProcess
     living = 1 - slot
@@ -165,6 +173,7 @@ test('two brokers killed in turn under load for a minute: what anybody got is in
     await pause(300)
     shared.brokers[slot] = await victim.restart()
   }
+  stop.abort()
   await Promise.all(callers)
 
   const entries = await verified()
@@ -177,18 +186,24 @@ test('two brokers killed in turn under load for a minute: what anybody got is in
   const asked = aws.calls.filter(({ action }) => action === 'AssumeRoleWithWebIdentity')
   expect(asked.filter((call) => !announced.has(call.roleSessionName ?? ''))).toEqual([])
   // There was something to lose, each time.
-  expect(kills).toBeGreaterThanOrEqual(MIN_KILLS)
-  expect(received.count.jwts).toBeGreaterThan(MINTS_A_KILL * kills)
-  expect(received.count.keys).toBeGreaterThan(MINTS_A_KILL * kills)
+  expect(received.count.jwts).toBeGreaterThanOrEqual(MINTS_A_KILL * kills)
+  expect(received.count.keys).toBeGreaterThanOrEqual(MINTS_A_KILL * kills)
   for (const broker of shared.brokers) checkpoints.push(await checkpointText(broker, entries.length))
   expectTrue(checkpoints, entries)
-}, 300_000)
+}, 900_000)
 
 const PATHS = [MINT, '/v1/mint-aws-creds']
-/** Of a machine on which a kill and a new start take fifteen seconds. */
-const MIN_KILLS = 4
-/** A seventh of what two slow and busy cores were seen to do. */
+/** However long a kill and a new start take. */
+const MIN_KILLS = 6
 const MINTS_A_KILL = 25
+
+/** Before each kill, so that there is something to lose however slow the machine is. */
+async function receivesSome(received: Received): Promise<void> {
+  const { jwts, keys } = received.count
+  const enough = ({ count }: Received) =>
+    count.jwts >= jwts + MINTS_A_KILL && count.keys >= keys + MINTS_A_KILL
+  while (!enough(received)) await pause(20)
+}
 
 /** Each is signed with the ledger's key, and says of the ledger what it holds. */
 function expectTrue(checkpoints: readonly string[], entries: readonly Sealed[]): void {
@@ -238,5 +253,4 @@ test.each(cuts)(
       await proxy.close()
     }
   },
-  120_000,
 )

@@ -81,7 +81,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
 
     test('/readyz says ready, and 503 with what is missing while the session backend or STS is down', async () => {
       const parts = { backend_ok: true, sts_ok: true, ledger_ok: true, signer_ok: true, projections_ok: true }
-      expect((await broker.get('/readyz')).body).toEqual({ status: 'ready', ...parts })
+      expect(await readyzUntil(200)).toEqual({ status: 'ready', ...parts })
 
       backend.health.status = 500
       world.aws.failNext({ kind: 'drop' }, { times: 'all' })

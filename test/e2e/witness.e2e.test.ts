@@ -17,6 +17,7 @@ import { DATA_ROLE_ARN } from '../../tools/local-aws/default-account.js'
 import { entriesDuring, expectVerified } from '../support/audited-ledger.js'
 import { type BrokerWithAws, OTHER_ROLE_ARN, startBrokerWithAws } from '../support/broker-with-aws.js'
 import type { MintReply } from '../support/received.js'
+import { until } from '../support/until.js'
 import { verifyLedger } from '../support/verify-ledger.js'
 import type { Answer } from '../support/witness-server.js'
 import { WitnessedFolder } from '../support/witnessed-broker.js'
@@ -70,12 +71,17 @@ function expectNothingReleased({ status, body }: MintReply): void {
 
 /** Asks again as a caller does who was told to: a witness that was in trouble is given some time. */
 async function mintedAtLast(path: string, body: object): Promise<MintReply> {
-  for (let tries = 0; tries < 20; tries += 1) {
-    const reply = await mint(path, body)
-    if (reply.status === 200) return reply
-    expectNothingReleased(reply)
-  }
-  throw new Error('the witnesses are well again, and nothing is released')
+  let reply = await mint(path, body)
+  await until(
+    async () => {
+      if (reply.status === 200) return true
+      expectNothingReleased(reply)
+      reply = await mint(path, body)
+      return false
+    },
+    () => 'the witnesses are well again, and nothing is released',
+  )
+  return reply
 }
 
 const status = (code: number, headers?: Record<string, string>): Answer => ({

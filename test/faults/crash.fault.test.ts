@@ -29,7 +29,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
   beforeAll(async () => {
     home = await openHome()
     ;({ aws, broker } = await startAwsBroker({ env: home.env }))
-  }, 60_000)
+  })
   afterAll(async () => {
     stop.abort()
     await broker.dispose()
@@ -48,15 +48,6 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
         // Not there, or killed in the middle of an answer: what came of it is not JSON, and nobody could use it.
         await pause(250)
       }
-    }
-  }
-
-  async function becomesReady(): Promise<void> {
-    for (let tries = 0; ; tries += 1) {
-      const { status, body } = await broker.get('/readyz')
-      if (status === 200) return
-      if (tries === 100) throw new Error(`not ready after a restart: ${JSON.stringify(body)}`)
-      await pause(100)
     }
   }
 
@@ -83,7 +74,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
         await broker.stop('SIGKILL')
       }
       broker = await broker.restart()
-      await becomesReady()
+      await broker.becomesReady()
     }
     stop.abort()
     await Promise.all(clients)

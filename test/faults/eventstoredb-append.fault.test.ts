@@ -13,14 +13,18 @@ import type { AppendFault } from '../support/eventstoredb/faults.js'
 import { appendUntilSettled, openStore, readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
 import { StandInProcess } from '../support/eventstoredb/process.js'
 import { StandIn } from '../support/eventstoredb/stand-in.js'
+import { freePort } from '../support/free-port.js'
 
 const cleanup: (() => unknown)[] = []
 afterEach(async () => {
   for (const step of cleanup.splice(0).reverse()) await step()
 })
 
+/** How long an append may take: many of these are never answered. */
+const PATIENCE_MS = 3_000
+
 function opened(url: string, node?: string): EventStoreDbEventStore {
-  const store = openStore(url, node)
+  const store = openStore(url, { ...(node === undefined ? {} : { node }), patienceMs: PATIENCE_MS })
   cleanup.push(() => store.close())
   return store
 }
@@ -73,7 +77,7 @@ describe('over the stand-in', () => {
   })
 
   test('a disk slower than the deadline: two attempts are under way, and one of them is stored', async () => {
-    standIn.applyDelayMs = () => 900
+    standIn.applyDelayMs = () => PATIENCE_MS + 500
     await expect(store.append(second, 3)).rejects.toMatchObject({ code: 'unknown' })
     standIn.applyDelayMs = () => 0
     await appendUntilSettled(store, second, 3)
@@ -269,7 +273,7 @@ describe('over a stand-in process', () => {
     const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-'))
     cleanup.push(() => rmSync(folder, { recursive: true }))
     const file = join(folder, 'db.jsonl')
-    const node = await started('--db', file)
+    const node = await started('--db', file, '--port', String(await freePort()))
     const store = opened(node.url)
     node.plan({ appends: ['commit-then-lose-the-reply'] })
     await appendUntilSettled(store, first, 0)

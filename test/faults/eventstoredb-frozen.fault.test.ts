@@ -42,9 +42,11 @@ const event = (name: string): LedgerEvent => ({
 })
 
 test('closed while an append is unanswered: its caller hears that nobody knows, not that it failed', async () => {
-  const store = new EventStoreDbEventStore(`${node.url}&defaultDeadline=3000`, { stream: STREAM })
+  const store = new EventStoreDbEventStore(`${node.url}&defaultDeadline=${MAX_APPEND_TIMEOUT_MS}`, {
+    stream: STREAM,
+  })
   cleanup.push(() => store.close())
-  const limits = { ...DEFAULT_LIMITS, storeMs: 300, retryMs: 1 }
+  const limits = { ...DEFAULT_LIMITS, storeMs: 2_000, retryMs: 1 }
   const writer = new Appender(store, undefined, () => new Date(), undefined, limits)
   await writer.append([event('before')])
 
@@ -96,4 +98,4 @@ test('a broker with every limit at its default tells what the node did, and mint
   const entries = linked(undefined, await readAll(store)).map(({ entry }) => entry)
   expect(received.unexplainedBy(new VerifiedLedger(entries))).toEqual([])
   expect((await verifyLedger(node.url)).report.ok).toBe(true)
-}, 60_000)
+})

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { BrokerProcess } from '../support/broker-process.js'
 import { Database } from '../support/eventstoredb/database.js'
 import { StandInProcess } from '../support/eventstoredb/process.js'
+import { freePort } from '../support/free-port.js'
 import { writeSqlite } from '../support/ledger-builder.js'
 import { onDisk } from '../support/ledger-home.js'
 import { Received, repeated } from '../support/received.js'
@@ -26,7 +27,7 @@ let received: Received
 beforeEach(async () => {
   received = new Received()
   folder = mkdtempSync(join(tmpdir(), 'eventstoredb-node-'))
-  node = await startNode(0)
+  node = await startNode(await freePort())
   broker = await BrokerProcess.start({
     env: {
       BROKER_LEDGER_URL: `${node.url}&defaultDeadline=2000`,

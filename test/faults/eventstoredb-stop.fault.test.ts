@@ -4,7 +4,6 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
@@ -17,6 +16,7 @@ import { StandIn } from '../support/eventstoredb/stand-in.js'
 import { EventStoreDbHome, onDisk } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
 import { refusedStart } from '../support/refused-start.js'
+import { until } from '../support/until.js'
 import { VerifiedLedger, verdictFrom, verifiedLedger } from '../support/verified-ledger.js'
 
 const MINT = '/v1/mint-oidc-jwt'
@@ -50,19 +50,25 @@ async function minting(
 }
 
 async function refusedMint(mint: () => Promise<MintReply>): Promise<MintReply> {
-  for (let tries = 0; ; tries += 1) {
-    const reply = await mint()
-    if (reply.status !== 200) return reply
-    if (tries === 50) throw new Error('the broker goes on minting')
-    await pause(100)
-  }
+  let reply = await mint()
+  await until(
+    async () => reply.status !== 200 || (reply = await mint()).status !== 200,
+    () => 'the broker goes on minting',
+  )
+  return reply
 }
 
-async function eventually(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await holds()); tries += 1) {
-    if (tries === 300) throw new Error('it never came to that')
-    await pause(100)
-  }
+/** Waits until it is not ready, and says why. */
+async function notReady(broker: BrokerProcess, why: RegExp): Promise<void> {
+  let said = ''
+  await until(
+    async () => {
+      const { status, body } = await broker.get<{ problems?: string[] }>('/readyz')
+      said = body.problems?.join('\n') ?? 'nothing'
+      return status === 503 && why.test(said)
+    },
+    () => `it does not say ${why}, but ${said}`,
+  )
 }
 
 interface Damage {
@@ -115,11 +121,7 @@ describe.each(FOLLOWED)('a stream that was $what', ({ act, said, refused }) => {
 
     const { status, body } = await refusedMint(mint)
     expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
-    await pause(1_100)
-    const ready = await broker.get<{ problems: string[] }>('/readyz')
-    expect({ status: ready.status, problems: ready.body.problems.join('\n') }).toEqual({
-      ...{ status: 503, problems: expect.stringMatching(said) },
-    })
+    await notReady(broker, said)
     // What it wrote until it noticed is in the stream, if not in sight; from then on, nothing.
     const size = database.events(STREAM).length
     expect((await mint()).status).toBe(500)
@@ -166,9 +168,7 @@ test.each(STRAY)(
 
     const { status, body } = await refusedMint(mint)
     expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
-    await eventually(async () => (await broker.get('/readyz')).status === 503)
-    const { problems } = (await broker.get<{ problems: string[] }>('/readyz')).body
-    expect(problems.join('\n')).toMatch(new RegExp(`entry ${at}\\b`))
+    await notReady(broker, new RegExp(`entry ${at}\\b`))
     expect((await mint()).status).toBe(500)
     // Nothing was written behind it, and nothing handed out that is not before it.
     expect(database.events(STREAM)).toHaveLength(at + 1)
@@ -257,11 +257,17 @@ describe('credentials and rights', () => {
     expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
     // The subscription was opened with the old one: a cut makes it ask again, and be turned away.
     home.standIn.cutConnections()
-    await eventually(() => Promise.resolve(/does not know this user.*are behind/.test(broker.log)))
+    await until(
+      () => /does not know this user.*are behind/.test(broker.log),
+      () => 'it does not say that its read models are behind',
+    )
     expect((await broker.get('/readyz')).status).toBe(503)
     user.password = password
-    await eventually(async () => (await mint()).status === 200)
-    await eventually(async () => (await broker.get('/readyz')).status === 200)
+    await until(
+      async () => (await mint()).status === 200,
+      () => 'it does not mint again',
+    )
+    await broker.becomesReady()
     expect(received.unexplainedBy(await verifiedLedger(home.folder()))).toEqual([])
   })
 

@@ -23,7 +23,7 @@ beforeAll(async () => {
   ;({ remembered } = ledger)
   ;({ database } = home.standIn)
   untouched = database.events(STREAM).map((event) => ({ ...event }))
-}, 90_000)
+})
 afterAll(() => ledger.dispose())
 afterEach(() => untouched.forEach((event, revision) => database.overwrite(STREAM, revision, event)))
 
@@ -86,7 +86,7 @@ test('whichever byte of data, metadata or type it is, something is found; but fo
       else expect(verifyLedger(changed, expected).ok).toBe(false)
     }
   }
-}, 60_000)
+})
 
 /** The event with another byte in it, once for each byte that it has. */
 function* flips(event: Recorded): Generator<[Partial<Proposed>, number]> {

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import type { Sealed } from '../../src/domain/ledger/entry.js'
+import { MAX_APPEND_TIMEOUT_MS } from '../../src/event-store/eventstoredb-address.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import type { AppendFault } from '../support/eventstoredb/faults.js'
@@ -36,7 +37,11 @@ afterEach(async () => {
 
 const file = (name = 'ledger.sqlite') => join(folder, name)
 /** Node's own warnings (of TLS to an address without a name) are not the program's words. */
-const stream = () => ({ HOME: folder, STREAM: `${home.url}&defaultDeadline=3000`, NODE_NO_WARNINGS: '1' })
+const stream = () => ({
+  HOME: folder,
+  STREAM: `${home.url}&defaultDeadline=${MAX_APPEND_TIMEOUT_MS}`,
+  NODE_NO_WARNINGS: '1',
+})
 const toStream = (from = file()) =>
   runSubcommand(['migrate-ledger', '--from', `sqlite:${from}`, '--to', 'env:STREAM'], stream())
 const fromStream = (to: string) =>
@@ -231,7 +236,7 @@ test('a broker goes on with what was moved, there and back: one ledger, and each
       expect(reply.status).toBe(200)
       received.note(reply)
     }
-    expect((await broker.get('/readyz')).status).toBe(200)
+    await broker.becomesReady()
     expect(await broker.stop()).toBe(0)
   }
   await mintsAndStops()

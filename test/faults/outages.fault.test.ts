@@ -2,17 +2,18 @@
 
 import { hash } from 'node:crypto'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import type { LocalAws } from '../../tools/local-aws/server.js'
 import { awsFor } from '../support/aws-broker.js'
-import { BrokerProcess, freePort } from '../support/broker-process.js'
+import { BrokerProcess } from '../support/broker-process.js'
+import { freePort } from '../support/free-port.js'
 import { LEDGERS, type LedgerHome } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
 import { type SessionBackendServer, startSessionBackendServer } from '../support/session-backend-server.js'
+import { until } from '../support/until.js'
 import { ledgerPath, verifiedLedger } from '../support/verified-ledger.js'
 
 const BEARER = 'a-bearer'
@@ -38,11 +39,12 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
       ...account.env,
       ...home.env,
       BROKER_BACKEND_URL: backend.url,
-      BROKER_BACKEND_TIMEOUT_SECONDS: '1',
+      // Much more than a good answer takes; silence is waited for as long.
+      BROKER_BACKEND_TIMEOUT_SECONDS: '5',
     }
     broker = await BrokerProcess.start({ port, env })
     documents = await issuerDocuments()
-  }, 60_000)
+  })
   afterAll(async () => {
     await broker.dispose()
     await backend.close()
@@ -59,7 +61,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
       expect(await mint(path)).toMatchObject({ status: 200 })
     }
     expect(received.unexplainedBy(await verifiedLedger(home.folder(broker.dataDir)))).toEqual([])
-  }, 30_000)
+  })
 
   async function mint(path: string): Promise<MintReply> {
     const reply: MintReply = await broker.post(path, BEARER)
@@ -84,13 +86,16 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
 
   /** Waits until readyz has this status, and says which parts are not well. */
   async function becomes(status: 200 | 503, parts: string[]): Promise<void> {
-    for (let tries = 0; ; tries += 1) {
-      const reply = await broker.get<Ready>('/readyz')
-      const failing = Object.entries(reply.body).flatMap(([part, ok]) => (ok === false ? [part] : []))
-      if (reply.status === status && failing.join() === parts.join()) return
-      if (tries === 50) throw new Error(`readyz stays ${reply.status}: ${JSON.stringify(reply.body)}`)
-      await pause(200)
-    }
+    let said = ''
+    await until(
+      async () => {
+        const reply = await broker.get<Ready>('/readyz')
+        said = `${reply.status}: ${JSON.stringify(reply.body)}`
+        const failing = Object.entries(reply.body).flatMap(([part, ok]) => (ok === false ? [part] : []))
+        return reply.status === status && failing.join() === parts.join()
+      },
+      () => `readyz stays ${said}`,
+    )
   }
 
   test('the issuer documents name this issuer and its one key', () => {
@@ -142,7 +147,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
     expect(await issuerDocuments()).toBe(documents)
     const last = (await verifiedLedger(home.folder(broker.dataDir))).of('CredsMintFailed').at(-1)
     expect(last?.data).toMatchObject({ wallet: WALLET, code: 'unreachable' })
-  }, 60_000)
+  })
 
   // What else a ledger elsewhere may suffer: eventstoredb-broker.fault.test.ts.
   if (where === 'sqlite')
@@ -155,13 +160,15 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
         const replies = await Promise.all(['/v1/mint-oidc-jwt', '/v1/mint-aws-creds'].map(mint))
         expect(replies).toMatchObject([refusal, refusal])
         expect(replies.map(({ headers }) => headers.get('retry-after'))).toEqual(['1', '1'])
-        await becomes(503, ['ledger_ok'])
+        // Trouble is forgotten where nobody mints.
+        const [another] = await Promise.all([mint('/v1/mint-oidc-jwt'), becomes(503, ['ledger_ok'])])
+        expect(another).toMatchObject(refusal)
         expect(await issuerDocuments()).toBe(documents)
         expect(holder.prepare('SELECT count(*) AS entries FROM ledger').get()).toEqual(before)
       } finally {
         holder.close()
       }
-    }, 60_000)
+    })
 
   test('the read model is locked: mints and the issuer go on, and it catches up by itself', async () => {
     const holder = new Sqlite(join(broker.dataDir, 'audit.sqlite'))
@@ -176,7 +183,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
     } finally {
       holder.close()
     }
-  }, 60_000)
+  })
 
   test('what the bearer was is nowhere but as its hash: not in the ledger, not in the log', async () => {
     const { entries } = await verifiedLedger(home.folder(broker.dataDir))

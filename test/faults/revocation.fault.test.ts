@@ -11,7 +11,7 @@ const received = new Received()
 
 beforeAll(async () => {
   broker = await BrokerProcess.start()
-}, 60_000)
+})
 afterAll(async () => {
   await broker.dispose()
 })
@@ -69,7 +69,7 @@ test('a revocation outlives a broker that is killed the moment it was confirmed'
   broker = await broker.restart()
   expect(await mint(session)).toBe(401)
   expect(received.unexplainedBy(await verifiedLedger(broker.dataDir))).toEqual([])
-}, 60_000)
+})
 
 test('mints and a revocation race: nothing is recorded that a request after the revocation asked for', async () => {
   const [racing, other] = [await broker.session('racer'), await broker.session('racer')]

@@ -41,7 +41,7 @@ beforeAll(async () => {
   expect(await broker.stop()).toBe(0)
   used = broker.dataDir
   entriesUsed = (await verifiedLedger(used)).entries.length
-}, 60_000)
+})
 afterAll(() => rmSync(used, { recursive: true }))
 afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
@@ -81,7 +81,7 @@ test('a second broker on the same folder is refused, and the first goes on', asy
     expect(await first.stop()).toBe(0)
   }
   expect(received.unexplainedBy(await verifiedLedger(dataDir))).toEqual([])
-}, 60_000)
+})
 
 describe('the ledger is not the one the configuration speaks of', () => {
   test('another origin: the key file says so first', async () => {
@@ -185,35 +185,31 @@ describe('the ledger was changed while the broker was away', () => {
       /older copy was put back\. Restore the newest copy/,
     ],
     ['both know', [], restoreFrom],
-  ])(
-    'an older copy was put in its place: %s, and it is refused',
-    async (_who, removed, remedy) => {
-      const older = copyOfUsed()
-      const dataDir = copyOfUsed()
-      const broker = await BrokerProcess.start({ dataDir, env })
-      const { session } = await broker.session()
-      expect(await broker.post('/v1/mint-oidc-jwt', session)).toMatchObject({ status: 200 })
-      expect(await broker.stop()).toBe(0)
-      const { size, head } = await verdictOn(ledgerPath(dataDir))
+  ])('an older copy was put in its place: %s, and it is refused', async (_who, removed, remedy) => {
+    const older = copyOfUsed()
+    const dataDir = copyOfUsed()
+    const broker = await BrokerProcess.start({ dataDir, env })
+    const { session } = await broker.session()
+    expect(await broker.post('/v1/mint-oidc-jwt', session)).toMatchObject({ status: 200 })
+    expect(await broker.stop()).toBe(0)
+    const { size, head } = await verdictOn(ledgerPath(dataDir))
 
-      for (const suffix of ['', '-wal', '-shm']) {
-        rmSync(ledgerPath(dataDir) + suffix, { force: true })
-        for (const name of removed) rmSync(join(dataDir, name + suffix), { force: true })
-      }
-      cpSync(ledgerPath(older), ledgerPath(dataDir))
-      const { code, reason } = await refusedStart({ dataDir, env })
-      expect(code).toBe(1)
-      expect(reason).toMatch(new RegExp(`${size}`))
-      expect(reason).toMatch(remedy)
-      // By itself the older copy is a valid ledger: only what was kept elsewhere shows that its end is gone.
-      await expectUntouched(dataDir)
-      const expected = { size, head: head as string }
-      expect((await verdictOn(ledgerPath(dataDir), { expected })).firstFinding).toMatchObject({
-        kind: 'cut-off',
-      })
-    },
-    60_000,
-  )
+    for (const suffix of ['', '-wal', '-shm']) {
+      rmSync(ledgerPath(dataDir) + suffix, { force: true })
+      for (const name of removed) rmSync(join(dataDir, name + suffix), { force: true })
+    }
+    cpSync(ledgerPath(older), ledgerPath(dataDir))
+    const { code, reason } = await refusedStart({ dataDir, env })
+    expect(code).toBe(1)
+    expect(reason).toMatch(new RegExp(`${size}`))
+    expect(reason).toMatch(remedy)
+    // By itself the older copy is a valid ledger: only what was kept elsewhere shows that its end is gone.
+    await expectUntouched(dataDir)
+    const expected = { size, head: head as string }
+    expect((await verdictOn(ledgerPath(dataDir), { expected })).firstFinding).toMatchObject({
+      kind: 'cut-off',
+    })
+  })
 })
 
 describe('a key file that cannot be trusted is refused and not replaced', () => {
@@ -302,7 +298,7 @@ describe('the signing key is replaced', () => {
       ['SigningKeyRetired', old],
       ['BrokerStarted', undefined],
     ])
-  }, 60_000)
+  })
 
   test('a retired key that is put back is refused: the ledger says that it signs nothing any more', async () => {
     const dataDir = copyOfUsed()
@@ -318,7 +314,7 @@ describe('the signing key is replaced', () => {
     expect(code).toBe(1)
     expect(reason).toMatch(/was retired or revoked.*BROKER_OIDC_KEYPAIR_PATH/)
     expect((await verifiedLedger(dataDir)).entries).toHaveLength(size)
-  }, 60_000)
+  })
 })
 
 test('the original broker’s audit database is not taken for a read model, and not written to', async () => {
@@ -375,17 +371,20 @@ test('a clock that was set back: times in the ledger do not run backwards, token
     env: { ...env, NODE_OPTIONS, CLOCK_SHIFT_MS: `-${hourMs}` },
   })
   const { session } = await broker.session()
+  const seconds = () => Math.floor((Date.now() - hourMs) / 1000)
+  const before = seconds()
   const reply = await broker.post<{ jwt: string; expiration: number }>('/v1/mint-oidc-jwt', session)
+  const after = seconds()
   expect(reply.status).toBe(200)
   expect(await broker.stop()).toBe(0)
 
   const claims = Buffer.from(reply.body.jwt.split('.')[1] ?? '', 'base64url').toString()
   const { iat, exp } = JSON.parse(claims) as { iat: number; exp: number }
-  expect(Math.abs(Date.now() - hourMs - iat * 1000)).toBeLessThan(60_000)
+  expect([iat >= before, iat <= after]).toEqual([true, true])
   expect(exp).toBe(iat + 300)
   const added = (await verifiedLedger(dataDir)).entries.slice(entriesUsed)
   expect(added.map(({ time }) => time)).toEqual(added.map(() => last?.time))
-}, 60_000)
+})
 
 test('SIGTERM under load: every request it took is answered and recorded, and it exits with 0', async () => {
   const dataDir = copyOfUsed()
@@ -411,4 +410,4 @@ test('SIGTERM under load: every request it took is answered and recorded, and it
   expect(lastMessage(broker.log)).toBe('broker shut down cleanly')
   expect([...statuses]).toEqual([200])
   expect(received.unexplainedBy(await verifiedLedger(dataDir))).toEqual([])
-}, 60_000)
+})

@@ -51,7 +51,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
 
   beforeAll(async () => {
     ledger = await mintedLedger(openHome)
-  }, 90_000)
+  })
   afterAll(() => ledger.dispose())
 
   /** The verdict on the ledger with these entries instead. */
@@ -96,7 +96,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
             expect(verifyLedger(texts.with(index, flipped), remembered.expected).ok).toBe(false)
           }
         }
-      }, 60_000)
+      })
   })
 
   describe('whole entries are moved', () => {

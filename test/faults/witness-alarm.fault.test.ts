@@ -3,6 +3,7 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 
@@ -93,6 +94,7 @@ async function expectStopped(kind: string): Promise<void> {
       )
       break
     }
+    await pause(50)
   }
   const before = entriesOf(folder.dataDir).length
   const { status, body } = await mint()

@@ -83,7 +83,7 @@ if (version === undefined) {
       const { status, stderr } = spawnSync('go', build, { env, encoding: 'utf8' })
       expect([status, stderr]).toEqual([0, ''])
       writeTiles(log(257), ledgerOf(257), { witnesses: [witness(1)] })
-    }, 120_000)
+    }, 600_000)
 
     test.each([1, 255, 256, 257, 70_000])(
       'finds every entry of a log of %d in its tree',

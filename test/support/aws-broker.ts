@@ -1,8 +1,9 @@
 // A broker process with an AWS account that trusts it: both on ports of their own.
 
 import { startLocalAws, type LocalAws } from '../../tools/local-aws/server.js'
-import { BrokerProcess, type BrokerOptions, freePort } from './broker-process.js'
 import { DATA_ROLE_ARN } from '../../tools/local-aws/default-account.js'
+import { BrokerProcess, type BrokerOptions } from './broker-process.js'
+import { freePort } from './free-port.js'
 
 /** Starts the account, and says what a broker on `port` must be given to be trusted by it. */
 export async function awsFor(port: number): Promise<{ aws: LocalAws; env: Record<string, string> }> {

@@ -3,12 +3,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { BROKER_FLAGS } from '../../tools/broker-process.js'
+import { freePort } from './free-port.js'
+import { until } from './until.js'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
@@ -78,8 +80,21 @@ export class BrokerProcess {
         const code = await this.exited()
         throw new Error(`the broker ended with ${code}:\n${this.log}`)
       }
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await pause(20)
     }
+  }
+
+  /** Resolves once it says that it is ready. Rejects with what it says when it never is. */
+  async becomesReady(): Promise<void> {
+    let said: unknown
+    await until(
+      async () => {
+        const { status, body } = await this.get('/readyz')
+        said = body
+        return status === 200
+      },
+      () => `it is not ready: ${JSON.stringify(said)}`,
+    )
   }
 
   /** The same broker again: same folder, ports and environment. */
@@ -141,13 +156,4 @@ export class BrokerProcess {
     })
     return (await response.json()) as { session: string; wallet: string }
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -3,7 +3,8 @@
 import { type AccountConfig } from '../../tools/local-aws/account.js'
 import { DATA_ROLE_ARN, defaultAccount, USER_KEY } from '../../tools/local-aws/default-account.js'
 import { type LocalAws, startLocalAws } from '../../tools/local-aws/server.js'
-import { type BrokerOptions, BrokerProcess, freePort } from './broker-process.js'
+import { type BrokerOptions, BrokerProcess } from './broker-process.js'
+import { freePort } from './free-port.js'
 
 /** A second role, with the same trust as the data role. */
 export const OTHER_ROLE_ARN = 'arn:aws:iam::111122223333:role/agentkeys-other-role'

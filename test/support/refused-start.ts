@@ -7,7 +7,7 @@ export interface RefusedStart {
 }
 
 /** For a start that neither refuses nor listens: its process must not outlive the test. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 200_000
 
 /** Starts a broker that is expected to end by itself, and says how. Throws if it listens instead. */
 export async function refusedStart(options: BrokerOptions): Promise<RefusedStart> {

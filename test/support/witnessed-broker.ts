@@ -7,6 +7,7 @@ import { join } from 'node:path'
 
 import { formatVkey, type NoteKey } from '../../src/domain/ledger/note.js'
 import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
+import { freePort } from './free-port.js'
 import { WitnessServer } from './witness-server.js'
 
 const ORIGIN = 'broker.example.com/ledger'
@@ -25,7 +26,7 @@ export class WitnessedFolder {
   /** With that many witnesses, of which `threshold` are a quorum. */
   static async open(witnesses: number, threshold: number): Promise<WitnessedFolder> {
     const folder = new WitnessedFolder()
-    for (let n = 1; n <= witnesses; n += 1) await folder.startWitness(n)
+    for (let n = 1; n <= witnesses; n += 1) await folder.startWitness(n, await freePort())
     writeFileSync(folder.policyPath, folder.policy(threshold))
     return folder
   }
@@ -68,7 +69,7 @@ export class WitnessedFolder {
     rmSync(this.dataDir, { recursive: true, force: true })
   }
 
-  private async startWitness(n: number, port = 0): Promise<void> {
+  private async startWitness(n: number, port: number): Promise<void> {
     const seed = new Uint8Array(32).fill(n)
     const witness = await WitnessServer.start({ name: `witness.example/w${n}`, seed, log: this.log, port })
     this.witnesses[n - 1] = witness

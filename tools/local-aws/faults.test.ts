@@ -132,7 +132,10 @@ describe('worse than an error', () => {
 
   test('no answer, ever', async () => {
     aws.failNext({ kind: 'hang' })
-    const failed = exchange({ abortSignal: AbortSignal.timeout(150) })
+    const patience = new AbortController()
+    const failed = exchange({ abortSignal: patience.signal })
+    while (outcomes()[0] !== 'hang') await new Promise((resolve) => setImmediate(resolve))
+    patience.abort()
     await expect(failed).rejects.toMatchObject({ name: 'AbortError' })
     expect(outcomes()).toEqual(['hang'])
   })

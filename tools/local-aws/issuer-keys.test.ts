@@ -29,7 +29,7 @@ let aws: LocalAws
 
 beforeEach(async () => {
   issuer = await startIssuer()
-  aws = await startLocalAws({ issuer: issuer.url, keyFetchTimeoutMs: 300 })
+  aws = await startLocalAws({ issuer: issuer.url })
 })
 
 afterEach(async () => {
@@ -135,6 +135,11 @@ describe('keys that will not do', () => {
 })
 
 describe('an issuer that cannot be asked for its keys', () => {
+  beforeEach(async () => {
+    await aws.close()
+    aws = await startLocalAws({ issuer: issuer.url, keyFetchTimeoutMs: 300 })
+  })
+
   const html = { status: 200, body: '<html>' }
   test.each<[string, string, { status: number; body: string } | 'silence']>([
     ['whose discovery is not found', DISCOVERY, { status: 404, body: '{}' }],

@@ -7,12 +7,17 @@ import { DATA_ROLE_ARN, USER_ARN, USER_KEY } from './default-account.js'
 import { startLocalAws, type LocalAws } from './server.js'
 
 let aws: LocalAws
-/** How far the server's clock is ahead of ours. */
+/** How far the server's clock is ahead of ours, or where it stands. */
 let ahead: number
+let standsAt: number | undefined
 
 beforeEach(async () => {
   ahead = 0
-  aws = await startLocalAws({ issuer: 'https://broker.example.com', now: () => new Date(Date.now() + ahead) })
+  standsAt = undefined
+  aws = await startLocalAws({
+    issuer: 'https://broker.example.com',
+    now: () => new Date(standsAt ?? Date.now() + ahead),
+  })
 })
 
 afterEach(() => aws.close())
@@ -255,9 +260,9 @@ describe('a caller', () => {
     const { accessKeyId } = keys
     const end = aws.session(accessKeyId)?.expiresAt.getTime() ?? 0
     const request = await (await signer(keys)).sign(unsigned(), { signingDate: new Date(end - 60_000) })
-    ahead = end - Date.now() - 10_000
+    standsAt = end - 1_000
     expect(await send(request)).toMatchObject({ status: 200 })
-    ahead = end - Date.now()
+    standsAt = end
     expect(await send(request)).toEqual({ status: 403, code: 'ExpiredToken' })
   })
 })

@@ -9,13 +9,17 @@ import { startLocalAws, type LocalAws } from './server.js'
 
 let issuer: TestIssuer
 let aws: LocalAws
+/** The server's clock, which stands still during a test. */
+let seconds: () => number
 
 beforeEach(async () => {
   issuer = await startIssuer()
   const account = defaultAccount(issuer.url)
   const provider = account.providers[0]
   provider?.clientIds.push('second-client')
-  aws = await startLocalAws({ account, keyFetchTimeoutMs: 300 })
+  const now = new Date()
+  aws = await startLocalAws({ account, now: () => now })
+  seconds = () => Math.floor(now.getTime() / 1000)
 })
 
 afterEach(async () => {
@@ -28,7 +32,6 @@ function exchange(token: string, RoleArn = ROLE) {
   return stsClient(aws.url).send(new AssumeRoleWithWebIdentityCommand(ask))
 }
 
-const seconds = () => Math.floor(Date.now() / 1000)
 const invalid = { name: 'InvalidIdentityTokenException', status: 400 }
 const wrongAlgorithm = {
   ...invalid,

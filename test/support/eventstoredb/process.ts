@@ -17,7 +17,10 @@ export class StandInProcess {
     const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
     if (!child.stdout) throw new Error('the stand-in has no stdout')
     const lines = createInterface(child.stdout)
-    const [line] = (await once(lines, 'line')) as [string]
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`the stand-in ended with ${code}`)
+    })
+    const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string]
     return new StandInProcess(child, Number(/^listening on (\d+)$/.exec(line)?.[1]))
   }
 

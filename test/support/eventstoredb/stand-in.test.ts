@@ -97,7 +97,7 @@ describe('expected revisions', () => {
   })
 
   test('parallel appends to one stream are applied in any order', async () => {
-    const delays = [60, 0]
+    const delays = [2_000, 0]
     standIn.applyDelayMs = () => delays.shift() ?? 0
     const both = [append(0, NO_STREAM), append(1, 0n)]
     const outcomes = await Promise.allSettled(both)

@@ -28,7 +28,8 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'verify-ledger-'))
 const ledger = LedgerBuilder.opened().oidcMint().awsMint().refused()
 const { texts, head } = ledger
-const QUICK = { attempts: 3, backOffMs: 10, silenceMs: 400 }
+/** Short where silence is waited for, and long enough for a slow machine. */
+const QUICK = { attempts: 3, backOffMs: 10, silenceMs: 4_000 }
 
 let standIn: StandIn
 beforeEach(async () => {

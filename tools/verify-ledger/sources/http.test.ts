@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 
 import { parseVkey } from '../../../src/domain/ledger/note.js'
 import { ledgerOf, VKEY } from '../../../test/support/ledger-builder.js'
-import { freePort } from '../../../test/support/broker-process.js'
+import { freePort } from '../../../test/support/free-port.js'
 import { TileServer, type TileServerOptions } from '../../../test/support/tile-server.js'
 import { writeTiles } from '../../../test/support/tile-writer.js'
 import { type Outcome, verify } from '../verification.js'
