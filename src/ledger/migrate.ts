@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { EntryError, type Sealed } from '../domain/ledger/entry.js'
+import type { Sealed } from '../domain/ledger/entry.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
-import { LedgerRefused, linked, parsed } from './open-ledger.js'
+import { asDamage, LedgerRefused, linked, parsed } from './open-ledger.js'
 
 /** The most that one read asks for, in every store. */
 const PAGE = 1000
@@ -109,8 +109,7 @@ function sealed(
     const begin = first && parsed(first)
     return begin ? [begin, ...linked(begin, rest)] : []
   } catch (error) {
-    if (!(error instanceof EntryError)) throw error
-    throw new LedgerRefused(`${store.description} is damaged at or after entry ${from}: ${error.message}`)
+    throw asDamage(error, store, from)
   }
 }
 

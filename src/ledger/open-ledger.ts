@@ -90,12 +90,15 @@ async function entriesOf(store: EventStore, last: Sealed | undefined, from: numb
   try {
     return last || from === 0 ? linked(last, stored) : stored.map(parsed)
   } catch (error) {
-    if (!(error instanceof EntryError)) throw error
-    const advice = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
-    throw new LedgerRefused(
-      `${store.description} is damaged at or after entry ${from}: ${error.message}; ${advice}`,
-    )
+    throw asDamage(error, store, from)
   }
+}
+
+/** What an EntryError says of the ledger it was read from; any other error as it is. `from`: where reading began. */
+export function asDamage(error: unknown, { description }: EventStore, from: number): unknown {
+  if (!(error instanceof EntryError)) return error
+  const advice = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
+  return new LedgerRefused(`${description} is damaged at or after entry ${from}: ${error.message}; ${advice}`)
 }
 
 /** The stored texts as entries that follow `last`. Throws EntryError for the first that does not. */

@@ -8,7 +8,7 @@ import { exportTiles } from '../ledger/export-tiles.js'
 import { loadLedgerKey } from '../ledger/key.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
 import { openStore, tracePath, witnessedPath } from '../records.js'
-import type { Outcome } from './outcome.js'
+import { codeOfFailure, type Outcome } from './outcome.js'
 
 /**
  * Beside a running broker or without one: it reads, and shows the checkpoint that was signed, or witnessed, last. Makes
@@ -22,8 +22,7 @@ export async function exportTilesTo(directory: string, config: Config): Promise<
     const written = await exportTiles({ store, checkpoint, vkey, directory, onProgress })
     return { code: 0, message: `${checkpoint.size} entries, ${written} files written to ${directory}` }
   } catch (error) {
-    const code = error instanceof LedgerRefused ? 1 : 3
-    return { code, message: `export-tiles: ${(error as Error).message}` }
+    return { code: codeOfFailure(error), message: `export-tiles: ${(error as Error).message}` }
   } finally {
     await store?.close()
   }
