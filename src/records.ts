@@ -42,9 +42,15 @@ export interface Records {
 
 export type OnClose = (step: () => unknown) => void
 
+/** Who opens the store: its node id, and whether it was told `--insecure-ledger`. */
+export interface Opener {
+  node: string
+  insecure: boolean
+}
+
 /** What a test may put in place of the real thing: a store that fails on order, limits that it need not wait for. */
 export interface Seams {
-  openStore: (store: LedgerStoreConfig, node: string) => EventStore | Promise<EventStore>
+  openStore: (store: LedgerStoreConfig, as: Opener) => EventStore | Promise<EventStore>
   limits: AppenderLimits
 }
 
@@ -66,7 +72,10 @@ export async function openRecords(
   const { origin, keyPath } = config.ledger
   const keptKey = loadLedgerKey(keyPath, origin)
   await assertAppendOnly(config, log)
-  const store = await seams.openStore(config.ledger.store, nodeId)
+  const store = await seams.openStore(config.ledger.store, {
+    node: nodeId,
+    insecure: config.insecureLedger,
+  })
   onClose(() => store.close())
   const trace = new CheckpointTrace(tracePath(config), (error) =>
     log.error({ err: error }, 'the last checkpoint could not be kept'),
@@ -142,14 +151,14 @@ export function witnessedPath(dataDir: string): string {
   return join(dataDir, 'last-witnessed-checkpoint')
 }
 
-export async function openStore(store: LedgerStoreConfig, node: string): Promise<EventStore> {
+export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<EventStore> {
   switch (store.kind) {
     case 'sqlite':
       return new SqliteEventStore(store.path)
     case 'esdb': {
       // Loaded where it is used only: its client is 27 MB, and a tenth of the time a start takes.
       const { EventStoreDbEventStore } = await import('./event-store/eventstoredb.js')
-      return new EventStoreDbEventStore(store.url, { stream: store.stream, node })
+      return new EventStoreDbEventStore(store.url, { stream: store.stream, ...as })
     }
   }
 }
@@ -161,17 +170,14 @@ export async function openStore(store: LedgerStoreConfig, node: string): Promise
 async function assertAppendOnly({ ledger: { store }, insecureLedger }: Config, log: Logger): Promise<void> {
   if (store.kind !== 'esdb') return
   const { looseEnds } = await import('./event-store/eventstoredb-setup.js')
+  const { ownAclProblem } = await import('./event-store/eventstoredb-metadata.js')
   const { powers, ownAcl } = await looseEnds(parseAddress(store.url), store.stream)
   const problems: string[] = []
   if (powers.length > 0)
     problems.push(
       `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`,
     )
-  if (ownAcl.length > 0)
-    problems.push(
-      `the ledger stream has an $acl of its own that gives ${ownAcl.join(' and ')}: ` +
-        `an administrator takes it out of the metadata of ${store.stream}`,
-    )
+  if (ownAcl.length > 0) problems.push(ownAclProblem(store.stream, ownAcl))
   if (problems.length === 0) return
   const problem = problems.join('; ')
   if (!insecureLedger) throw new LedgerRefused(`${problem}, or try things out with --insecure-ledger`)

@@ -9,7 +9,7 @@ import { Arrivals } from './eventstoredb-arrivals.js'
 import type { Reading } from './eventstoredb-connection.js'
 import { readFailure } from './eventstoredb-outcome.js'
 import { subscribe, type Subscription } from './eventstoredb-subscription.js'
-import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
+import { contiguous, type LedgerStream } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
 import { OwnAppends } from './own-appends.js'
 
@@ -84,7 +84,7 @@ async function* subscription(
   const { client, credentials } = connection
   const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
   own.listening()
-  watchMetadata(metadata, (problem) => {
+  watchMetadata(stream, metadata, (problem) => {
     entries.destroy(problem)
     own.stir(problem)
   })
@@ -162,10 +162,13 @@ function watchPulse(stream: LedgerStream, entries: Reading, waiting: Waiting): N
   }, stream.connection.silenceMs)
 }
 
-/** Truncation and soft deletion show in the metastream alone. Without sight of it there is no following. */
-function watchMetadata(metadata: Reading, failed: (error: Error) => void): void {
+/**
+ * Truncation, soft deletion and an ACL of the stream's own show in the metastream alone. Without sight of it there is no
+ * following.
+ */
+function watchMetadata(stream: LedgerStream, metadata: Reading, failed: (error: Error) => void): void {
   metadata.on('data', ({ event }: ResolvedEvent) => {
-    const problem = event && truncation(event)
+    const problem = event && stream.objection(event)
     if (problem) failed(problem)
   })
   metadata.on('error', failed)

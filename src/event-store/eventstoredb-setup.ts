@@ -17,9 +17,9 @@ import { UsersClient } from '@eventstore/db-client/generated/users_grpc_pb.js'
 import usersPb from '@eventstore/db-client/generated/users_pb.js'
 
 import { canonicalize, type Json } from '../domain/ledger/canonical.js'
-import { membersOf } from '../domain/ledger/stored-event.js'
 import type { Address, Credentials } from './eventstoredb-address.js'
 import { Connection } from './eventstoredb-connection.js'
+import { grantsOf } from './eventstoredb-metadata.js'
 import { readFailure } from './eventstoredb-outcome.js'
 import { LedgerStream } from './eventstoredb-stream.js'
 import { StoreError } from './event-store.js'
@@ -147,17 +147,6 @@ export async function looseEnds(address: Address, stream: string): Promise<Loose
   } finally {
     connection.close()
   }
-}
-
-/** It overrides the default ACL, and the probe, being another stream, shows nothing of it. */
-function grantsOf(metadata: unknown): string[] {
-  const { $acl } = membersOf(metadata)
-  const acl = membersOf($acl)
-  return ['$d', '$mw']
-    .filter((right) => acl[right] !== undefined)
-    .flatMap((right) => [acl[right]].flat().map((role) => ({ right, role })))
-    .filter(({ role }) => role !== '$admins')
-    .map(({ right, role }) => `${right} to ${String(role)}`)
 }
 
 /**

@@ -25,9 +25,9 @@ interface Following {
   stop: AbortController
 }
 
-const { url, stream: name, node, silenceMs } = workerData as ThreadData
+const { url, stream: name, node, insecure, silenceMs } = workerData as ThreadData
 const connection = new Connection(parseAddress(url), silenceMs)
-const stream = new LedgerStream(connection, name)
+const stream = new LedgerStream(connection, name, insecure)
 const own = new OwnAppends(node)
 const followings = new Map<number, Following>()
 

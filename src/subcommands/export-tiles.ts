@@ -56,10 +56,10 @@ function witnessedLast({ witness, dataDir }: Config): SignedCheckpoint | undefin
   return new CheckpointTrace(witnessedPath(dataDir), () => undefined).last()
 }
 
-async function existingStore({ ledger: { store } }: Config): Promise<EventStore> {
+async function existingStore({ ledger: { store }, insecureLedger }: Config): Promise<EventStore> {
   if (store.kind === 'sqlite' && !existsSync(store.path))
     throw new Missing(`there is no ledger at ${store.path}: let BROKER_LEDGER_URL name it`)
-  return openStore(store, 'export-tiles')
+  return openStore(store, { node: 'export-tiles', insecure: insecureLedger })
 }
 
 function onProgress(entries: number): void {

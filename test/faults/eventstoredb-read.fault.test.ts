@@ -13,13 +13,13 @@ import {
   isEntry,
   openStore,
   readAll,
+  setMetadata as setMetadataOf,
   STREAM,
   textsOf,
 } from '../support/eventstoredb/ledger.js'
 import { StandIn } from '../support/eventstoredb/stand-in.js'
 
 const entries = entriesFrom(undefined, 8)
-const METADATA = { type: '$metadata', contentType: 'application/json', metadata: new Uint8Array() }
 
 let standIn: StandIn
 let store: EventStoreDbEventStore
@@ -41,10 +41,7 @@ function follow(from = 0): Follower {
   return follower
 }
 
-function setMetadata(metadata: object): void {
-  const event = { ...METADATA, id: crypto.randomUUID(), data: Buffer.from(JSON.stringify(metadata)) }
-  standIn.database.append(`$$${STREAM}`, 'any', [event])
-}
+const setMetadata = (metadata: object) => setMetadataOf(standIn.database, STREAM, metadata)
 
 /** As another writer would have written them: with these members in the metadata beside the entry's own. */
 function standInEvents(written: readonly Sealed[], note: object) {
@@ -250,6 +247,8 @@ describe('a follower', () => {
     ['given a $maxCount', () => setMetadata({ $maxCount: 1000 })],
     ['soft-deleted', () => standIn.database.softDelete(STREAM)],
     ['tombstoned', () => standIn.database.tombstone(STREAM)],
+    ['opened to deletion by its own $acl', () => setMetadata({ $acl: { $d: 'ops', $mw: '$admins' } })],
+    ['opened to truncation by its own $acl', () => setMetadata({ $acl: { $mw: ['$admins', 'ops'] } })],
   ]
   test.each(endings)(
     'is refused when the ledger is %s under it, and nothing is appended any more',
@@ -259,10 +258,20 @@ describe('a follower', () => {
       await follower.has(4)
       damage()
       await expect(follower.ended).rejects.toMatchObject({ name: 'StoreError', code: 'refused' })
-      await expect(store.append(entries.slice(4), 4)).rejects.toMatchObject({ code: 'refused' })
+      const refusal = { code: 'refused', message: expect.stringMatching(/; then start this broker again$/) }
+      await expect(store.append(entries.slice(4), 4)).rejects.toMatchObject(refusal)
       expect(standIn.database.events(STREAM)).toHaveLength(4)
     },
   )
+
+  test("goes on where the stream's own $acl leaves deletion and metadata to administrators", async () => {
+    const follower = follow()
+    await store.append(entries.slice(0, 4), 0)
+    await follower.has(4)
+    setMetadata({ $acl: { $r: ['mirror', 'ledger-app'], $d: [], $mw: '$admins' } })
+    await store.append(entries.slice(4), 4)
+    await follower.has(8)
+  })
 
   test('is refused when an older backup was put back: shorter, or gone on in another way', async () => {
     await store.append(entries, 0)

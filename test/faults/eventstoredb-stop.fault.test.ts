@@ -75,7 +75,10 @@ interface Damage {
 }
 
 const UNHIDE =
-  /its metadata says \$(tb|maxCount) .*an administrator takes .* before any scavenge.*then run verify-ledger/
+  /its metadata says \$(tb|maxCount|maxAge) .*an administrator takes .* before any scavenge.*then run verify-ledger/
+
+const OWN_ACL =
+  /has an \$acl of its own that gives \$d to ledger-app: an administrator takes it out of the metadata of agentkeys-ledger/
 
 const FOLLOWED: Damage[] = [
   {
@@ -89,6 +92,18 @@ const FOLLOWED: Damage[] = [
     act: (database) => setMetadata(database, STREAM, { $maxCount: 2 }),
     said: /its metadata says \$maxCount 2/,
     refused: UNHIDE,
+  },
+  {
+    what: 'limited in age',
+    act: (database) => setMetadata(database, STREAM, { $maxAge: 1e9 }),
+    said: /its metadata says \$maxAge 1000000000\b/,
+    refused: UNHIDE,
+  },
+  {
+    what: "given an ACL of its own, by which the broker's user may delete it",
+    act: (database) => setMetadata(database, STREAM, { $acl: { $d: ['ledger-app'] } }),
+    said: OWN_ACL,
+    refused: OWN_ACL,
   },
   {
     what: 'soft-deleted',
@@ -120,6 +135,7 @@ describe.each(FOLLOWED)('a stream that was $what', ({ act, said, refused }) => {
     expect({ status: ready.status, problems: ready.body.problems.join('\n') }).toEqual({
       ...{ status: 503, problems: expect.stringMatching(said) },
     })
+    expect(broker.log).toMatch(said)
     // What it wrote until it noticed is in the stream, if not in sight; from then on, nothing.
     const size = database.events(STREAM).length
     expect((await mint()).status).toBe(500)
