@@ -7,7 +7,7 @@ import { type ResolvedEvent, START } from '@eventstore/db-client'
 
 import { Arrivals } from './eventstoredb-arrivals.js'
 import type { Reading } from './eventstoredb-connection.js'
-import { readFailure } from './eventstoredb-outcome.js'
+import { PUT_BACK, readFailure } from './eventstoredb-outcome.js'
 import { subscribe, type Subscription } from './eventstoredb-subscription.js'
 import { contiguous, type LedgerStream } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
@@ -57,10 +57,13 @@ async function proven(
   if (!before)
     throw new StoreError(
       'refused',
-      `the ledger has no entry ${next - 1}: it is shorter than it was, or another`,
+      `the ledger has no entry ${next - 1}, and this broker has read it: an older backup was put back, or the nodes are others; ${PUT_BACK}`,
     )
   if (delivered && before.text !== delivered.text)
-    throw new StoreError('refused', `entry ${next - 1} of the ledger is not the one that was read before`)
+    throw new StoreError(
+      'refused',
+      `entry ${next - 1} of the ledger is not the one that this broker has read: it was rewritten, or the nodes are others; ${PUT_BACK}`,
+    )
   return before
 }
 

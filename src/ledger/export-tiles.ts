@@ -14,7 +14,7 @@ import { FormatError, sameBytes, utf8 } from '../domain/ledger/wire.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { EventStore, Stored } from '../event-store/event-store.js'
 import { replaceFile } from '../storage/atomic-file.js'
-import { asDamage, linked, LedgerRefused } from './open-ledger.js'
+import { ADVICE, asDamage, linked, LedgerRefused } from './open-ledger.js'
 
 export interface TileExport {
   store: EventStore
@@ -102,7 +102,10 @@ async function entriesAt(store: EventStore, last: Sealed | undefined, width: num
   const entries: Sealed[] = []
   while (entries.length < width) {
     const stored = await store.read(from + entries.length, width - entries.length)
-    if (stored.length === 0) throw new LedgerRefused(`${store.description} ends before entry ${from + width}`)
+    if (stored.length === 0)
+      throw new LedgerRefused(
+        `${store.description} ends before entry ${from + width}, for which a checkpoint was signed; ${ADVICE}`,
+      )
     entries.push(...linkedIn(store, entries.at(-1) ?? last, stored))
   }
   return entries

@@ -6,6 +6,8 @@ import { type EventStore, StoreError, type Stored } from '../event-store/event-s
 /** How many of the latest entries are checked at start. The whole ledger is verify-ledger's work. */
 const TAIL = 500
 
+export const ADVICE = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
+
 export interface LedgerIdentity {
   origin: string
   vkey: string
@@ -78,7 +80,7 @@ async function checkTail(store: EventStore, size: number): Promise<Sealed> {
   for (let at = from; at < size;) {
     const entries = await entriesOf(store, last, at, size - at)
     if (entries.length === 0)
-      throw new LedgerRefused(`${store.description} ends before its size of ${size} entries`)
+      throw new LedgerRefused(`${store.description} ends before its size of ${size} entries; ${ADVICE}`)
     last = entries.at(-1)
     at += entries.length
   }
@@ -97,8 +99,7 @@ async function entriesOf(store: EventStore, last: Sealed | undefined, from: numb
 /** What an EntryError says of the ledger it was read from; any other error as it is. `from`: where reading began. */
 export function asDamage(error: unknown, { description }: EventStore, from: number): unknown {
   if (!(error instanceof EntryError)) return error
-  const advice = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
-  return new LedgerRefused(`${description} is damaged at or after entry ${from}: ${error.message}; ${advice}`)
+  return new LedgerRefused(`${description} is damaged at or after entry ${from}: ${error.message}; ${ADVICE}`)
 }
 
 /** The stored texts as entries that follow `last`. Throws EntryError for the first that does not. */

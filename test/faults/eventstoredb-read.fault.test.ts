@@ -283,7 +283,7 @@ describe('a follower', () => {
     await standIn.start()
     const shorter = {
       code: 'refused',
-      message: 'the ledger has no entry 7: it is shorter than it was, or another',
+      message: `the ledger has no entry 7, and this broker has read it: an older backup was put back, or the nodes are others; ${REMEDY}`,
     }
     await expect(one.ended).rejects.toMatchObject(shorter)
     await expect(other.ended).rejects.toMatchObject(shorter)
@@ -298,7 +298,7 @@ describe('a follower', () => {
     await standIn.start()
     await expect(follower.ended).rejects.toMatchObject({
       code: 'refused',
-      message: 'entry 7 of the ledger is not the one that was read before',
+      message: `entry 7 of the ledger is not the one that this broker has read: it was rewritten, or the nodes are others; ${REMEDY}`,
     })
   })
 
@@ -323,6 +323,9 @@ describe('a follower', () => {
     expect(follower.got.map(isEntry)).toEqual([true])
   })
 })
+
+const REMEDY =
+  'stop all brokers, run verify-ledger with the newest last-checkpoint of any broker, and restore the nodes from a backup that verifies'
 
 /** The client's cancellation is on its way when a read returns: this waits for it to have arrived. */
 async function closedAtTheServer(): Promise<void> {
