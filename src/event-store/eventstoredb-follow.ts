@@ -51,7 +51,7 @@ async function proven(
   next: number,
   delivered: Stored | undefined,
 ): Promise<Stored | undefined> {
-  await stream.assertWhole()
+  await stream.assertSound()
   if (next === 0) return undefined
   const [before] = await stream.read(next - 1, 1)
   if (!before)
@@ -87,12 +87,13 @@ async function* subscription(
   const { client, credentials } = connection
   const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
   own.listening()
-  watchMetadata(stream, metadata, (problem) => {
+  const failed = (problem: Error) => {
     entries.destroy(problem)
     own.stir(problem)
-  })
+  }
+  watchMetadata(stream, metadata, failed)
   const waiting: Waiting = { for: from }
-  const pulse = watchPulse(stream, entries, waiting)
+  const pulse = watchPulse(stream, waiting, failed)
   const stop = () => {
     entries.destroy()
     own.stir()
@@ -146,22 +147,23 @@ interface Waiting {
 
 /**
  * A subscription can be open and dead: never confirmed, or cut off behind a proxy. When nothing came for a while, the
- * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze.
+ * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze. The subscription to the
+ * metadata has nothing to say for years: so the metadata itself is asked for each time.
  */
-function watchPulse(stream: LedgerStream, entries: Reading, waiting: Waiting): NodeJS.Timeout {
+function watchPulse(stream: LedgerStream, waiting: Waiting, failed: (error: Error) => void): NodeJS.Timeout {
   let before: number | undefined
   return setInterval(() => {
+    stream.assertSound().catch((error: StoreError) => {
+      if (error.code === 'refused') failed(error)
+    })
     const next = waiting.for
     const idle = next !== undefined && next === before
     before = next
     if (!idle) return
-    stream.size().then(
-      (size) => {
-        if (size > next && waiting.for === next)
-          entries.destroy(new StoreError('unavailable', 'the subscription has gone silent'))
-      },
-      (error: Error) => entries.destroy(error),
-    )
+    stream.size().then((size) => {
+      if (size > next && waiting.for === next)
+        failed(new StoreError('unavailable', 'the subscription has gone silent'))
+    }, failed)
   }, stream.connection.silenceMs)
 }
 

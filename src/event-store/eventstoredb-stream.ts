@@ -62,17 +62,17 @@ export class LedgerStream {
 
   /** The stream's metadata; undefined where there is none. Rejects when it hides entries, or will. */
   async wholeMetadata(): Promise<unknown> {
-    const newest = await this.connection.collect((client) =>
-      client.readStream(this.metastream, {
-        ...this.options,
-        direction: BACKWARDS,
-        fromRevision: END,
-        maxCount: 1,
-      }),
-    )
-    const problem = newest?.[0] && truncation(newest[0])
+    const newest = await this.newestMetadata()
+    const problem = newest && truncation(newest)
     if (problem) throw problem
-    return newest?.[0]?.data
+    return newest?.data
+  }
+
+  /** As assertWhole, and rejects when an ACL of the stream's own lets others delete or truncate it. */
+  async assertSound(): Promise<void> {
+    const newest = await this.newestMetadata()
+    const problem = newest && this.objection(newest)
+    if (problem) throw problem
   }
 
   /** What an event of the metastream says against going on with the ledger. */
@@ -81,6 +81,18 @@ export class LedgerStream {
     if (problem || this.insecure) return problem
     const grants = grantsOf(event.data)
     return grants.length === 0 ? undefined : new StoreError('refused', ownAclProblem(this.name, grants))
+  }
+
+  private async newestMetadata(): Promise<FoundEvent | undefined> {
+    const newest = await this.connection.collect((client) =>
+      client.readStream(this.metastream, {
+        ...this.options,
+        direction: BACKWARDS,
+        fromRevision: END,
+        maxCount: 1,
+      }),
+    )
+    return newest?.[0]
   }
 }
 

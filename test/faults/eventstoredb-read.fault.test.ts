@@ -264,6 +264,19 @@ describe('a follower', () => {
     },
   )
 
+  test('is refused when the ledger is truncated although the subscription to its metadata is dead', async () => {
+    standIn.reads.next('none', 'none', 'swallow')
+    const follower = follow()
+    while (!standIn.calls.includes(`subscribe $$${STREAM}`)) await new Promise(setImmediate)
+    await store.append(entries.slice(0, 4), 0)
+    await follower.has(4)
+    setMetadata({ $maxCount: 1000 })
+    await expect(follower.ended).rejects.toMatchObject({
+      code: 'refused',
+      message: /\$maxCount 1000/ as never,
+    })
+  })
+
   test("goes on where the stream's own $acl leaves deletion and metadata to administrators", async () => {
     const follower = follow()
     await store.append(entries.slice(0, 4), 0)
