@@ -51,7 +51,8 @@ The rest is set by environment variables, all in docs/configuration.md. The ones
   BROKER_LEDGER_URL      sqlite:PATH (default, in the data dir) or esdb://USER:PASSWORD@HOST:PORT
   BROKER_LOG             trace, debug, info (default), warn, error or off
 
-Exit codes: 0 stopped as asked, 1 refused to start, 2 wrong usage, 3 could not reach or read something.`
+Exit codes: 0 done, or stopped as asked; 1 refused, by the broker or by the ledger's store; 2 wrong usage;
+3 (subcommands) could not reach or read something.`
 
 const SHORT_USAGE =
   'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--insecure-ledger] [--print-config] [--help] [--version]'

@@ -9,14 +9,20 @@ import { parseAddress } from './event-store/eventstoredb-address.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
 import { LedgerRefused } from './ledger/open-ledger.js'
 
-export async function openStore(store: LedgerStoreConfig, node: string): Promise<EventStore> {
+/** Who opens the store: its node id, and whether it was told `--insecure-ledger`. */
+export interface Opener {
+  node: string
+  insecure: boolean
+}
+
+export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<EventStore> {
   switch (store.kind) {
     case 'sqlite':
       return new SqliteEventStore(store.path)
     case 'esdb': {
       // Loaded where it is used only: its client is 27 MB, and a tenth of the time a start takes.
       const { EventStoreDbEventStore } = await import('./event-store/eventstoredb.js')
-      return new EventStoreDbEventStore(store.url, { stream: store.stream, node })
+      return new EventStoreDbEventStore(store.url, { stream: store.stream, ...as })
     }
   }
 }
@@ -31,17 +37,14 @@ export async function assertAppendOnly(
 ): Promise<void> {
   if (store.kind !== 'esdb') return
   const { looseEnds } = await import('./event-store/eventstoredb-setup.js')
+  const { ownAclProblem } = await import('./event-store/eventstoredb-metadata.js')
   const { powers, ownAcl } = await looseEnds(parseAddress(store.url), store.stream)
   const problems: string[] = []
   if (powers.length > 0)
     problems.push(
       `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`,
     )
-  if (ownAcl.length > 0)
-    problems.push(
-      `the ledger stream has an $acl of its own that gives ${ownAcl.join(' and ')}: ` +
-        `an administrator takes it out of the metadata of ${store.stream}`,
-    )
+  if (ownAcl.length > 0) problems.push(ownAclProblem(store.stream, ownAcl))
   if (problems.length === 0) return
   const problem = problems.join('; ')
   if (!insecureLedger) throw new LedgerRefused(`${problem}, or try things out with --insecure-ledger`)

@@ -22,7 +22,7 @@ import { AuditQuery } from './projections/audit-query.js'
 import { Projector } from './projections/projector.js'
 import { PublishedTiles } from './projections/published-tiles.js'
 import { KeysView } from './projections/signing-keys.js'
-import { assertAppendOnly, openStore } from './ledger-store.js'
+import { assertAppendOnly, type Opener, openStore } from './ledger-store.js'
 import { VERSION } from './version.js'
 import { openWitnessing } from './witnessing.js'
 
@@ -40,7 +40,7 @@ type OnClose = (step: () => unknown) => void
 
 /** What a test may put in place of the real thing: a store that fails on order, limits that it need not wait for. */
 export interface Seams {
-  openStore: (store: LedgerStoreConfig, node: string) => EventStore | Promise<EventStore>
+  openStore: (store: LedgerStoreConfig, as: Opener) => EventStore | Promise<EventStore>
   limits: AppenderLimits
 }
 
@@ -57,7 +57,10 @@ export async function openRecords(
   const { origin, keyPath } = config.ledger
   const keptKey = loadLedgerKey(keyPath, origin)
   await assertAppendOnly(config, log)
-  const store = await seams.openStore(config.ledger.store, nodeId)
+  const store = await seams.openStore(config.ledger.store, {
+    node: nodeId,
+    insecure: config.insecureLedger,
+  })
   onClose(() => store.close())
   const trace = new CheckpointTrace(tracePath(config), (error) =>
     log.error({ err: error }, 'the last checkpoint could not be kept'),

@@ -23,7 +23,7 @@ export interface Stored {
 export type StoreErrorCode = 'conflict' | 'unknown' | 'unavailable' | 'refused'
 
 export class StoreError extends Error {
-  /** The ledger no longer holds all that it held, so nothing may be added to it. Only ever with 'refused'. */
+  /** The ledger no longer holds all that it held, or need not for long: nothing may be added. Only ever with 'refused'. */
   readonly damage: boolean
 
   constructor(

@@ -7,8 +7,22 @@ export interface Address {
   clientUrl: string
   /** For people: scheme and hosts. */
   name: string
+  hosts: readonly Host[]
+  /** The files the URL names; undefined without TLS. */
+  tls: TlsFiles | undefined
   credentials: Credentials
   appendTimeoutMs: number
+}
+
+export interface Host {
+  name: string
+  port: number
+}
+
+export interface TlsFiles {
+  ca: string | undefined
+  certificate: string | undefined
+  key: string | undefined
 }
 
 export interface Credentials {
@@ -49,9 +63,16 @@ export function parseAddress(url: string): Address {
   return {
     clientUrl: query === undefined ? name : `${name}?${query}`,
     name,
-    credentials: credentialsFor(at < 0 ? undefined : authority.slice(0, at), tls),
+    hosts: hosts.split(',').map(parseHost),
+    tls,
+    credentials: credentialsFor(at < 0 ? undefined : authority.slice(0, at), tls !== undefined),
     appendTimeoutMs,
   }
+}
+
+function parseHost(text: string): Host {
+  const [name = '', port = '2113'] = text.split(':')
+  return { name, port: Number(port) }
 }
 
 /**
@@ -118,12 +139,15 @@ const OPTIONS: Record<string, Option> = {
   keepalivetimeout: COUNT,
 }
 
-function parseOptions(query: string | undefined): { tls: boolean; appendTimeoutMs: number } {
+function parseOptions(query: string | undefined): Pick<Address, 'tls' | 'appendTimeoutMs'> {
   const said = new Map(query?.split('&').map(parseOption))
   if (said.has('usercertfile') !== said.has('userkeyfile'))
     throw new WrongAddress('name userCertFile and userKeyFile together')
   return {
-    tls: said.get('tls') !== 'false',
+    tls:
+      said.get('tls') === 'false'
+        ? undefined
+        : { ca: said.get('tlscafile'), certificate: said.get('usercertfile'), key: said.get('userkeyfile') },
     appendTimeoutMs: Number(said.get('defaultdeadline') ?? DEFAULT_APPEND_TIMEOUT_MS),
   }
 }

@@ -3,7 +3,7 @@
 import type { Sealed } from '../domain/ledger/entry.js'
 import { callAppend } from './eventstoredb-append-call.js'
 import { toEvent } from './eventstoredb-event.js'
-import { appendFailure, UNHIDE } from './eventstoredb-outcome.js'
+import { appendFailure, PUT_BACK, UNHIDE } from './eventstoredb-outcome.js'
 import type { LedgerStream } from './eventstoredb-stream.js'
 import { StoreError } from './event-store.js'
 
@@ -50,7 +50,10 @@ export async function appendOnce(
     throw failure
   }
   if (inDoubt && !(await isStored(stream, entries, expectedSize)))
-    throw new StoreError('refused', 'EventStoreDB confirmed the append but holds other entries in its place')
+    throw new StoreError(
+      'refused',
+      `EventStoreDB confirmed the append but holds other entries in its place; ${PUT_BACK}`,
+    )
 }
 
 /** Whether exactly these texts stand at this place. When that cannot be read, the append is still in doubt. */

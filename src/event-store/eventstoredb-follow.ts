@@ -7,9 +7,9 @@ import { type ResolvedEvent, START } from '@eventstore/db-client'
 
 import { Arrivals } from './eventstoredb-arrivals.js'
 import type { Reading } from './eventstoredb-connection.js'
-import { readFailure } from './eventstoredb-outcome.js'
+import { PUT_BACK, readFailure } from './eventstoredb-outcome.js'
 import { subscribe, type Subscription } from './eventstoredb-subscription.js'
-import { contiguous, type LedgerStream, truncation } from './eventstoredb-stream.js'
+import { contiguous, type LedgerStream } from './eventstoredb-stream.js'
 import { StoreError, type Stored } from './event-store.js'
 import { OwnAppends } from './own-appends.js'
 
@@ -51,16 +51,19 @@ async function proven(
   next: number,
   delivered: Stored | undefined,
 ): Promise<Stored | undefined> {
-  await stream.assertWhole()
+  await stream.assertSound()
   if (next === 0) return undefined
   const [before] = await stream.read(next - 1, 1)
   if (!before)
     throw new StoreError(
       'refused',
-      `the ledger has no entry ${next - 1}: it is shorter than it was, or another`,
+      `the ledger has no entry ${next - 1}, and this broker has read it: an older backup was put back, or the nodes are others; ${PUT_BACK}`,
     )
   if (delivered && before.text !== delivered.text)
-    throw new StoreError('refused', `entry ${next - 1} of the ledger is not the one that was read before`)
+    throw new StoreError(
+      'refused',
+      `entry ${next - 1} of the ledger is not the one that this broker has read: it was rewritten, or the nodes are others; ${PUT_BACK}`,
+    )
   return before
 }
 
@@ -84,12 +87,13 @@ async function* subscription(
   const { client, credentials } = connection
   const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
   own.listening()
-  watchMetadata(metadata, (problem) => {
+  const failed = (problem: Error) => {
     entries.destroy(problem)
     own.stir(problem)
-  })
+  }
+  watchMetadata(stream, metadata, failed)
   const waiting: Waiting = { for: from }
-  const pulse = watchPulse(stream, entries, waiting)
+  const pulse = watchPulse(stream, waiting, failed)
   const stop = () => {
     entries.destroy()
     own.stir()
@@ -143,29 +147,33 @@ interface Waiting {
 
 /**
  * A subscription can be open and dead: never confirmed, or cut off behind a proxy. When nothing came for a while, the
- * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze.
+ * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze. The subscription to the
+ * metadata has nothing to say for years: so the metadata itself is asked for each time.
  */
-function watchPulse(stream: LedgerStream, entries: Reading, waiting: Waiting): NodeJS.Timeout {
+function watchPulse(stream: LedgerStream, waiting: Waiting, failed: (error: Error) => void): NodeJS.Timeout {
   let before: number | undefined
   return setInterval(() => {
+    stream.assertSound().catch((error: StoreError) => {
+      if (error.code === 'refused') failed(error)
+    })
     const next = waiting.for
     const idle = next !== undefined && next === before
     before = next
     if (!idle) return
-    stream.size().then(
-      (size) => {
-        if (size > next && waiting.for === next)
-          entries.destroy(new StoreError('unavailable', 'the subscription has gone silent'))
-      },
-      (error: Error) => entries.destroy(error),
-    )
+    stream.size().then((size) => {
+      if (size > next && waiting.for === next)
+        failed(new StoreError('unavailable', 'the subscription has gone silent'))
+    }, failed)
   }, stream.connection.silenceMs)
 }
 
-/** Truncation and soft deletion show in the metastream alone. Without sight of it there is no following. */
-function watchMetadata(metadata: Reading, failed: (error: Error) => void): void {
+/**
+ * Truncation, soft deletion and an ACL of the stream's own show in the metastream alone. Without sight of it there is no
+ * following.
+ */
+function watchMetadata(stream: LedgerStream, metadata: Reading, failed: (error: Error) => void): void {
   metadata.on('data', ({ event }: ResolvedEvent) => {
-    const problem = event && truncation(event)
+    const problem = event && stream.objection(event)
     if (problem) failed(problem)
   })
   metadata.on('error', failed)

@@ -13,7 +13,8 @@ import {
 import { StoreError } from './event-store.js'
 
 /** A TLS mistake looks like a node that is down, but no retry mends it. */
-const TLS_MISTAKE = /certificate|altnames|wrong version number|SSL routines/i
+const WRONG_CERTIFICATE = /certificate|altnames/i
+const NO_TLS = /wrong version number|SSL routines/i
 
 /** What brings hidden entries back. A scavenge removes them for good, a tombstone the whole stream. */
 export const UNHIDE =
@@ -22,6 +23,10 @@ export const UNHIDE =
 
 export const TOMBSTONED =
   'the ledger stream was deleted for good (tombstoned): stop all brokers, restore the nodes from a backup, run verify-ledger'
+
+/** For a ledger that is shorter than it was, or holds other entries. */
+export const PUT_BACK =
+  'stop all brokers, run verify-ledger with the newest last-checkpoint of any broker, and restore the nodes from a backup that verifies'
 
 /**
  * The request was turned away before anything was tried: the server says so (too busy, still starting, no leader
@@ -86,8 +91,14 @@ function reasonForGood(error: unknown): string | undefined {
   if (error instanceof StreamDeletedError) return TOMBSTONED
   if (error instanceof MaxAppendSizeExceededError) return TOO_LARGE
   if (error instanceof InvalidArgumentError || error instanceof UnsupportedError) return describe(error)
-  if (TLS_MISTAKE.test(messageOf(error)))
-    return `TLS to EventStoreDB fails: ${messageOf(error)} (tlsCAFile in the connection string names the CA)`
+  return tlsMistake(messageOf(error))
+}
+
+function tlsMistake(message: string): string | undefined {
+  const fails = `TLS to EventStoreDB fails: ${message}`
+  if (WRONG_CERTIFICATE.test(message)) return `${fails} (tlsCAFile in the connection string names the CA)`
+  if (NO_TLS.test(message))
+    return `${fails} (does that node speak TLS? Give it a certificate; tls=false is for trying things out)`
   return undefined
 }
 

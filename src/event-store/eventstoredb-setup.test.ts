@@ -1,13 +1,15 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 
 import { entriesFrom } from '../../test/contract/event-store.contract.js'
-import { certificates } from '../../test/support/eventstoredb/certificates.js'
+import { certificates, nodeCertificate } from '../../test/support/eventstoredb/certificates.js'
 import { setMetadata, textsOf } from '../../test/support/eventstoredb/ledger.js'
-import { StandIn } from '../../test/support/eventstoredb/stand-in.js'
+import { StandIn, type StandInOptions } from '../../test/support/eventstoredb/stand-in.js'
 import { EventStoreDbEventStore } from './eventstoredb.js'
 import { parseAddress } from './eventstoredb-address.js'
 import { initEventStore, looseEnds } from './eventstoredb-setup.js'
@@ -107,6 +109,59 @@ test('a wrong password is an error, not a lack of power', async () => {
   await expect(looseEnds(as('admin', 'wrong'), 's')).rejects.toMatchObject({
     code: 'refused',
     message: expect.stringContaining('EventStoreDB does not know this user and password: '),
+  })
+})
+
+describe('of several nodes, none of which the client finds, a mistake in TLS is told as one', () => {
+  const ask = (caFile = secured.caFile, ports = [standIn.port, standIn.port]) => {
+    const hosts = ports.map((port) => `127.0.0.1:${port}`).join()
+    const options = `tlsCAFile=${encodeURIComponent(caFile)}&maxDiscoverAttempts=1`
+    return looseEnds(parseAddress(`esdb://admin:changeit@${hosts}?${options}`), 's')
+  }
+  const restartedWith = async (options: StandInOptions) => {
+    await standIn.dispose()
+    standIn = await new StandIn(options).start(standIn.port)
+  }
+  const refusal = (said: RegExp) => ({ code: 'refused', message: expect.stringMatching(said) })
+
+  test('another CA', async () => {
+    const other = certificates(mkdtempSync(join(folder, 'other-')))
+    await expect(ask(other.caFile)).rejects.toMatchObject(
+      refusal(/^TLS to EventStoreDB fails: 127\.0\.0\.1:\d+: .*certificate.*tlsCAFile/),
+    )
+  })
+
+  test('another name', async () => {
+    await restartedWith({ tls: nodeCertificate(folder, { name: 'DNS:node1' }) })
+    await expect(ask()).rejects.toMatchObject(refusal(/127\.0\.0\.1:\d+: .*altnames.*tlsCAFile/s))
+  })
+
+  test('a certificate that has expired, at the second of two nodes', async () => {
+    await restartedWith({ tls: nodeCertificate(folder, { days: -1 }) })
+    await expect(ask(secured.caFile, [9, standIn.port])).rejects.toMatchObject(
+      refusal(new RegExp(`127\\.0\\.0\\.1:${standIn.port}: certificate has expired`)),
+    )
+  })
+
+  test('a node without TLS', async () => {
+    await restartedWith({})
+    await expect(ask()).rejects.toMatchObject(refusal(/127\.0\.0\.1:\d+: .*does that node speak TLS\?/s))
+  })
+
+  test('but a node that is down, or says nothing, is not', async () => {
+    const callers = new Set<Socket>()
+    const silent = createServer((socket) => callers.add(socket)).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    try {
+      const { port } = silent.address() as AddressInfo
+      await expect(ask(secured.caFile, [9, port])).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('Failed to discover'),
+      })
+    } finally {
+      silent.close()
+      for (const socket of callers) socket.destroy()
+    }
   })
 })
 

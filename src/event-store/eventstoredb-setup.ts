@@ -17,11 +17,12 @@ import { UsersClient } from '@eventstore/db-client/generated/users_grpc_pb.js'
 import usersPb from '@eventstore/db-client/generated/users_pb.js'
 
 import { canonicalize, type Json } from '../domain/ledger/canonical.js'
-import { membersOf } from '../domain/ledger/stored-event.js'
 import type { Address, Credentials } from './eventstoredb-address.js'
 import { Connection } from './eventstoredb-connection.js'
+import { grantsOf } from './eventstoredb-metadata.js'
 import { readFailure } from './eventstoredb-outcome.js'
 import { LedgerStream } from './eventstoredb-stream.js'
+import { toldApart } from './eventstoredb-tls.js'
 import { StoreError } from './event-store.js'
 
 export const APP_USER = 'ledger-app'
@@ -48,14 +49,20 @@ export async function initEventStore(
   address: Address,
   passwords: { app: string; audit: string },
 ): Promise<SetupStep[]> {
+  return connected(address, async (connection) => [
+    // The ACL first: while it is missing, a user that exists may delete.
+    await setDefaultAcl(connection),
+    await setUser(connection, { username: APP_USER, password: passwords.app }),
+    await setUser(connection, { username: AUDIT_USER, password: passwords.audit }),
+  ])
+}
+
+async function connected<T>(address: Address, work: (connection: Connection) => Promise<T>): Promise<T> {
   const connection = new Connection(address)
   try {
-    return [
-      // The ACL first: while it is missing, a user that exists may delete.
-      await setDefaultAcl(connection),
-      await setUser(connection, { username: APP_USER, password: passwords.app }),
-      await setUser(connection, { username: AUDIT_USER, password: passwords.audit }),
-    ]
+    return await work(connection)
+  } catch (error) {
+    throw await toldApart(error, address)
   } finally {
     connection.close()
   }
@@ -140,24 +147,10 @@ export interface LooseEnds {
 
 /** Rejects with StoreError; 'refused' too where the stream's metadata hides entries, or will, or may not be read. */
 export async function looseEnds(address: Address, stream: string): Promise<LooseEnds> {
-  const connection = new Connection(address)
-  try {
+  return connected(address, async (connection) => {
     const metadata = await new LedgerStream(connection, stream).wholeMetadata()
     return { powers: await excessPowers(connection, stream), ownAcl: grantsOf(metadata) }
-  } finally {
-    connection.close()
-  }
-}
-
-/** It overrides the default ACL, and the probe, being another stream, shows nothing of it. */
-function grantsOf(metadata: unknown): string[] {
-  const { $acl } = membersOf(metadata)
-  const acl = membersOf($acl)
-  return ['$d', '$mw']
-    .filter((right) => acl[right] !== undefined)
-    .flatMap((right) => [acl[right]].flat().map((role) => ({ right, role })))
-    .filter(({ role }) => role !== '$admins')
-    .map(({ right, role }) => `${right} to ${String(role)}`)
+  })
 }
 
 /**

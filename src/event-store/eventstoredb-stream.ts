@@ -2,19 +2,24 @@ import { BACKWARDS, END, metastreamOf } from '@eventstore/db-client'
 
 import { type Connection } from './eventstoredb-connection.js'
 import { type FoundEvent, toStored } from './eventstoredb-event.js'
+import { grantsOf, ownAclProblem, truncation } from './eventstoredb-metadata.js'
 import { TOMBSTONED, UNHIDE } from './eventstoredb-outcome.js'
 import { StoreError, type Stored } from './event-store.js'
 
 /** The most that one read asks for. */
 export const PAGE = 1000
 
-/** The ledger's stream as it can be read: whole, or not at all. */
+/**
+ * The ledger's stream as it can be read: whole, or not at all. `insecure`: whoever follows it does not mind an `$acl` of
+ * its own by which others may delete or truncate it.
+ */
 export class LedgerStream {
   readonly metastream: string
 
   constructor(
     readonly connection: Connection,
     readonly name: string,
+    private readonly insecure = false,
   ) {
     this.metastream = metastreamOf(name)
   }
@@ -57,6 +62,28 @@ export class LedgerStream {
 
   /** The stream's metadata; undefined where there is none. Rejects when it hides entries, or will. */
   async wholeMetadata(): Promise<unknown> {
+    const newest = await this.newestMetadata()
+    const problem = newest && truncation(newest)
+    if (problem) throw problem
+    return newest?.data
+  }
+
+  /** As assertWhole, and rejects when an ACL of the stream's own lets others delete or truncate it. */
+  async assertSound(): Promise<void> {
+    const newest = await this.newestMetadata()
+    const problem = newest && this.objection(newest)
+    if (problem) throw problem
+  }
+
+  /** What an event of the metastream says against going on with the ledger. */
+  objection(event: FoundEvent): StoreError | undefined {
+    const problem = truncation(event)
+    if (problem || this.insecure) return problem
+    const grants = grantsOf(event.data)
+    return grants.length === 0 ? undefined : new StoreError('refused', ownAclProblem(this.name, grants))
+  }
+
+  private async newestMetadata(): Promise<FoundEvent | undefined> {
     const newest = await this.connection.collect((client) =>
       client.readStream(this.metastream, {
         ...this.options,
@@ -65,9 +92,7 @@ export class LedgerStream {
         maxCount: 1,
       }),
     )
-    const problem = newest?.[0] && truncation(newest[0])
-    if (problem) throw problem
-    return newest?.[0]?.data
+    return newest?.[0]
   }
 }
 
@@ -78,21 +103,6 @@ export function contiguous(found: readonly FoundEvent[], from: number): Stored[]
     if (event.revision !== BigInt(from + i)) throw hidden(`entry ${from + i}`)
     return toStored(event)
   })
-}
-
-/** What an event of the metastream says about truncation: every one of these hides entries, at once or later. */
-export function truncation({ data }: FoundEvent): StoreError | undefined {
-  const { $tb, $maxCount, $maxAge } = (data ?? {}) as Record<string, unknown>
-  if ($tb === undefined && $maxCount === undefined && $maxAge === undefined) return undefined
-  const which = [
-    ['$tb', $tb],
-    ['$maxCount', $maxCount],
-    ['$maxAge', $maxAge],
-  ].filter(([, value]) => value !== undefined)
-  return new StoreError(
-    'refused',
-    `the ledger stream is truncated or soft-deleted, or will be: its metadata says ${which.map(([name, value]) => `${String(name)} ${String(value)}`).join(', ')}; ${UNHIDE}`,
-  )
 }
 
 export function hidden(what: string): StoreError {

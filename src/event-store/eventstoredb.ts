@@ -19,6 +19,8 @@ export interface EventStoreDbOptions {
   stream: string
   /** The broker's node id, kept with each entry it writes. */
   node?: string
+  /** Whether to go on following where the stream has an `$acl` of its own by which others may delete or truncate it. */
+  insecure?: boolean
   /** How long a read may be silent. */
   silenceMs?: number
 }
@@ -52,7 +54,7 @@ export class EventStoreDbEventStore extends EventStore {
   private appending = false
   /** The place of the last append whose outcome is not known. */
   private inDoubt: number | undefined
-  /** Set when the stream was seen damaged: nothing may be added to a ledger that hides entries. */
+  /** Set when the stream was seen damaged, or open to it: nothing may be added to a ledger that hides entries. */
   private damage: StoreError | undefined
   private followings = 0
 
@@ -112,7 +114,7 @@ export class EventStoreDbEventStore extends EventStore {
         yield batch
       }
     } catch (error) {
-      if (error instanceof StoreError && error.damage) this.damage = error
+      if (error instanceof StoreError && error.damage) this.damage = untilRestart(error)
       throw error
     } finally {
       signal.removeEventListener('abort', leave)
@@ -142,6 +144,11 @@ export class EventStoreDbEventStore extends EventStore {
         return failure
     }
   }
+}
+
+/** What appends are refused with from now on, whatever is mended: a start looks at everything anew. */
+function untilRestart({ message }: StoreError): StoreError {
+  return new StoreError('refused', `${message}; then start this broker again`, { damage: true })
 }
 
 function assertFits(entries: readonly Sealed[]): void {

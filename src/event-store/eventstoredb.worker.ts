@@ -25,9 +25,9 @@ interface Following {
   stop: AbortController
 }
 
-const { url, stream: name, node, silenceMs } = workerData as ThreadData
+const { url, stream: name, node, insecure, silenceMs } = workerData as ThreadData
 const connection = new Connection(parseAddress(url), silenceMs)
-const stream = new LedgerStream(connection, name)
+const stream = new LedgerStream(connection, name, insecure)
 const own = new OwnAppends(node)
 const followings = new Map<number, Following>()
 
@@ -65,12 +65,7 @@ async function append(question: Omit<Append, 'node'>): Promise<void> {
 async function next(id: number): Promise<Stored[] | undefined> {
   const following = followings.get(id)
   if (!following) throw new StoreError('unavailable', 'the ledger thread was started anew')
-  try {
-    return (await following.batches.next()).value ?? undefined
-  } catch (error) {
-    if (!isDamage(error)) throw error
-    throw new StoreError('refused', error.message, { cause: error, damage: true })
-  }
+  return (await following.batches.next()).value ?? undefined
 }
 
 /** Whether it waits for entries or for being asked for them: both are told. */
@@ -84,8 +79,8 @@ function leave(id: number): void {
 
 function failure(error: unknown): Answer {
   if (!(error instanceof StoreError)) throw error
-  const { code, message, damage } = error
-  return { ok: false, code, message, damage }
+  const { code, message } = error
+  return { ok: false, code, message, damage: isDamage(error) }
 }
 
 function close(): void {

@@ -76,7 +76,7 @@ function failure(error: unknown): Answer {
   const code = codeOf(error)
   // After an I/O error SQLite's own view may differ from the disk's: the next question opens the file anew.
   if (code === 'unknown') reopenNextTime()
-  return { ok: false, code, message: (error as Error).message }
+  return { ok: false, code, message: (error as Error).message, damage: isDamage(error) }
 }
 
 function reopenNextTime(): void {
@@ -87,6 +87,10 @@ function reopenNextTime(): void {
   } catch (error) {
     if (!isSqliteError(error)) throw error
   }
+}
+
+function isDamage(error: unknown): boolean {
+  return isSqliteError(error) && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
 }
 
 function codeOf(error: unknown): StoreErrorCode {

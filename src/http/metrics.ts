@@ -54,6 +54,11 @@ export class Metrics {
         'Group appends another broker was faster than.',
         () => contention.lost,
       )
+      gauge(
+        'agentkeys_ledger_appends_failed',
+        'Group appends the ledger did not confirm.',
+        () => contention.failed,
+      )
     }
     gauge('agentkeys_projection_lag_entries', 'Entries the read models have not seen yet.', () =>
       Math.max(0, ledger.size - projector.position),

@@ -4,9 +4,11 @@ import { expect, test } from '@jest/globals'
 
 import { chain, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
+import { type EventStore, StoreError, type StoreErrorCode } from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
 import { Appender, DEFAULT_LIMITS } from './appender.js'
 import { KeyStates } from './key-states.js'
+import type { AppendEnd } from './turn-taking.js'
 
 const NOW = new Date('2026-11-20T12:00:00.000Z')
 const started = (node: string): LedgerEvent => ({
@@ -33,10 +35,16 @@ function chained(last: Sealed | undefined, events: LedgerEvent[]): Sealed[] {
   return entries
 }
 
-function appender(store: MemoryEventStore, options: ConstructorParameters<typeof Appender>[5] = {}) {
+function appender(store: EventStore, options: ConstructorParameters<typeof Appender>[5] = {}) {
   const taken: number[] = []
   const take = (entries: readonly Sealed[]) => taken.push(...entries.map(({ entry }) => entry.index))
   return { taken, writer: new Appender(store, undefined, () => NOW, take, DEFAULT_LIMITS, options) }
+}
+/** Others may write too; without a `turn` to wait for, nobody does. `ended`: what the appender told of each append. */
+function beside(turn: Promise<void> | undefined) {
+  const ended: AppendEnd[] = []
+  const afterAppend = (end: AppendEnd) => void ended.push(end)
+  return { ended, sharing: { alone: !turn, beforeAppend: () => turn, afterAppend, saw: () => {} } }
 }
 const stored = (entries: Sealed[]) => entries.map(({ entry: { index }, text }) => ({ index, text }))
 
@@ -63,14 +71,8 @@ test('an entry that does not follow from the head halts the writer', async () =>
 test('callers that arrive while it is not our turn go into the same append, however many', async () => {
   const store = new MemoryEventStore()
   let begin = () => {}
-  const ended: (number | undefined)[] = []
   const turn = new Promise<void>((resolve) => (begin = resolve))
-  const sharing = {
-    alone: false,
-    beforeAppend: () => turn,
-    afterAppend: (last: number | undefined) => void ended.push(last),
-    saw: () => {},
-  }
+  const { sharing, ended } = beside(turn)
   const { writer } = appender(store, { sharing })
   const first = writer.append([started('1')])
   await new Promise((resolve) => setTimeout(resolve, 5))
@@ -82,19 +84,53 @@ test('callers that arrive while it is not our turn go into the same append, howe
 
 test('an append that another broker was faster than is told as lost, and is written after it', async () => {
   const store = new MemoryEventStore()
-  const ended: (number | undefined)[] = []
-  const sharing = {
-    alone: false,
-    beforeAppend: () => Promise.resolve(),
-    afterAppend: (last: number | undefined) => void ended.push(last),
-    saw: () => {},
-  }
+  const { sharing, ended } = beside(Promise.resolve())
   const { writer, taken } = appender(store, { sharing })
   await store.append(chained(undefined, [started('theirs')]), 0)
   const [mine] = await writer.append([started('mine')])
   expect(mine?.entry.index).toBe(1)
-  expect(ended).toEqual([undefined, 1])
+  expect(ended).toEqual(['lost', 1])
   expect(taken).toEqual([0, 1])
+})
+
+/** Fails its first appends, with these codes. */
+class FailingStore extends MemoryEventStore {
+  constructor(private readonly failures: StoreErrorCode[]) {
+    super()
+  }
+
+  override append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+    const code = this.failures.shift()
+    return code ? Promise.reject(new StoreError(code, 'on order')) : super.append(entries, expectedSize)
+  }
+}
+
+const ends: [string, StoreErrorCode[], AppendEnd[]][] = [
+  ['was turned away', ['unavailable'], ['failed']],
+  ['was refused', ['refused'], ['failed']],
+  ['was in doubt, and then written', ['unknown', 'unknown'], [0]],
+]
+test.each(ends)('an append that %s is not told as lost to another broker', async (_what, failures, told) => {
+  const { sharing, ended } = beside(undefined)
+  const store = new FailingStore(failures)
+  const { writer } = appender(store, { sharing })
+  await writer.append([started('mine')]).catch(() => undefined)
+  await writer.close()
+  expect(ended).toEqual(told)
+})
+
+test('an append that was cut off in the middle, with nobody else about, has failed and not been lost', async () => {
+  const store = new MemoryEventStore()
+  const whole = store.append.bind(store)
+  store.append = async (entries, expectedSize) => {
+    store.append = whole
+    await whole(entries.slice(0, 1), expectedSize)
+    throw new StoreError('unknown', 'cut off')
+  }
+  const { sharing, ended } = beside(undefined)
+  const { writer } = appender(store, { sharing })
+  await Promise.all([writer.append([started('1')]), writer.append([started('2')])])
+  expect(ended).toEqual(['failed', 1])
 })
 
 test('no token is recorded under a key that another broker has replaced, however late that became known', async () => {

@@ -333,3 +333,23 @@ test('after close nothing is taken any more, and what was taken is settled', asy
   await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'unavailable' })
   expect(await ledgerOf(store)).toEqual(['last'])
 })
+
+class Locked extends Shrunk {
+  constructor(private readonly refusal: StoreError) {
+    super()
+  }
+
+  override read(): Promise<Stored[]> {
+    return Promise.reject(this.refusal)
+  }
+}
+
+test.each([
+  ['may not be read now is not taken for a changed one: the next append asks again', false],
+  ['is damaged halts the writer', true],
+])('a ledger that, after a conflict, %s', async (_what, damage) => {
+  const writer = appender(new Locked(new StoreError('refused', 'no', { damage })))
+  await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
+  const { message } = (await writer.append([event('y')]).catch((error: unknown) => error)) as Error
+  expect(message).toBe(damage ? 'no; run verify-ledger, then restore the ledger' : 'no')
+})

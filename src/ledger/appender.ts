@@ -198,7 +198,9 @@ export class Appender {
         return chained
       case 'overtaken':
         this.queue.unshift(...settlePart(chained, outcome.written))
-        break
+        // Where some of ours were written, no other broker was faster: a failure cut the append off.
+        this.sharing?.afterAppend(outcome.written === 0 ? 'lost' : 'failed')
+        return []
       case 'unconfirmed':
         refuseAll(chained, outcome.error)
         break
@@ -206,7 +208,7 @@ export class Appender {
         refuseAll(chained, this.halt(outcome.reason))
         break
     }
-    this.sharing?.afterAppend(undefined)
+    this.sharing?.afterAppend('failed')
     return []
   }
 

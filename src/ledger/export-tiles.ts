@@ -12,9 +12,9 @@ import { TileTree } from '../domain/ledger/tile-tree.js'
 import { encodeBundle, formatTilePath, type Tile, TILE_WIDTH } from '../domain/ledger/tiles.js'
 import { FormatError, sameBytes, utf8 } from '../domain/ledger/wire.js'
 import type { Sealed } from '../domain/ledger/entry.js'
-import type { EventStore } from '../event-store/event-store.js'
+import type { EventStore, Stored } from '../event-store/event-store.js'
 import { replaceFile } from '../storage/atomic-file.js'
-import { linked, LedgerRefused } from './open-ledger.js'
+import { ADVICE, asDamage, linked, LedgerRefused } from './open-ledger.js'
 
 export interface TileExport {
   store: EventStore
@@ -27,8 +27,8 @@ export interface TileExport {
 
 /**
  * Writes every tile and bundle the checkpoint implies, then the checkpoint: a reader of the folder never sees a head
- * whose tiles are missing. Full tiles that are there already are left alone. Throws LedgerRefused when the entries do not
- * hash to the checkpoint's root, and when the folder holds another ledger, or more of this one.
+ * whose tiles are missing. Full tiles that are there already are left alone. Throws LedgerRefused when the entries are
+ * damaged or do not hash to the checkpoint's root, and when the folder holds another ledger, or more of this one.
  */
 export async function exportTiles({
   store,
@@ -102,10 +102,21 @@ async function entriesAt(store: EventStore, last: Sealed | undefined, width: num
   const entries: Sealed[] = []
   while (entries.length < width) {
     const stored = await store.read(from + entries.length, width - entries.length)
-    if (stored.length === 0) throw new LedgerRefused(`${store.description} ends before entry ${from + width}`)
-    entries.push(...linked(entries.at(-1) ?? last, stored))
+    if (stored.length === 0)
+      throw new LedgerRefused(
+        `${store.description} ends before entry ${from + width}, for which a checkpoint was signed; ${ADVICE}`,
+      )
+    entries.push(...linkedIn(store, entries.at(-1) ?? last, stored))
   }
   return entries
+}
+
+function linkedIn(store: EventStore, last: Sealed | undefined, stored: readonly Stored[]): Sealed[] {
+  try {
+    return linked(last, stored)
+  } catch (error) {
+    throw asDamage(error, store, stored[0]?.index ?? 0)
+  }
 }
 
 class TileWriter {

@@ -107,9 +107,11 @@ export class LedgerWriter {
         return { kind: 'overtaken', written }
       } catch (error) {
         if (error instanceof LedgerChanged) throw error
-        if (codeOf(error) === 'refused') throw new LedgerChanged((error as Error).message, { cause: error })
+        if (isDamage(error)) throw new LedgerChanged(error.message, { cause: error })
         this.note(error)
-        if (this.parts.closing.aborted) return { kind: 'unconfirmed', error: ledgerError(error) }
+        // The place is taken, so nothing can be written there later: whoever may read again may go on.
+        if (codeOf(error) === 'refused' || this.parts.closing.aborted)
+          return { kind: 'unconfirmed', error: ledgerError(error) }
         await this.pause(attempt)
       }
     }
@@ -181,6 +183,10 @@ export class LedgerWriter {
 function sameAtTheStart(there: readonly Stored[], ours: readonly Sealed[]): number {
   const other = ours.findIndex(({ text }, i) => there[i]?.text !== text)
   return other < 0 ? ours.length : other
+}
+
+function isDamage(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.damage
 }
 
 function codeOf(error: unknown): StoreError['code'] {

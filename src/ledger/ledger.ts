@@ -35,10 +35,11 @@ export interface LedgerParts {
   contention?: Contention
 }
 
-/** Group appends this broker tried, and those of them that another broker was faster than. */
+/** Group appends this broker tried; of them, those that another broker was faster than, and those not confirmed. */
 export interface Contention {
   readonly appends: number
   readonly lost: number
+  readonly failed: number
 }
 
 /** How long a readiness check waits for the ledger, and then for the read models to reach what it says. */

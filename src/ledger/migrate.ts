@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { EntryError, type Sealed } from '../domain/ledger/entry.js'
+import type { Sealed } from '../domain/ledger/entry.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
-import { LedgerRefused, linked, parsed } from './open-ledger.js'
+import { ADVICE, asDamage, LedgerRefused, linked, parsed } from './open-ledger.js'
 
 /** The most that one read asks for, in every store. */
 const PAGE = 1000
@@ -82,7 +82,8 @@ async function* checked(
   let ahead = store.read(from, Math.min(PAGE, size - from))
   for (let at = from; at < size;) {
     const stored = await ahead
-    if (stored.length === 0) throw new LedgerRefused(`${store.description} ends before entry ${at}`)
+    if (stored.length === 0)
+      throw new LedgerRefused(`${store.description} ends before entry ${at}; ${ADVICE}`)
     const first = at
     at += stored.length
     if (at < size) {
@@ -109,8 +110,7 @@ function sealed(
     const begin = first && parsed(first)
     return begin ? [begin, ...linked(begin, rest)] : []
   } catch (error) {
-    if (!(error instanceof EntryError)) throw error
-    throw new LedgerRefused(`${store.description} is damaged at or after entry ${from}: ${error.message}`)
+    throw asDamage(error, store, from)
   }
 }
 
@@ -118,7 +118,8 @@ async function assertSame(to: EventStore, entries: readonly Sealed[]): Promise<v
   const first = entries[0]?.entry.index ?? 0
   for (let at = 0; at < entries.length;) {
     const page = await to.read(first + at, entries.length - at)
-    if (page.length === 0) throw new LedgerRefused(`${to.description} ends before entry ${first + at}`)
+    if (page.length === 0)
+      throw new LedgerRefused(`${to.description} ends before entry ${first + at}; ${ADVICE}`)
     const other = page.findIndex(({ text }, i) => text !== entries[at + i]?.text)
     if (other >= 0)
       throw new LedgerRefused(

@@ -7,6 +7,7 @@ import { type EventStore, StoreError, type Stored } from '../event-store/event-s
 const TAIL = 500
 
 export const NAME_ANOTHER = 'point BROKER_LEDGER_URL (in EventStoreDB BROKER_LEDGER_STREAM) at a new ledger'
+export const ADVICE = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
 
 export interface LedgerIdentity {
   origin: string
@@ -80,7 +81,7 @@ async function checkTail(store: EventStore, size: number): Promise<Sealed> {
   for (let at = from; at < size;) {
     const entries = await entriesOf(store, last, at, size - at)
     if (entries.length === 0)
-      throw new LedgerRefused(`${store.description} ends before its size of ${size} entries`)
+      throw new LedgerRefused(`${store.description} ends before its size of ${size} entries; ${ADVICE}`)
     last = entries.at(-1)
     at += entries.length
   }
@@ -92,12 +93,14 @@ async function entriesOf(store: EventStore, last: Sealed | undefined, from: numb
   try {
     return last || from === 0 ? linked(last, stored) : stored.map(parsed)
   } catch (error) {
-    if (!(error instanceof EntryError)) throw error
-    const advice = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
-    throw new LedgerRefused(
-      `${store.description} is damaged at or after entry ${from}: ${error.message}; ${advice}`,
-    )
+    throw asDamage(error, store, from)
   }
+}
+
+/** What an EntryError says of the ledger it was read from; any other error as it is. `from`: where reading began. */
+export function asDamage(error: unknown, { description }: EventStore, from: number): unknown {
+  if (!(error instanceof EntryError)) return error
+  return new LedgerRefused(`${description} is damaged at or after entry ${from}: ${error.message}; ${ADVICE}`)
 }
 
 /** The stored texts as entries that follow `last`. Throws EntryError for the first that does not. */

@@ -85,10 +85,14 @@ test('one that was seen before its answer came took until the answer', async () 
   expect(turns.slotMs).toBe(60)
 })
 
-test('lost appends are counted, and move nobody', () => {
+test('lost and failed appends are counted, each for what they are, and move nobody', () => {
   const { taking: me, turns } = taking()
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
-  me.afterAppend(undefined)
-  expect([me.appends, me.lost, turns.holdBackMs(0)]).toEqual([2, 1, CHANCE_MS + 15])
+  me.afterAppend('lost')
+  me.afterAppend('failed')
+  me.afterAppend('failed')
+  const { appends, lost, failed } = me
+  expect({ appends, lost, failed }).toEqual({ appends: 4, lost: 1, failed: 2 })
+  expect(turns.holdBackMs(0)).toBe(CHANCE_MS + 15)
 })

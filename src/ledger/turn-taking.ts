@@ -3,14 +3,20 @@
 import type { Stored } from '../event-store/event-store.js'
 import type { Turns } from './turns.js'
 
+/**
+ * How an append ended: with its last entry at that index; `lost`, since somebody else's was written in its place; or
+ * `failed`: it was not confirmed.
+ */
+export type AppendEnd = number | 'lost' | 'failed'
+
 /** What the appender asks and tells where others write to the same ledger. */
 export interface Sharing {
   /** Nobody else has appended lately. */
   readonly alone: boolean
   /** Resolves when it is this broker's turn, at the latest after a slot for each active broker. Undefined: it is. */
   beforeAppend(): Promise<void> | undefined
-  /** The append that followed was written, its last entry at `lastIndex`; undefined: somebody else's was, or none. */
-  afterAppend(lastIndex: number | undefined): void
+  /** Of the append that followed. */
+  afterAppend(end: AppendEnd): void
   /** Entries that others may have written. May be told again. */
   saw(batch: readonly Stored[]): void
 }
@@ -21,9 +27,10 @@ export class TurnTaking implements Sharing {
   private underway: { lastIndex: number; startedAt: number } | undefined
   private ownSeen = -1
   private wake: (() => void) | undefined
-  /** Group appends this broker tried, and those that others were faster than. For metrics. */
+  /** Group appends this broker tried, those that others were faster than, and those that were not confirmed. For metrics. */
   appends = 0
   lost = 0
+  failed = 0
 
   constructor(
     private readonly turns: Turns,
@@ -42,15 +49,15 @@ export class TurnTaking implements Sharing {
     return undefined
   }
 
-  afterAppend(lastIndex: number | undefined): void {
+  afterAppend(end: AppendEnd): void {
     this.appends += 1
-    if (lastIndex === undefined) {
-      this.lost += 1
+    if (typeof end === 'string') {
+      this[end] += 1
       return
     }
-    if (lastIndex <= this.ownSeen) this.turns.took(this.now() - this.startedAt)
-    else this.underway ??= { lastIndex, startedAt: this.startedAt }
-    this.turns.saw(this.me, lastIndex, this.now())
+    if (end <= this.ownSeen) this.turns.took(this.now() - this.startedAt)
+    else this.underway ??= { lastIndex: end, startedAt: this.startedAt }
+    this.turns.saw(this.me, end, this.now())
   }
 
   /** Entries as the live follow brings them, or as a lost append found them. */

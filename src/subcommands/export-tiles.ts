@@ -10,7 +10,7 @@ import { LedgerRefused } from '../ledger/open-ledger.js'
 import { openStore } from '../ledger-store.js'
 import { tracePath } from '../records.js'
 import { witnessedPath } from '../witnessing.js'
-import type { Outcome } from './outcome.js'
+import { codeOfFailure, type Outcome } from './outcome.js'
 
 /**
  * Beside a running broker or without one: it reads, and shows the checkpoint that was signed, or witnessed, last. Makes
@@ -24,8 +24,7 @@ export async function exportTilesTo(directory: string, config: Config): Promise<
     const written = await exportTiles({ store, checkpoint, vkey, directory, onProgress })
     return { code: 0, message: `${checkpoint.size} entries, ${written} files written to ${directory}` }
   } catch (error) {
-    const code = error instanceof LedgerRefused ? 1 : 3
-    return { code, message: `export-tiles: ${(error as Error).message}` }
+    return { code: codeOfFailure(error), message: `export-tiles: ${(error as Error).message}` }
   } finally {
     await store?.close()
   }
@@ -59,10 +58,10 @@ function witnessedLast({ witness, dataDir }: Config): SignedCheckpoint | undefin
   return new CheckpointTrace(witnessedPath(dataDir), () => undefined).last()
 }
 
-async function existingStore({ ledger: { store } }: Config): Promise<EventStore> {
+async function existingStore({ ledger: { store }, insecureLedger }: Config): Promise<EventStore> {
   if (store.kind === 'sqlite' && !existsSync(store.path))
     throw new Missing(`there is no ledger at ${store.path}: let BROKER_LEDGER_URL name it`)
-  return openStore(store, 'export-tiles')
+  return openStore(store, { node: 'export-tiles', insecure: insecureLedger })
 }
 
 function onProgress(entries: number): void {

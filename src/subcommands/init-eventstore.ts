@@ -10,7 +10,7 @@ import { StoreError } from '../event-store/event-store.js'
 import { type Address, parseAddress } from '../event-store/eventstoredb-address.js'
 import { initEventStore, type SetupStep } from '../event-store/eventstoredb-setup.js'
 import { PrivateFileError, readPrivateFile } from '../storage/private-file.js'
-import type { Outcome } from './outcome.js'
+import { codeOfFailure, type Outcome } from './outcome.js'
 
 export interface InitEventStoreArguments {
   appPasswordFile: string
@@ -40,8 +40,7 @@ export async function initEventStoreFrom(
     const steps = await patiently(setup, files.waitSeconds)
     return { code: 0, message: steps.map(told).join('\n') }
   } catch (error) {
-    const refused = error instanceof StoreError && error.code === 'refused'
-    return { code: refused ? 1 : 3, message: `init-eventstore: ${(error as Error).message}` }
+    return { code: codeOfFailure(error), message: `init-eventstore: ${(error as Error).message}` }
   }
 }
 

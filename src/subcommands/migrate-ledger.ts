@@ -4,12 +4,11 @@ import { existsSync } from 'node:fs'
 
 import { Environment, type Variables } from '../config/environment.js'
 import { readStreamName } from '../config/ledger.js'
-import { type EventStore, StoreError } from '../event-store/event-store.js'
+import type { EventStore } from '../event-store/event-store.js'
 import { EventStoreDbEventStore } from '../event-store/eventstoredb.js'
 import { SqliteEventStore } from '../event-store/sqlite.js'
 import { migrateLedger } from '../ledger/migrate.js'
-import { LedgerRefused } from '../ledger/open-ledger.js'
-import type { Outcome } from './outcome.js'
+import { codeOfFailure, type Outcome } from './outcome.js'
 
 export interface MigrateLedgerArguments {
   /** `sqlite:PATH`, or `env:NAME` for a variable that holds the URL: one with a password must not be in argv. */
@@ -31,20 +30,14 @@ export async function migrateLedgerBetween(
     const message = `${target.description}: ${size} entries, ${copied} of them copied now, the same as ${source.description}`
     return { code: 0, message }
   } catch (error) {
-    return { code: codeOf(error), message: `migrate-ledger: ${(error as Error).message}` }
+    const code = error instanceof WrongStore ? 2 : codeOfFailure(error)
+    return { code, message: `migrate-ledger: ${(error as Error).message}` }
   } finally {
     for (const store of stores) await store.close()
   }
 }
 
 class WrongStore extends Error {}
-
-/** A store that will not have it, or hides entries, has answered; one that cannot be reached has not. */
-function codeOf(error: unknown): 1 | 2 | 3 {
-  if (error instanceof WrongStore) return 2
-  const refused = error instanceof StoreError && error.code === 'refused'
-  return refused || error instanceof LedgerRefused ? 1 : 3
-}
 
 function opened(reference: string, flag: '--from' | '--to', env: Variables): EventStore {
   const name = /^env:([A-Z_][A-Z0-9_]*)$/.exec(reference)?.[1]

@@ -90,6 +90,12 @@ async function sizeShown(size: number): Promise<number> {
   }
 }
 
+async function appendsCounted(): Promise<{ appends: number; lost: number; failed: number }> {
+  const text = await (await fetch(`${broker.url}/metrics`)).text()
+  const value = (name: string) => Number(new RegExp(`^agentkeys_ledger_${name} (\\d+)$`, 'm').exec(text)?.[1])
+  return { appends: value('appends'), lost: value('appends_lost'), failed: value('appends_failed') }
+}
+
 /** Mints while `begin` is in force, and lets go. */
 async function mintsDuring(begin: () => unknown): Promise<number[]> {
   begin()
@@ -128,6 +134,19 @@ describe('appends', () => {
       expect(home.standIn.database.events(STREAM)).toHaveLength(before)
     },
   )
+
+  test('turned away: counted as failed, and not as lost to another broker', async () => {
+    const before = await appendsCounted()
+    home.standIn.appends.always = 'busy'
+    expect((await mint()).status).toBe(503)
+    letGo()
+    expect((await mint()).status).toBe(200)
+    expect(await appendsCounted()).toEqual({
+      ...before,
+      appends: before.appends + 2,
+      failed: before.failed + 1,
+    })
+  })
 
   test('half a group was written: no entry is written twice, and at most the caller it was cut in gets nothing', async () => {
     for (let round = 0; round < 5; round += 1) {

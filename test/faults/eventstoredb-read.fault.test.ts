@@ -13,6 +13,7 @@ import {
   isEntry,
   openStore,
   readAll,
+  setMetadata as setMetadataOf,
   STREAM,
   textsOf,
 } from '../support/eventstoredb/ledger.js'
@@ -21,7 +22,6 @@ import { StandIn } from '../support/eventstoredb/stand-in.js'
 const entries = entriesFrom(undefined, 8)
 /** How long a read may be silent: some of these are for ever. */
 const PATIENCE_MS = 3_000
-const METADATA = { type: '$metadata', contentType: 'application/json', metadata: new Uint8Array() }
 
 let standIn: StandIn
 let store: EventStoreDbEventStore
@@ -43,10 +43,7 @@ function follow(from = 0): Follower {
   return follower
 }
 
-function setMetadata(metadata: object): void {
-  const event = { ...METADATA, id: crypto.randomUUID(), data: Buffer.from(JSON.stringify(metadata)) }
-  standIn.database.append(`$$${STREAM}`, 'any', [event])
-}
+const setMetadata = (metadata: object) => setMetadataOf(standIn.database, STREAM, metadata)
 
 /** As another writer would have written them: with these members in the metadata beside the entry's own. */
 function standInEvents(written: readonly Sealed[], note: object) {
@@ -251,6 +248,8 @@ describe('a follower', () => {
     ['given a $maxCount', () => setMetadata({ $maxCount: 1000 })],
     ['soft-deleted', () => standIn.database.softDelete(STREAM)],
     ['tombstoned', () => standIn.database.tombstone(STREAM)],
+    ['opened to deletion by its own $acl', () => setMetadata({ $acl: { $d: 'ops', $mw: '$admins' } })],
+    ['opened to truncation by its own $acl', () => setMetadata({ $acl: { $mw: ['$admins', 'ops'] } })],
   ]
   test.each(endings)(
     'is refused when the ledger is %s under it, and nothing is appended any more',
@@ -260,10 +259,33 @@ describe('a follower', () => {
       await follower.has(4)
       damage()
       await expect(follower.ended).rejects.toMatchObject({ name: 'StoreError', code: 'refused' })
-      await expect(store.append(entries.slice(4), 4)).rejects.toMatchObject({ code: 'refused' })
+      const refusal = { code: 'refused', message: expect.stringMatching(/; then start this broker again$/) }
+      await expect(store.append(entries.slice(4), 4)).rejects.toMatchObject(refusal)
       expect(standIn.database.events(STREAM)).toHaveLength(4)
     },
   )
+
+  test('is refused when the ledger is truncated although the subscription to its metadata is dead', async () => {
+    standIn.reads.next('none', 'none', 'swallow')
+    const follower = follow()
+    while (!standIn.calls.includes(`subscribe $$${STREAM}`)) await new Promise(setImmediate)
+    await store.append(entries.slice(0, 4), 0)
+    await follower.has(4)
+    setMetadata({ $maxCount: 1000 })
+    await expect(follower.ended).rejects.toMatchObject({
+      code: 'refused',
+      message: /\$maxCount 1000/ as never,
+    })
+  })
+
+  test("goes on where the stream's own $acl leaves deletion and metadata to administrators", async () => {
+    const follower = follow()
+    await store.append(entries.slice(0, 4), 0)
+    await follower.has(4)
+    setMetadata({ $acl: { $r: ['mirror', 'ledger-app'], $d: [], $mw: '$admins' } })
+    await store.append(entries.slice(4), 4)
+    await follower.has(8)
+  })
 
   test('is refused when an older backup was put back: shorter, or gone on in another way', async () => {
     await store.append(entries, 0)
@@ -275,7 +297,7 @@ describe('a follower', () => {
     await standIn.start()
     const shorter = {
       code: 'refused',
-      message: 'the ledger has no entry 7: it is shorter than it was, or another',
+      message: `the ledger has no entry 7, and this broker has read it: an older backup was put back, or the nodes are others; ${REMEDY}`,
     }
     await expect(one.ended).rejects.toMatchObject(shorter)
     await expect(other.ended).rejects.toMatchObject(shorter)
@@ -290,7 +312,7 @@ describe('a follower', () => {
     await standIn.start()
     await expect(follower.ended).rejects.toMatchObject({
       code: 'refused',
-      message: 'entry 7 of the ledger is not the one that was read before',
+      message: `entry 7 of the ledger is not the one that this broker has read: it was rewritten, or the nodes are others; ${REMEDY}`,
     })
   })
 
@@ -315,6 +337,9 @@ describe('a follower', () => {
     expect(follower.got.map(isEntry)).toEqual([true])
   })
 })
+
+const REMEDY =
+  'stop all brokers, run verify-ledger with the newest last-checkpoint of any broker, and restore the nodes from a backup that verifies'
 
 /** The client's cancellation is on its way when a read returns: this waits for it to have arrived. */
 async function closedAtTheServer(): Promise<void> {

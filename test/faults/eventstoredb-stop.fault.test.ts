@@ -81,7 +81,10 @@ interface Damage {
 }
 
 const UNHIDE =
-  /its metadata says \$(tb|maxCount) .*an administrator takes .* before any scavenge.*then run verify-ledger/
+  /its metadata says \$(tb|maxCount|maxAge) .*an administrator takes .* before any scavenge.*then run verify-ledger/
+
+const OWN_ACL =
+  /has an \$acl of its own that gives \$d to ledger-app: an administrator takes it out of the metadata of agentkeys-ledger/
 
 const FOLLOWED: Damage[] = [
   {
@@ -95,6 +98,18 @@ const FOLLOWED: Damage[] = [
     act: (database) => setMetadata(database, STREAM, { $maxCount: 2 }),
     said: /its metadata says \$maxCount 2/,
     refused: UNHIDE,
+  },
+  {
+    what: 'limited in age',
+    act: (database) => setMetadata(database, STREAM, { $maxAge: 1e9 }),
+    said: /its metadata says \$maxAge 1000000000\b/,
+    refused: UNHIDE,
+  },
+  {
+    what: "given an ACL of its own, by which the broker's user may delete it",
+    act: (database) => setMetadata(database, STREAM, { $acl: { $d: ['ledger-app'] } }),
+    said: OWN_ACL,
+    refused: OWN_ACL,
   },
   {
     what: 'soft-deleted',
@@ -122,6 +137,7 @@ describe.each(FOLLOWED)('a stream that was $what', ({ act, said, refused }) => {
     const { status, body } = await refusedMint(mint)
     expect({ status, error: body.error }).toEqual({ status: 500, error: 'audit_error' })
     await notReady(broker, said)
+    expect(broker.log).toMatch(said)
     // What it wrote until it noticed is in the stream, if not in sight; from then on, nothing.
     const size = database.events(STREAM).length
     expect((await mint()).status).toBe(500)

@@ -104,7 +104,9 @@ describe('an append is in flight', () => {
     standIn.database.overwrite(STREAM, 4, { data: Buffer.from('{"forged":true}') })
     await expect(store.append(second, 3)).rejects.toMatchObject({
       code: 'refused',
-      message: 'EventStoreDB confirmed the append but holds other entries in its place',
+      message:
+        'EventStoreDB confirmed the append but holds other entries in its place; stop all brokers, run verify-ledger ' +
+        'with the newest last-checkpoint of any broker, and restore the nodes from a backup that verifies',
     })
   })
 
