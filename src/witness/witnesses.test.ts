@@ -3,7 +3,8 @@ import { join } from 'node:path'
 
 import { afterEach, describe, expect, test } from '@jest/globals'
 
-import { until, WitnessedLog } from '../../test/support/witnessed-log.js'
+import { until } from '../../test/support/until.js'
+import { WitnessedLog } from '../../test/support/witnessed-log.js'
 import type { Answer, WitnessServer } from '../../test/support/witness-server.js'
 import {
   formatSignedCheckpoint,

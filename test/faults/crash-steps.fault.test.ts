@@ -25,7 +25,7 @@ import { LedgerRoots } from '../support/ledger-roots.js'
 import { type MintReply, Received } from '../support/received.js'
 import { verifiedLedger } from '../support/verified-ledger.js'
 import { WitnessedFolder } from '../support/witnessed-broker.js'
-import { until } from '../support/witnessed-log.js'
+import { until } from '../support/until.js'
 
 const MINT = '/v1/mint-oidc-jwt'
 const WITNESSED = 'https://witnessed.example.com'

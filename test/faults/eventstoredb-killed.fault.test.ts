@@ -1,8 +1,6 @@
 // A broker that is killed while an append of its own is on the way: the node may have it or not, and nobody is left who
 // waits for the answer. And a broker that finds no node at all when it starts.
 
-import { setTimeout as pause } from 'node:timers/promises'
-
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 
 import { BrokerProcess } from '../support/broker-process.js'
@@ -11,6 +9,7 @@ import { STREAM } from '../support/eventstoredb/ledger.js'
 import { EventStoreDbHome } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
 import { refusedStart } from '../support/refused-start.js'
+import { until } from '../support/until.js'
 import { type VerifiedLedger, verifiedLedger } from '../support/verified-ledger.js'
 
 const MINT = '/v1/mint-oidc-jwt'
@@ -31,10 +30,6 @@ afterEach(async () => {
 const options = () => ({ env: { ...home.env, BROKER_ALLOWED_AUDIENCES: 'api.example.com' } })
 const stored = () => home.standIn.database.events(STREAM).length
 const appendsSent = () => home.standIn.calls.filter((call) => call === 'append').length
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await pause(5)
-}
 
 async function mint({ session }: { session: string }): Promise<number> {
   const reply: MintReply = await (broker as BrokerProcess).post(MINT, session)

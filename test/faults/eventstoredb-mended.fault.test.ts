@@ -1,8 +1,6 @@
 // What stops a broker on EventStoreDB until an administrator has mended it, and what is true afterwards: who has to be
 // started again, and that nothing is missing of what anybody got before.
 
-import { setTimeout as pause } from 'node:timers/promises'
-
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
 import { BrokerProcess } from '../support/broker-process.js'
@@ -11,6 +9,7 @@ import type { Database } from '../support/eventstoredb/database.js'
 import { setMetadata, STREAM } from '../support/eventstoredb/ledger.js'
 import { EventStoreDbHome } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
+import { until } from '../support/until.js'
 import { verifiedLedger } from '../support/verified-ledger.js'
 
 const REFUSED = { status: 500, body: { error: 'audit_error' } }
@@ -42,13 +41,6 @@ async function mint(): Promise<MintReply> {
   const reply: MintReply = await broker.post('/v1/mint-oidc-jwt', session)
   received.note(reply)
   return reply
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await holds()); tries += 1) {
-    if (tries === 300) throw new Error('it never came to that')
-    await pause(100)
-  }
 }
 
 const ready = async () => (await broker.get<{ problems?: string[] }>('/readyz')).body

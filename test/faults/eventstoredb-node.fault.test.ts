@@ -3,7 +3,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 
@@ -14,6 +13,7 @@ import { freePort } from '../support/free-port.js'
 import { writeSqlite } from '../support/ledger-builder.js'
 import { onDisk } from '../support/ledger-home.js'
 import { Received, repeated } from '../support/received.js'
+import { until } from '../support/until.js'
 import { ledgerPath, type VerifiedLedger, verifiedLedger } from '../support/verified-ledger.js'
 
 const CALLERS = 8
@@ -63,10 +63,6 @@ async function caller(bearer: string, stop: AbortSignal): Promise<void> {
     // Minted, or told to come back: a node that is gone is no reason for anything else.
     expect([200, 503]).toContain(reply.status)
   }
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await pause(50)
 }
 
 test.each(['SIGKILL', 'SIGTERM'] as const)(

@@ -2,7 +2,6 @@
 // threw where nobody catches it. What was under way is told as what it is, and the next question starts another thread.
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -12,6 +11,7 @@ import { entriesFrom } from '../contract/event-store.contract.js'
 import type { AppendFault } from '../support/eventstoredb/faults.js'
 import { appendUntilSettled, Follower, readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
 import { StandIn } from '../support/eventstoredb/stand-in.js'
+import { until } from '../support/until.js'
 
 /** Longer than a test may take: what is given up was given up for another reason. */
 const NEVER_MS = 600_000
@@ -56,10 +56,6 @@ function closing(opened: EventStoreDbEventStore): EventStoreDbEventStore {
 /** The thread is gone, whatever it was doing. */
 async function loseThread(): Promise<void> {
   await threads[0]?.terminate()
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await pause(5)
 }
 
 /** `second` is on its way when the thread ends; with `written`, the node has stored it and said nothing. */

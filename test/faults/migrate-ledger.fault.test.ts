@@ -4,7 +4,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
@@ -20,6 +19,7 @@ import { EventStoreDbHome, onDisk } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
 import { refusedStart } from '../support/refused-start.js'
 import { runSubcommand, writtenTo } from '../support/subcommand.js'
+import { until } from '../support/until.js'
 import { ledgerPath, verdictOn, verifiedLedger } from '../support/verified-ledger.js'
 
 let folder: string
@@ -61,10 +61,6 @@ async function fill(entries: Sealed[]): Promise<void> {
   const store = home.open()
   await appendUntilSettled(store, entries, 0)
   await store.close()
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await pause(10)
 }
 
 describe('a damaged source is refused by its entry, and nothing behind it is moved', () => {

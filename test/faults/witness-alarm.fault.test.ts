@@ -16,7 +16,7 @@ import { refusedStart } from '../support/refused-start.js'
 import { ledgerPath, verifiedLedger } from '../support/verified-ledger.js'
 import type { Answer, WitnessServer } from '../support/witness-server.js'
 import { WitnessedFolder } from '../support/witnessed-broker.js'
-import { until } from '../support/witnessed-log.js'
+import { until } from '../support/until.js'
 
 const MINT = '/v1/mint-oidc-jwt'
 

@@ -93,8 +93,3 @@ export class WitnessedLog implements OwnLog {
     rmSync(this.dir, { recursive: true, force: true })
   }
 }
-
-/** Waits until `holds`, looking again after each turn of the event loop's timers. Fails by the test's own timeout. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
-}
