@@ -87,6 +87,7 @@ describe('a ledger in EventStoreDB', () => {
     ['esdb://ann:pa ss@localhost', 'give user and password'],
     ['esdb://ann:100%@localhost', 'percent-encoded'],
     ['esdb://ann:%ff@localhost', 'percent-encoded'],
+    ['esdb+discover://ann:pass@node1,node2', 'name one host with esdb+discover'],
     ['esdb://localhost?tls', 'give tls as true or false'],
     ['esdb://localhost?tls=no', 'give tls as true or false'],
     ['esdb://localhost?tls=false&', 'not known'],

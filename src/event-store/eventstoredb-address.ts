@@ -58,6 +58,11 @@ export function parseAddress(url: string): Address {
   const hosts = authority.slice(at + 1)
   if (!hosts.split(',').every((host) => HOST.test(host)))
     throw new WrongAddress('name hosts as host:port, separated by commas')
+  // The client would use the first and say nothing of the others.
+  if (scheme === 'esdb+discover' && hosts.includes(','))
+    throw new WrongAddress(
+      'name one host with esdb+discover, whose DNS name stands for all; list several with esdb://',
+    )
   const name = `${scheme}://${hosts}`
   const { tls, appendTimeoutMs } = parseOptions(query)
   return {
