@@ -13,8 +13,6 @@ const CONNECTIONS = 64
 const PATH = '/v1/mint-oidc-jwt'
 /** As many for each broker, however many there are: after fewer the compiler still takes a share of the machine. */
 const WARM_UP_MINTS = 5_000
-/** As many for each broker before each measurement: brokers that were idle have to hear of each other first. */
-const LEAD_MINTS = 500
 /** What is asked for, printed beside what was measured. docs/scaling.md, "What was measured, and what was not". */
 const WANTED = { slowestOfFastest: 'at least 0.85', lost: 'under 0.05', p99Ms: 'under 1000' }
 const WANTED_RATIO: Record<number, string> = { 2: 'at least 0.65', 4: 'at least 0.5' }
@@ -56,9 +54,8 @@ class Cluster {
     return cluster
   }
 
-  /** Any reply but 200 ends the load, and so the measurement. */
+  /** All begin at one moment, idle until then. Any reply but 200 ends the load, and so the measurement. */
   async measure(howMuch: HowMuch): Promise<Figures> {
-    await this.all({ requests: LEAD_MINTS })
     let results: LoadResult[] = []
     const lost = await lostShare(this.shared.brokers, async () => {
       results = await this.all(howMuch)
