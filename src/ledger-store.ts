@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import type { Config } from './config.js'
 import type { LedgerStoreConfig } from './config/ledger.js'
 import type { EventStore } from './event-store/event-store.js'
-import { parseAddress } from './event-store/eventstoredb-address.js'
+import { parseAddress } from './event-store/eventstoredb/address.js'
 import { SqliteEventStore } from './event-store/sqlite.js'
 import { LedgerRefused } from './ledger/open-ledger.js'
 
@@ -36,8 +36,8 @@ export async function assertAppendOnly(
   log: Logger,
 ): Promise<void> {
   if (store.kind !== 'esdb') return
-  const { looseEnds } = await import('./event-store/eventstoredb-setup.js')
-  const { ownAclProblem } = await import('./event-store/eventstoredb-metadata.js')
+  const { looseEnds } = await import('./event-store/eventstoredb/setup.js')
+  const { ownAclProblem } = await import('./event-store/eventstoredb/metadata.js')
   const { powers, ownAcl } = await looseEnds(parseAddress(store.url), store.stream)
   const problems: string[] = []
   if (powers.length > 0)

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 
 import type { Config } from '../config.js'
 import { canonicalize, type Json } from '../domain/ledger/canonical.js'
-import { parseAddress } from '../event-store/eventstoredb-address.js'
+import { parseAddress } from '../event-store/eventstoredb/address.js'
 import { formatAddress } from './address.js'
 import type { AwsConfig } from './aws.js'
 import type { LedgerStoreConfig } from './ledger.js'

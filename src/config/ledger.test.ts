@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 
 import { parseEsdbAddress } from '../../tools/verify-ledger/sources/esdb-address.js'
-import { parseAddress } from '../event-store/eventstoredb-address.js'
+import { parseAddress } from '../event-store/eventstoredb/address.js'
 import { EventStoreDbEventStore } from '../event-store/eventstoredb.js'
 import { Environment, type Variables } from './environment.js'
 import { readLedger } from './ledger.js'

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 
-import { parseAddress, WrongAddress } from '../event-store/eventstoredb-address.js'
+import { parseAddress, WrongAddress } from '../event-store/eventstoredb/address.js'
 import { type Environment, matching, oneOf, type Parse, path, Unfit } from './environment.js'
 
 export type LedgerStoreConfig =

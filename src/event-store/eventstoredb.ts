@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import { parseAddress } from './eventstoredb-address.js'
-import type { Append } from './eventstoredb-append.js'
-import { assertUsable } from './eventstoredb-connection.js'
+import { parseAddress } from './eventstoredb/address.js'
+import type { Append } from './eventstoredb/append.js'
+import { assertUsable } from './eventstoredb/connection.js'
 import { EventStore, StoreError, type Stored } from './event-store.js'
 import { StoreThread } from './store-thread.js'
 

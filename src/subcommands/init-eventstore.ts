@@ -7,8 +7,8 @@ import { AccessDeniedError } from '@eventstore/db-client'
 
 import type { Variables } from '../config/environment.js'
 import { StoreError } from '../event-store/event-store.js'
-import { type Address, parseAddress } from '../event-store/eventstoredb-address.js'
-import { initEventStore, type SetupStep } from '../event-store/eventstoredb-setup.js'
+import { type Address, parseAddress } from '../event-store/eventstoredb/address.js'
+import { initEventStore, type SetupStep } from '../event-store/eventstoredb/setup.js'
 import { PrivateFileError, readPrivateFile } from '../storage/private-file.js'
 import { codeOfFailure, type Outcome } from './outcome.js'
 

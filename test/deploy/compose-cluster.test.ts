@@ -3,7 +3,7 @@
 import { expect, test } from '@jest/globals'
 
 import { VARIABLES } from '../../src/config/variables.js'
-import { parseAddress } from '../../src/event-store/eventstoredb-address.js'
+import { parseAddress } from '../../src/event-store/eventstoredb/address.js'
 import { composeFile, configOf, envFile, service, textOf } from './compose-file.js'
 
 const CLUSTER = 'docker-compose.cluster.yml'

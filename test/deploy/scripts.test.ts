@@ -17,7 +17,7 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 
-import { parseAddress } from '../../src/event-store/eventstoredb-address.js'
+import { parseAddress } from '../../src/event-store/eventstoredb/address.js'
 import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 import { loadOrCreateSigningKey } from '../../src/oidc/key-file.js'
 import { composeFile, envFile, ROOT } from './compose-file.js'

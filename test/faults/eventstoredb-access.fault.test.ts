@@ -11,8 +11,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 
 import { StoreError } from '../../src/event-store/event-store.js'
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
-import { parseAddress } from '../../src/event-store/eventstoredb-address.js'
-import { looseEnds } from '../../src/event-store/eventstoredb-setup.js'
+import { parseAddress } from '../../src/event-store/eventstoredb/address.js'
+import { looseEnds } from '../../src/event-store/eventstoredb/setup.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates, type NodeCertificate, nodeCertificate } from '../support/eventstoredb/certificates.js'
 import { readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
 import { MAX_APPEND_ENTRIES, type EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
-import { eventId } from '../../src/event-store/eventstoredb-event.js'
+import { eventId } from '../../src/event-store/eventstoredb/event.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import type { AppendFault } from '../support/eventstoredb/faults.js'
 import { appendUntilSettled, openStore, readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'

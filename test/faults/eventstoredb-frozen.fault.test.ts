@@ -10,8 +10,8 @@ import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
 import {
   DEFAULT_APPEND_TIMEOUT_MS,
   MAX_APPEND_TIMEOUT_MS,
-} from '../../src/event-store/eventstoredb-address.js'
-import { GRACE_MS } from '../../src/event-store/eventstoredb-connection.js'
+} from '../../src/event-store/eventstoredb/address.js'
+import { GRACE_MS } from '../../src/event-store/eventstoredb/connection.js'
 import { Appender, DEFAULT_LIMITS } from '../../src/ledger/appender.js'
 import { linked } from '../../src/ledger/open-ledger.js'
 import { BrokerProcess } from '../support/broker-process.js'

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import type { Sealed } from '../../src/domain/ledger/entry.js'
-import { MAX_APPEND_TIMEOUT_MS } from '../../src/event-store/eventstoredb-address.js'
+import { MAX_APPEND_TIMEOUT_MS } from '../../src/event-store/eventstoredb/address.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import type { AppendFault } from '../support/eventstoredb/faults.js'

@@ -9,8 +9,8 @@ import {
   type StoreErrorCode,
   type Stored,
 } from '../../../src/event-store/event-store.js'
-import { MAX_APPEND_TIMEOUT_MS } from '../../../src/event-store/eventstoredb-address.js'
-import { toEvent } from '../../../src/event-store/eventstoredb-event.js'
+import { MAX_APPEND_TIMEOUT_MS } from '../../../src/event-store/eventstoredb/address.js'
+import { toEvent } from '../../../src/event-store/eventstoredb/event.js'
 import { EventStoreDbEventStore } from '../../../src/event-store/eventstoredb.js'
 import type { Database, Proposed } from './database.js'
 

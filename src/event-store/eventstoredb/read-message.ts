@@ -5,7 +5,7 @@
 
 import { BinaryReader } from '@bufbuild/protobuf/wire'
 
-import type { FoundEvent } from './eventstoredb-event.js'
+import type { FoundEvent } from './event.js'
 
 /** What the server says about the subscription itself has no event. */
 export interface ReadMessage {

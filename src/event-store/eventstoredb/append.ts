@@ -1,11 +1,11 @@
 // One try to append to the ledger's stream.
 
-import type { Sealed } from '../domain/ledger/entry.js'
-import { callAppend } from './eventstoredb-append-call.js'
-import { toEvent } from './eventstoredb-event.js'
-import { appendFailure, PUT_BACK, UNHIDE } from './eventstoredb-outcome.js'
-import type { LedgerStream } from './eventstoredb-stream.js'
-import { StoreError } from './event-store.js'
+import type { Sealed } from '../../domain/ledger/entry.js'
+import { StoreError } from '../event-store.js'
+import { callAppend } from './append-call.js'
+import { toEvent } from './event.js'
+import { appendFailure, PUT_BACK, UNHIDE } from './outcome.js'
+import type { LedgerStream } from './stream.js'
 
 export type Text = Pick<Sealed, 'text' | 'leafHash'>
 

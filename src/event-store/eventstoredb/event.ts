@@ -1,8 +1,8 @@
 // An entry as an EventStoreDB event, and back. docs/ledger-format.md, "In the store".
 
-import type { Entry, Sealed } from '../domain/ledger/entry.js'
-import { entryTextOf, membersOf } from '../domain/ledger/stored-event.js'
-import type { Stored } from './event-store.js'
+import type { Entry, Sealed } from '../../domain/ledger/entry.js'
+import { entryTextOf, membersOf } from '../../domain/ledger/stored-event.js'
+import type { Stored } from '../event-store.js'
 
 /** What an append says of itself: goes into the metadata of each of its events and is no part of any entry. */
 export interface AppendNote {

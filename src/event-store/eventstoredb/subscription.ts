@@ -9,9 +9,9 @@ import { StreamsClient, StreamsService } from '@eventstore/db-client/generated/s
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 
-import type { Connection, Reading } from './eventstoredb-connection.js'
-import type { FoundEvent } from './eventstoredb-event.js'
-import { type ReadMessage, readMessage } from './eventstoredb-read-message.js'
+import type { Connection, Reading } from './connection.js'
+import type { FoundEvent } from './event.js'
+import { type ReadMessage, readMessage } from './read-message.js'
 
 /** Every event of the stream from revision `from` on, as it is written; never ends by itself. Opened at `connection`. */
 export async function subscribe(connection: Connection, name: string, from: number): Promise<Subscription> {

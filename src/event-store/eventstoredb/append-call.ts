@@ -9,8 +9,8 @@ import { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.j
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js'
 import type { AppendReq, AppendResp } from '@eventstore/db-client/generated/streams_pb.js'
 
-import type { NewEvent } from './eventstoredb-event.js'
-import type { LedgerStream } from './eventstoredb-stream.js'
+import type { NewEvent } from './event.js'
+import type { LedgerStream } from './stream.js'
 
 export interface Appended {
   /** Of the stream's last event, after the append. */

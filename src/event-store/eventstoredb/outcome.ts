@@ -10,7 +10,7 @@ import {
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
 
-import { StoreError } from './event-store.js'
+import { StoreError } from '../event-store.js'
 
 /** A TLS mistake looks like a node that is down, but no retry mends it. */
 const WRONG_CERTIFICATE = /certificate|altnames/i

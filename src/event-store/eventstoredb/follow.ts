@@ -5,13 +5,13 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { type ResolvedEvent, START } from '@eventstore/db-client'
 
-import { Arrivals } from './eventstoredb-arrivals.js'
-import type { Reading } from './eventstoredb-connection.js'
-import { PUT_BACK, readFailure } from './eventstoredb-outcome.js'
-import { subscribe, type Subscription } from './eventstoredb-subscription.js'
-import { contiguous, type LedgerStream } from './eventstoredb-stream.js'
-import { StoreError, type Stored } from './event-store.js'
+import { StoreError, type Stored } from '../event-store.js'
+import { Arrivals } from './arrivals.js'
+import type { Reading } from './connection.js'
+import { PUT_BACK, readFailure } from './outcome.js'
 import { OwnAppends } from './own-appends.js'
+import { contiguous, type LedgerStream } from './stream.js'
+import { subscribe, type Subscription } from './subscription.js'
 
 /** So many entries of our own in a row, and nobody else's: then we are alone, until something stirs. */
 const ALONE_AFTER = 1_000

@@ -1,10 +1,10 @@
 // What the metadata of the ledger's stream says: an administrator may write it at any time, and it must neither hide
 // entries nor give anybody else the right to.
 
-import { membersOf } from '../domain/ledger/stored-event.js'
-import type { FoundEvent } from './eventstoredb-event.js'
-import { UNHIDE } from './eventstoredb-outcome.js'
-import { StoreError } from './event-store.js'
+import { membersOf } from '../../domain/ledger/stored-event.js'
+import { StoreError } from '../event-store.js'
+import type { FoundEvent } from './event.js'
+import { UNHIDE } from './outcome.js'
 
 /** What an event of the metastream says about truncation: every one of these hides entries, at once or later. */
 export function truncation({ data }: Pick<FoundEvent, 'data'>): StoreError | undefined {

@@ -6,13 +6,13 @@ import { join } from 'node:path'
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 
-import { entriesFrom } from '../../test/contract/event-store.contract.js'
-import { certificates, nodeCertificate } from '../../test/support/eventstoredb/certificates.js'
-import { setMetadata, textsOf } from '../../test/support/eventstoredb/ledger.js'
-import { StandIn, type StandInOptions } from '../../test/support/eventstoredb/stand-in.js'
-import { EventStoreDbEventStore } from './eventstoredb.js'
-import { parseAddress } from './eventstoredb-address.js'
-import { initEventStore, looseEnds } from './eventstoredb-setup.js'
+import { entriesFrom } from '../../../test/contract/event-store.contract.js'
+import { certificates, nodeCertificate } from '../../../test/support/eventstoredb/certificates.js'
+import { setMetadata, textsOf } from '../../../test/support/eventstoredb/ledger.js'
+import { StandIn, type StandInOptions } from '../../../test/support/eventstoredb/stand-in.js'
+import { EventStoreDbEventStore } from '../eventstoredb.js'
+import { parseAddress } from './address.js'
+import { initEventStore, looseEnds } from './setup.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-setup-'))
 let secured: ReturnType<typeof certificates>

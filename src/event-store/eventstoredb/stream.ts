@@ -1,10 +1,10 @@
 import { BACKWARDS, END, metastreamOf } from '@eventstore/db-client'
 
-import { type Connection } from './eventstoredb-connection.js'
-import { type FoundEvent, toStored } from './eventstoredb-event.js'
-import { grantsOf, ownAclProblem, truncation } from './eventstoredb-metadata.js'
-import { TOMBSTONED, UNHIDE } from './eventstoredb-outcome.js'
-import { StoreError, type Stored } from './event-store.js'
+import { StoreError, type Stored } from '../event-store.js'
+import { type Connection } from './connection.js'
+import { type FoundEvent, toStored } from './event.js'
+import { grantsOf, ownAclProblem, truncation } from './metadata.js'
+import { TOMBSTONED, UNHIDE } from './outcome.js'
 
 /** The most that one read asks for. */
 export const PAGE = 1000

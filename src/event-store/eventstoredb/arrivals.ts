@@ -1,8 +1,8 @@
 // What a subscription brings, gathered: an append comes as messages of its own, and whoever follows pays for each batch
 // (a signature, a transaction), whatever its length. So what was appended together is handed on together.
 
-import { appendNote, type FoundEvent } from './eventstoredb-event.js'
-import type { Subscription } from './eventstoredb-subscription.js'
+import { appendNote, type FoundEvent } from './event.js'
+import type { Subscription } from './subscription.js'
 
 /** Holds any group that a broker appends at once. When so much has gathered, the server is left to wait. */
 const MOST = 512

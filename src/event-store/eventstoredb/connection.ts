@@ -6,10 +6,10 @@ import {
   StreamNotFoundError,
 } from '@eventstore/db-client'
 
-import type { Address, Credentials } from './eventstoredb-address.js'
-import type { FoundEvent } from './eventstoredb-event.js'
-import { readFailure } from './eventstoredb-outcome.js'
-import { StoreError } from './event-store.js'
+import { StoreError } from '../event-store.js'
+import type { Address, Credentials } from './address.js'
+import type { FoundEvent } from './event.js'
+import { readFailure } from './outcome.js'
 
 /** How long a read or a new subscription may be silent. The client has no deadline for them, whatever it is given. */
 const SILENCE_MS = 10_000

@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { connect, type ConnectionOptions } from 'node:tls'
 
-import type { Address, Host, TlsFiles } from './eventstoredb-address.js'
-import { readFailure } from './eventstoredb-outcome.js'
-import { StoreError } from './event-store.js'
+import { StoreError } from '../event-store.js'
+import type { Address, Host, TlsFiles } from './address.js'
+import { readFailure } from './outcome.js'
 
 /** How long a node may take for a handshake. One that is silent has made no mistake. */
 const WITHIN_MS = 3_000

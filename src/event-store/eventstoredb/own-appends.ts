@@ -3,8 +3,8 @@
 // Whatever is followed from here joins without a gap, since each append was confirmed at an exact place: an entry of
 // somebody else's between two of ours shows as a gap, and ends it.
 
-import type { Sealed } from '../domain/ledger/entry.js'
-import type { Stored } from './event-store.js'
+import type { Sealed } from '../../domain/ledger/entry.js'
+import type { Stored } from '../event-store.js'
 
 /** How many of the latest entries are kept: several groups. */
 const KEPT = 4_096

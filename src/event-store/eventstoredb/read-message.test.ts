@@ -4,7 +4,7 @@ import sharedPb from '@eventstore/db-client/generated/shared_pb.js'
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 
-import { readMessage } from './eventstoredb-read-message.js'
+import { readMessage } from './read-message.js'
 
 const ID = '6d39ab63-b53e-8872-a17f-1add00000000'
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
