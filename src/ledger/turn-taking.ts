@@ -53,6 +53,7 @@ export class TurnTaking implements Sharing {
     this.appends += 1
     if (typeof end === 'string') {
       this[end] += 1
+      if (end === 'lost') this.turns.lost(this.now())
       return
     }
     if (end <= this.ownSeen) this.turns.took(this.now() - this.startedAt)

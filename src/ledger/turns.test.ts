@@ -174,7 +174,7 @@ class Busy {
       this.turns.saw(ledger[this.known]?.by ?? '', this.known, at)
     if (this.append && at >= this.append.until) {
       if (this.append.after === ledger.length) this.win(at, ledger)
-      else this.lose(ledger)
+      else this.lose(at, ledger)
       this.append = undefined
     }
     const canAppend = !this.append && at >= this.beginsAt && this.known >= this.mustKnow
@@ -188,8 +188,9 @@ class Busy {
     this.known = ledger.length
   }
 
-  private lose(ledger: Appended[]): void {
+  private lose(at: number, ledger: Appended[]): void {
     this.lost += 1
+    this.turns.lost(at)
     this.mustKnow = ledger.length
   }
 }
@@ -214,11 +215,32 @@ test.each([
   expect(b.won.length / shared.length).toBeGreaterThan(0.45)
 })
 
-test('four brokers that begin at one moment lose three, two and one append, and then none', () => {
+test.each([
+  { who: 'never heard of each other', lost: 3 + 2 + 1 },
+  { who: 'heard of each other an hour ago', lost: 3 },
+])('four brokers that begin at one moment and $who lose $lost appends, and then none', ({ who, lost }) => {
   const brokers = ['a', 'b', 'c', 'd'].map((name) => new Busy(name, 20_000, 4))
+  if (who !== 'never heard of each other')
+    for (const { turns } of brokers) {
+      turns.took(9)
+      brokers.forEach(({ name }, i) => turns.saw(name, i - 4, 0))
+    }
   const ledger = simulate(brokers, 25_000)
-  expect(brokers.reduce((sum, broker) => sum + broker.lost, 0)).toBe(3 + 2 + 1)
+  expect(brokers.reduce((sum, broker) => sum + broker.lost, 0)).toBe(lost)
   for (const { won } of brokers) expect(Math.round((100 * won.length) / ledger.length)).toBe(25)
+})
+
+test('one that lost, and knows of others who are silent, waits for them once, not after each append of the winner', () => {
+  const turns = after('d', 'a', 'b', 'c', 'd')
+  turns.saw('winner', 4, 20_000)
+  expect(turns.holdBackMs(20_000)).toBe(0)
+  turns.lost(20_000)
+  expect(turns.holdBackMs(20_000)).toBe(45)
+  turns.saw('a', 5, 20_010)
+  expect(turns.holdBackMs(20_010)).toBe(20)
+  turns.saw('winner', 6, 20_020)
+  turns.lost(20_025)
+  expect(turns.holdBackMs(20_030)).toBe(0)
 })
 
 test('one that takes longer to hear than the others gets in where those take turns without a pause', () => {

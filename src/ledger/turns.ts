@@ -11,7 +11,7 @@ const NEW_WEIGHT = 0.2
 const SHORTEST_SHARE = 1 / 8
 /** Who was silent for so long is not waited for at all: gone, or idle. */
 const FORGOTTEN_AFTER_MS = 10_000
-/** Who was heard of within so long may come back at any moment. */
+/** Who was heard of within so long may come back at any moment, and others with it. */
 const KNOWN_FOR_MS = 3_600_000
 /** How often a chance is let pass: by whoever appends alone, others being known or not, and by those who take turns. */
 const CHANCE_EVERY_MS = { known: 250, unknown: 2_000, turns: 5_000 }
@@ -34,7 +34,8 @@ interface Peer {
  *
  * Whoever appends alone, one append right after the other, knows each head first, and so do those who take turns without
  * a pause: another broker that begins could lose to them every time, and nobody hears of losers. So everybody lets a
- * chance pass now and then, and each time somebody has come: others may have begun with it.
+ * chance pass now and then, and each time somebody has come: others may have begun with it. Brokers that come back at
+ * the same moment lose to the first of them, and then keep to their old order.
  */
 export class Turns {
   private readonly peers = new Map<string, Peer>()
@@ -47,6 +48,8 @@ export class Turns {
   private chanceAt = -Infinity
   /** How long the chance is that is let pass after the newest append. */
   private chanceMs = 0
+  /** When the first append was lost since the last one that was ours. */
+  private lostAt: number | undefined
 
   constructor(private readonly me: string) {}
 
@@ -61,11 +64,17 @@ export class Turns {
       this.newestAt = at
     }
     if (!known || isSilent(known, at)) this.chanceAt = -Infinity
+    if (by === this.me) this.lostAt = undefined
     this.peers.set(by, { served: index, seenAt: at, share: 1 })
     this.circle = [...this.peers.values()]
       .filter((peer) => !isSilent(peer, at))
       .sort((one, other) => one.served - other.served)
     this.chanceMs = at - this.chanceAt < this.chanceEveryMs(at) ? 0 : this.fullChanceMs
+  }
+
+  /** Another broker's append was there before ours. */
+  lost(at: number): void {
+    this.lostAt ??= at
   }
 
   /** One append took this long until it was seen. */
@@ -84,10 +93,19 @@ export class Turns {
 
   /** For how many milliseconds to hold back, as things stand at `at`; 0: it is our turn. */
   holdBackMs(at: number): number {
-    const mine = this.circle.indexOf(this.peers.get(this.me) as Peer)
-    // Nobody waits for a broker that was silent, so it need not wait either: a lost append or two, and it is in the circle.
-    if (mine < 0) return 0
-    return Math.max(0, this.beginMs + this.slotsOf(this.circle.slice(0, mine)) - at)
+    const mine = this.peers.get(this.me)
+    const place = mine ? this.circle.indexOf(mine) : -1
+    if (place >= 0) return Math.max(0, this.beginMs + this.slotsOf(this.circle.slice(0, place)) - at)
+    // Nobody waits for a broker that was silent, so it need not wait either, but for those who lost with it.
+    if (!mine || this.lostAt === undefined) return 0
+    return Math.max(0, this.lostAt + this.silentBefore(mine, at) * this.slotMs - at)
+  }
+
+  /** How many others may just have come back as we have, and go first. */
+  private silentBefore(mine: Peer, at: number): number {
+    return [...this.peers.values()].filter(
+      (peer) => peer.served < mine.served && isSilent(peer, at) && isKnown(peer, at),
+    ).length
   }
 
   /** When the first slot after the newest append begins. */
