@@ -243,6 +243,15 @@ test('one that lost, and knows of others who are silent, waits for them once, no
   expect(turns.holdBackMs(20_030)).toBe(0)
 })
 
+test('and waits for them anew when it has appended and was silent again', () => {
+  const turns = after('d', 'a', 'b', 'c', 'd')
+  turns.lost(20_000)
+  turns.saw('d', 4, 20_100)
+  turns.saw('winner', 5, 40_000)
+  turns.lost(40_000)
+  expect(turns.holdBackMs(40_000)).toBe(45)
+})
+
 test('one that takes longer to hear than the others gets in where those take turns without a pause', () => {
   const brokers = ['a', 'b', 'c'].map((name) => new Busy(name, 0, 0))
   const far = new Busy('far', 20_000, 9)
