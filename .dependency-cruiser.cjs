@@ -45,6 +45,13 @@ module.exports = {
       to: { path: '^src/(?!domain/ledger/|storage/atomic-file)' },
     },
     {
+      name: 'the-client-knows-only-the-format',
+      comment: 'The client library checks receipts, and imports nothing else of the server.',
+      severity: 'error',
+      from: { path: '^tools/client', ...code },
+      to: { path: '^src/(?!domain/ledger/)' },
+    },
+    {
       name: 'production-code-does-not-know-tests',
       severity: 'error',
       from: { path: '^(src|tools)', ...code },
