@@ -2,14 +2,27 @@
 
 import type { Sealed } from '../domain/ledger/entry.js'
 
+/** An entry to be written. */
+export interface EntryToAppend extends Sealed {
+  /** The ledger key's signature over the head that this entry makes: the last entry of each append has one. */
+  signature?: string
+}
+
 /** An entry as a store gives it back: its place, and its text exactly as it was appended, not yet believed. */
 export interface Stored {
   index: number
   text: string
+  /** As it was appended, not yet believed. No part of the entry: it says who appended it. */
+  signature?: string
   /** The node id of the broker that wrote it, where the store keeps one. A hint for taking turns, no part of the entry. */
   by?: string
   /** The index of the last entry of the same append. A hint like `by`. */
   upTo?: number
+}
+
+/** What a store gives back for an entry that was appended. */
+export function toStored({ entry: { index }, text, signature }: EntryToAppend): Stored {
+  return signature === undefined ? { index, text } : { index, text, signature }
 }
 
 /**
@@ -44,6 +57,7 @@ export class StoreError extends Error {
  *           durable and readable. Rejects with StoreError. Appending the same bytes again at the same place after an
  *           `unknown` is safe: they are either there (conflict, or success where the store recognises them) or get
  *           written once. A network may cut them: after an `unknown`, conflict, and only the first of them are there.
+ *           Each entry's signature is written with it and is durable when it is; what it says is not looked at.
  *           `entries` is never empty. One append at a time: where the last one is not answered yet, a store that cannot
  *           queue answers `unknown`.
  * size      how many entries there are, as of a moment after the call.
@@ -57,7 +71,7 @@ export class StoreError extends Error {
 export abstract class EventStore {
   /** Shown to operators: what kind of store, and where. Holds no secret. */
   abstract readonly description: string
-  abstract append(entries: readonly Sealed[], expectedSize: number): Promise<void>
+  abstract append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void>
   abstract size(): Promise<number>
   abstract read(from: number, limit: number): Promise<Stored[]>
   abstract follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]>

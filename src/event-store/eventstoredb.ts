@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
 
-import type { Sealed } from '../domain/ledger/entry.js'
 import { parseAddress } from './eventstoredb/address.js'
 import type { Append } from './eventstoredb/append.js'
+import type { EntryText } from './eventstoredb/event.js'
 import { assertUsable } from './eventstoredb/connection.js'
-import { EventStore, StoreError, type Stored } from './event-store.js'
+import { type EntryToAppend, EventStore, StoreError, type Stored } from './event-store.js'
 import { StoreThread } from './store-thread.js'
 
 /**
@@ -73,7 +73,7 @@ export class EventStoreDbEventStore extends EventStore {
     )
   }
 
-  async append(sealed: readonly Sealed[], expectedSize: number): Promise<void> {
+  async append(sealed: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     if (this.damage) throw this.damage
     // It may be this very one: whoever gave it up and asks again must not take the answer for the last word.
     if (this.appending)
@@ -81,7 +81,7 @@ export class EventStoreDbEventStore extends EventStore {
     assertFits(sealed)
     this.appending = true
     try {
-      const entries = sealed.map(({ text, leafHash }) => ({ text, leafHash }))
+      const entries = sealed.map(textOf)
       const inDoubt = this.inDoubt === expectedSize
       await this.thread.ask({ op: 'append', entries, expectedSize, inDoubt })
       this.inDoubt = undefined
@@ -151,7 +151,10 @@ function untilRestart({ message }: StoreError): StoreError {
   return new StoreError('refused', `${message}; then start this broker again`, { damage: true })
 }
 
-function assertFits(entries: readonly Sealed[]): void {
+const textOf = ({ text, leafHash, signature }: EntryToAppend): EntryText =>
+  signature === undefined ? { text, leafHash } : { text, leafHash, signature }
+
+function assertFits(entries: readonly EntryToAppend[]): void {
   const bytes = entries.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
   if (entries.length === 0) throw new StoreError('refused', 'an append needs at least one entry')
   if (entries.length > MAX_APPEND_ENTRIES || bytes > MAX_APPEND_BYTES)

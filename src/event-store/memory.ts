@@ -1,7 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 
-import type { Sealed } from '../domain/ledger/entry.js'
-import { EventStore, StoreError, type Stored } from './event-store.js'
+import { type EntryToAppend, EventStore, StoreError, type Stored, toStored } from './event-store.js'
 
 /** For tests: the contract without a disk. Forgets everything at the end. */
 export class MemoryEventStore extends EventStore {
@@ -9,12 +8,12 @@ export class MemoryEventStore extends EventStore {
   private readonly entries: Stored[] = []
   private readonly grown = new EventEmitter().setMaxListeners(0)
 
-  append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+  append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     if (this.entries.length !== expectedSize) {
       const message = `the ledger has ${this.entries.length} entries, not ${expectedSize}`
       return Promise.reject(new StoreError('conflict', message))
     }
-    for (const { entry, text } of entries) this.entries.push({ index: entry.index, text })
+    this.entries.push(...entries.map(toStored))
     this.grown.emit('grown')
     return Promise.resolve()
   }

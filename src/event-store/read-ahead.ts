@@ -1,5 +1,4 @@
-import type { Sealed } from '../domain/ledger/entry.js'
-import { EventStore, type Stored } from './event-store.js'
+import { type EntryToAppend, EventStore, type Stored } from './event-store.js'
 
 /** How far the following may be ahead of its consumer; then the store is left to wait. */
 const MOST_AHEAD = 8_192
@@ -20,7 +19,7 @@ export class ReadAheadStore extends EventStore {
     this.description = store.description
   }
 
-  append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+  append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     return this.store.append(entries, expectedSize)
   }
 

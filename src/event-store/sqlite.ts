@@ -1,13 +1,15 @@
 import { EventEmitter, once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
-import type { Sealed } from '../domain/ledger/entry.js'
-import { EventStore, type Stored } from './event-store.js'
+import { type EntryToAppend, EventStore, type Stored, toStored } from './event-store.js'
 import { StoreThread } from './store-thread.js'
 
-/** What sqlite.worker.ts is asked. It answers with the size, or with texts. */
+/** An entry without its place. */
+export type Row = Omit<Stored, 'index'>
+
+/** What sqlite.worker.ts is asked. It answers with the size, or with rows. */
 export type Question =
-  | { op: 'append'; expectedSize: number; texts: string[] }
+  | { op: 'append'; expectedSize: number; rows: Row[] }
   | { op: 'size' }
   | { op: 'read'; from: number; limit: number }
 
@@ -41,9 +43,10 @@ export class SqliteEventStore extends EventStore {
     )
   }
 
-  async append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
-    await this.thread.ask({ op: 'append', expectedSize, texts: entries.map(({ text }) => text) })
-    this.remember(entries, expectedSize)
+  async append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void> {
+    const stored = entries.map(toStored)
+    await this.thread.ask({ op: 'append', expectedSize, rows: stored })
+    this.remember(stored, expectedSize)
     this.grown.emit('grown')
   }
 
@@ -52,8 +55,8 @@ export class SqliteEventStore extends EventStore {
   }
 
   async read(from: number, limit: number): Promise<Stored[]> {
-    const texts = (await this.thread.ask({ op: 'read', from, limit })) as string[]
-    return texts.map((text, i) => ({ index: from + i, text }))
+    const rows = (await this.thread.ask({ op: 'read', from, limit })) as Row[]
+    return rows.map((row, i) => ({ index: from + i, ...row }))
   }
 
   async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]> {
@@ -73,10 +76,10 @@ export class SqliteEventStore extends EventStore {
     await this.thread.close()
   }
 
-  private remember(entries: readonly Sealed[], first: number): void {
+  private remember(entries: readonly Stored[], first: number): void {
     const last = this.recent.at(-1)
     if (last && last.index + 1 !== first) this.recent = []
-    for (const { entry, text } of entries) this.recent.push({ index: entry.index, text })
+    this.recent.push(...entries)
     if (this.recent.length > 2 * RECENT) this.recent = this.recent.slice(-RECENT)
   }
 

@@ -9,7 +9,7 @@ import Sqlite from 'better-sqlite3'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import { answerQuestions } from './answering.js'
 import type { StoreErrorCode } from './event-store.js'
-import type { Question } from './sqlite.js'
+import type { Question, Row } from './sqlite.js'
 import type { Answer } from './store-thread.js'
 
 // The table is append-only whoever writes to it: idx is the primary key and only the next one is taken, so two
@@ -23,13 +23,24 @@ const SCHEMA = `
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
   CREATE TRIGGER IF NOT EXISTS ledger_no_delete BEFORE DELETE ON ledger
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+  CREATE TABLE IF NOT EXISTS signed_heads (idx INTEGER PRIMARY KEY CHECK (idx >= 0), signature TEXT NOT NULL) STRICT;
+  CREATE TRIGGER IF NOT EXISTS signed_heads_only_last BEFORE INSERT ON signed_heads
+    WHEN NEW.idx <> (SELECT coalesce(max(idx), -1) FROM ledger)
+    BEGIN SELECT RAISE(ABORT, 'a signature is written with its entry'); END;
+  CREATE TRIGGER IF NOT EXISTS signed_heads_no_update BEFORE UPDATE ON signed_heads
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+  CREATE TRIGGER IF NOT EXISTS signed_heads_no_delete BEFORE DELETE ON signed_heads
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 `
 
 class LedgerFile {
   private readonly db: Sqlite.Database
   private readonly sizeRow: Sqlite.Statement<[], { size: number }>
-  private readonly rows: Sqlite.Statement<[number, number], { idx: number; entry: string }>
-  private readonly insertAll: Sqlite.Transaction<(expectedSize: number, texts: string[]) => void>
+  private readonly rows: Sqlite.Statement<
+    [number, number],
+    { idx: number; text: string; signature: string | null }
+  >
+  private readonly insertAll: Sqlite.Transaction<(expectedSize: number, rows: Row[]) => void>
 
   constructor(path: string) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -39,27 +50,32 @@ class LedgerFile {
     this.db.pragma('synchronous = FULL')
     this.db.exec(SCHEMA)
     this.sizeRow = this.db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM ledger')
-    this.rows = this.db.prepare('SELECT idx, entry FROM ledger WHERE idx >= ? ORDER BY idx LIMIT ?')
+    this.rows = this.db.prepare(
+      'SELECT idx, entry AS text, signature FROM ledger LEFT JOIN signed_heads USING (idx) WHERE idx >= ? ORDER BY idx LIMIT ?',
+    )
     const insert = this.db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)')
-    this.insertAll = this.db.transaction((expectedSize: number, texts: string[]) => {
-      let index = expectedSize
-      for (const text of texts) insert.run(index++, text)
+    const sign = this.db.prepare('INSERT INTO signed_heads (idx, signature) VALUES (?, ?)')
+    this.insertAll = this.db.transaction((expectedSize: number, rows: Row[]) => {
+      for (const [i, { text, signature }] of rows.entries()) {
+        insert.run(expectedSize + i, text)
+        if (signature !== undefined) sign.run(expectedSize + i, signature)
+      }
     })
   }
 
-  answer(question: Question): number | string[] {
+  answer(question: Question): number | Row[] {
     switch (question.op) {
       case 'append':
         // Durable when this returns: COMMIT in WAL mode with synchronous=FULL has synced the log.
-        this.insertAll.immediate(question.expectedSize, question.texts)
-        return question.expectedSize + question.texts.length
+        this.insertAll.immediate(question.expectedSize, question.rows)
+        return question.expectedSize + question.rows.length
       case 'size':
         return this.sizeRow.get()?.size ?? 0
       case 'read':
-        return this.rows.all(question.from, question.limit).map(({ idx, entry }, i) => {
+        return this.rows.all(question.from, question.limit).map(({ idx, text, signature }, i) => {
           if (idx !== question.from + i)
             throw new Sqlite.SqliteError(`entry ${question.from + i} is missing`, 'SQLITE_CORRUPT')
-          return entry
+          return signature === null ? { text } : { text, signature }
         })
     }
   }

@@ -3,7 +3,12 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
-import { type EventStore, StoreError, type Stored } from '../../src/event-store/event-store.js'
+import {
+  type EntryToAppend,
+  type EventStore,
+  StoreError,
+  type Stored,
+} from '../../src/event-store/event-store.js'
 
 /** One stream, opened as often as asked: each call is another process's view of the same ledger. */
 export interface StoreUnderTest {
@@ -63,11 +68,29 @@ export function eventStoreContract(name: string, make: () => Promise<StoreUnderT
       expect(bytes(await store.read(0, 1))).toEqual(bytes(stored([odd])))
     })
 
+    test("an entry's signature is read, followed and kept as it was appended, and is no part of its text", async () => {
+      const { open, store } = await setUp()
+      const entries: EntryToAppend[] = entriesFrom(undefined, 6)
+      for (const i of [1, 2, 5]) entries[i] = signed(entries[i]!)
+      const [own, foreign] = [collect(store, 0, 6), collect(await open(), 0, 6)]
+      await store.append(entries.slice(0, 2), 0)
+      await store.append(entries.slice(2), 2)
+      for (const seen of [
+        await readAll(store, 0),
+        await own,
+        await foreign,
+        await readAll(await open(), 0),
+      ]) {
+        expect(bytes(seen)).toEqual(bytes(stored(entries)))
+        expect(seen.map(({ signature }) => signature)).toEqual(entries.map(({ signature }) => signature))
+      }
+    })
+
     test('an append at the wrong size is a conflict and leaves no trace', async () => {
       const { store } = await setUp()
       const entries = entriesFrom(undefined, 4)
       await store.append(entries.slice(0, 2), 0)
-      const other = entriesFrom(undefined, 4, 'other')
+      const other = entriesFrom(undefined, 4, 'other').map(signed)
 
       await expect(store.append(other.slice(0, 2), 0)).rejects.toMatchObject({ code: 'conflict' })
       await expect(store.append(other.slice(3), 3)).rejects.toMatchObject({ code: 'conflict' })
@@ -151,6 +174,8 @@ export function entriesFrom(previous: Sealed | undefined, count: number, backend
   }
   return entries
 }
+
+const signed = (entry: Sealed): EntryToAppend => ({ ...entry, signature: `of ${entry.leafHash}` })
 
 const stored = (entries: Sealed[]): Stored[] =>
   entries.map(({ entry, text }) => ({ index: entry.index, text }))

@@ -1,5 +1,4 @@
-import type { Sealed } from '../../src/domain/ledger/entry.js'
-import { EventStore, StoreError, type Stored } from '../../src/event-store/event-store.js'
+import { type EntryToAppend, EventStore, StoreError, type Stored } from '../../src/event-store/event-store.js'
 
 /**
  * What can go wrong with one append: every row of {not persisted, persisted} × {reported failed, reported unknown,
@@ -26,14 +25,14 @@ export class FaultyStore extends EventStore {
   readsFail = 0
   /** So many entries of the next append are persisted, and its outcome is unknown. */
   cutAfter: number | undefined
-  afterCut: (written: readonly Sealed[]) => Promise<void> = () => Promise.resolve()
+  afterCut: (written: readonly EntryToAppend[]) => Promise<void> = () => Promise.resolve()
 
   constructor(private readonly store: EventStore) {
     super()
     this.description = `faulty ${store.description}`
   }
 
-  async append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+  async append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     this.appends += 1
     const cutAfter = this.cutAfter
     if (cutAfter !== undefined) {

@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Sealed } from '../../src/domain/ledger/entry.js'
-import { type EventStore, StoreError, type Stored } from '../../src/event-store/event-store.js'
+import {
+  type EntryToAppend,
+  type EventStore,
+  StoreError,
+  type Stored,
+} from '../../src/event-store/event-store.js'
 import { MemoryEventStore } from '../../src/event-store/memory.js'
 import { Projector } from '../../src/projections/projector.js'
 import { KeysView } from '../../src/projections/signing-keys.js'
@@ -78,7 +83,7 @@ export class Interrupted extends MemoryEventStore {
     this.line = new AbortController()
   }
 
-  override append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
+  override append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     return this.behind.append(entries, expectedSize)
   }
 

@@ -1,16 +1,13 @@
 // One try to append to the ledger's stream.
 
-import type { Sealed } from '../../domain/ledger/entry.js'
 import { StoreError } from '../event-store.js'
 import { callAppend } from './append-call.js'
-import { toEvent } from './event.js'
+import { type EntryText, toEvent } from './event.js'
 import { appendFailure, PUT_BACK, UNHIDE } from './outcome.js'
 import type { LedgerStream } from './stream.js'
 
-export type Text = Pick<Sealed, 'text' | 'leafHash'>
-
 export interface Append {
-  entries: readonly Text[]
+  entries: readonly EntryText[]
   expectedSize: number
   /** Whether an earlier try at this place had an outcome that is not known. */
   inDoubt: boolean
@@ -57,7 +54,7 @@ export async function appendOnce(
 }
 
 /** Whether exactly these texts stand at this place. When that cannot be read, the append is still in doubt. */
-async function isStored(stream: LedgerStream, entries: readonly Text[], from: number): Promise<boolean> {
+async function isStored(stream: LedgerStream, entries: readonly EntryText[], from: number): Promise<boolean> {
   try {
     for (let at = 0; at < entries.length;) {
       const page = await stream.read(from + at, entries.length - at)

@@ -1,8 +1,11 @@
 // An entry as an EventStoreDB event, and back. docs/ledger-format.md, "In the store".
 
-import type { Entry, Sealed } from '../../domain/ledger/entry.js'
+import type { Entry } from '../../domain/ledger/entry.js'
 import { entryTextOf, membersOf } from '../../domain/ledger/stored-event.js'
-import type { Stored } from '../event-store.js'
+import type { EntryToAppend, Stored } from '../event-store.js'
+
+/** What is written of an entry. */
+export type EntryText = Pick<EntryToAppend, 'text' | 'leafHash' | 'signature'>
 
 /** What an append says of itself: goes into the metadata of each of its events and is no part of any entry. */
 export interface AppendNote {
@@ -21,12 +24,10 @@ export interface NewEvent {
 }
 
 /** The event is made from the entry's text, which is what was hashed, never from the object beside it. */
-export function toEvent(
-  { text, leafHash }: Pick<Sealed, 'text' | 'leafHash'>,
-  { by, upTo }: AppendNote,
-): NewEvent {
+export function toEvent({ text, leafHash, signature }: EntryText, { by, upTo }: AppendNote): NewEvent {
   const { data, index, prev, time, type, v } = JSON.parse(text) as Entry
-  const metadata = { v, index, time, prev, ...(by === undefined ? {} : { by, upTo }) }
+  const note = by === undefined ? {} : { by, upTo }
+  const metadata = { v, index, time, prev, ...note, ...(signature === undefined ? {} : { signature }) }
   return { id: eventId(leafHash), type, data: jsonBytes(data), metadata: jsonBytes(metadata) }
 }
 
@@ -64,7 +65,10 @@ export interface FoundEvent {
 export function toStored(event: FoundEvent): Stored {
   const index = Number(event.revision)
   const text = entryText(event) ?? foreignText(event)
-  return { index, text, ...appendNote(event.metadata) }
+  const { signature } = membersOf(event.metadata)
+  const stored: Stored = { index, text, ...appendNote(event.metadata) }
+  if (typeof signature === 'string') stored.signature = signature
+  return stored
 }
 
 /** What the append said of itself, as far as it can be believed to be a broker's word. */

@@ -3,8 +3,8 @@
 // Whatever is followed from here joins without a gap, since each append was confirmed at an exact place: an entry of
 // somebody else's between two of ours shows as a gap, and ends it.
 
-import type { Sealed } from '../../domain/ledger/entry.js'
 import type { Stored } from '../event-store.js'
+import type { EntryText } from './event.js'
 
 /** How many of the latest entries are kept: several groups. */
 const KEPT = 4_096
@@ -23,11 +23,12 @@ export class OwnAppends {
   }
 
   /** The server has confirmed it, at exactly this place: so nobody else's entries are between it and what was before. */
-  confirmed(entries: readonly Pick<Sealed, 'text'>[], from: number): void {
+  confirmed(entries: readonly Omit<EntryText, 'leafHash'>[], from: number): void {
     if (this.node === undefined) return
     if (from !== this.end) this.kept = []
     const note = { by: this.node, upTo: from + entries.length - 1 }
-    for (const [i, { text }] of entries.entries()) this.kept.push({ index: from + i, text, ...note })
+    for (const [i, { text, signature }] of entries.entries())
+      this.kept.push({ index: from + i, text, ...note, ...(signature === undefined ? {} : { signature }) })
     if (this.kept.length > 2 * KEPT) this.kept = this.kept.slice(-KEPT)
     this.wake?.()
   }
