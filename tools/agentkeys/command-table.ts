@@ -1,0 +1,123 @@
+// The commands: parsing, help, completion and the reference page are all made from these rows.
+
+import type { Command, Options } from './command.js'
+
+const ROLE: Options = {
+  role: { type: 'string', value: 'ARN', help: "an AWS role; default: the broker's data role" },
+}
+const CREDENTIALS: Options = {
+  ...ROLE,
+  duration: {
+    type: 'string',
+    value: 'SECONDS',
+    help: 'how long the credentials are good; default: as the broker says',
+  },
+}
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'init',
+    usage: '',
+    summary: 'Get a session: make a wallet key, sign in with it, and pin the ledger key',
+    args: [0, 0],
+    options: {
+      'wallet-key-file': {
+        type: 'string',
+        value: 'FILE',
+        help: 'use this secp256k1 key (64 hex digits); - is stdin',
+      },
+      'auth-token': {
+        type: 'string',
+        value: 'FILE',
+        help: 'sign in with the auth token in FILE instead; - is stdin',
+      },
+      'ledger-vkey': { type: 'string', value: 'VKEY', help: 'the ledger key that the operator told you' },
+    },
+    run: () => import('./commands/init.js'),
+  },
+  {
+    name: 'whoami',
+    usage: '',
+    summary: 'Show the wallet, the broker, and where the session is kept',
+    args: [0, 0],
+    options: {},
+    run: () => import('./commands/whoami.js'),
+  },
+  {
+    name: 'exec',
+    usage: '-- CMD…',
+    summary: 'Run a command with AWS credentials that renew themselves',
+    args: [0, 0],
+    takesRest: true,
+    options: {
+      ...CREDENTIALS,
+      env: { type: 'boolean', help: 'set AWS_ACCESS_KEY_ID and the like, which do not renew themselves' },
+      'keep-aws-config': {
+        type: 'boolean',
+        help: "leave the user's AWS profiles in sight; they outrank ours",
+      },
+    },
+    run: () => import('./commands/exec.js'),
+  },
+  {
+    name: 'credential-process',
+    usage: '',
+    summary: "Print AWS credentials as a profile's credential_process",
+    args: [0, 0],
+    options: CREDENTIALS,
+    run: () => import('./commands/credential-process.js'),
+  },
+  {
+    name: 'token',
+    usage: '',
+    summary: 'Print a JWT, or keep a file with one fresh',
+    args: [0, 0],
+    options: {
+      audience: { type: 'string', value: 'A', help: 'who the token is for' },
+      for: {
+        type: 'string',
+        value: 'PARTY',
+        help: 'aws, gcp, anthropic, snowflake, vault or k8s: audience and format',
+      },
+      format: { type: 'string', value: 'F', help: 'raw, json, gcp-executable or k8s-exec' },
+      ttl: {
+        type: 'string',
+        value: 'SECONDS',
+        help: 'how long the token is good; default: as the broker says',
+      },
+      ...ROLE,
+      write: { type: 'string', value: 'FILE', help: 'write it there, mode 0600, without a line feed' },
+      'keep-fresh': { type: 'boolean', help: 'go on running, and renew the file before the token expires' },
+    },
+    run: () => import('./commands/token.js'),
+  },
+  {
+    name: 'config',
+    usage: 'aws|mcp',
+    summary: 'Print the lines that make AWS tools or an MCP client use agentkeys',
+    args: [1, 1],
+    options: {
+      ...CREDENTIALS,
+      profile: { type: 'string', value: 'NAME', help: 'name of the AWS profile; default: agentkeys' },
+      region: { type: 'string', value: 'REGION', help: 'region of the AWS profile' },
+      client: { type: 'string', value: 'CLIENT', help: 'claude, vscode or cursor' },
+    },
+    run: () => import('./commands/config.js'),
+  },
+  {
+    name: 'receipts',
+    usage: 'list|show|verify|export [MINT_ID]',
+    summary: 'Show and verify the receipts of your mints',
+    args: [1, 2],
+    options: {},
+    run: () => import('./commands/receipts.js'),
+  },
+  {
+    name: 'completion',
+    usage: 'bash|zsh|fish',
+    summary: 'Print a completion script',
+    args: [1, 1],
+    options: {},
+    run: () => import('./commands/completion.js'),
+  },
+]

@@ -1,0 +1,46 @@
+// exec -- CMD: runs a command that has AWS credentials and no other secret.
+
+import { rmSync } from 'node:fs'
+
+import { environmentCredentials } from '../aws-forms.js'
+import { spawnChild } from '../child.js'
+import { privateAwsConfig, type PrivateConfig, scrubbed } from '../child-environment.js'
+import type { Call } from '../command.js'
+import { Context } from '../context.js'
+import { credentialsFor, type HeldCredentials } from '../credentials.js'
+import { type Endpoint, openEndpoint } from '../endpoint.js'
+import { askOf } from '../mint-options.js'
+
+export async function run(call: Call): Promise<number> {
+  const context = Context.of(call)
+  const ask = askOf(call.values)
+  // Before the child starts: an SDK waits a second or two for its first credential, and a mint may take longer.
+  const first = await credentialsFor(context, ask)
+  const config = call.values['keep-aws-config'] === true ? undefined : privateAwsConfig(first.region)
+  const endpoint =
+    call.values['env'] === true ? undefined : await openEndpoint(() => credentialsFor(context, ask))
+  try {
+    const env = { ...scrubbed(process.env), ...config?.env, ...delivery(first, endpoint) }
+    return await spawnChild(call.rest, env)
+  } finally {
+    endpoint?.close()
+    remove(config)
+  }
+}
+
+function delivery(held: HeldCredentials, endpoint: Endpoint | undefined): Record<string, string> {
+  const region = { AWS_REGION: held.region, AWS_DEFAULT_REGION: held.region }
+  // The AWS CLI's cache of role sessions does not look at whose token it was: the name keeps wallets apart.
+  const session = { AWS_ROLE_SESSION_NAME: `ak-${held.wallet}` }
+  if (!endpoint) return { ...session, ...environmentCredentials(held) }
+  return {
+    ...region,
+    ...session,
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: endpoint.url,
+    AWS_CONTAINER_AUTHORIZATION_TOKEN: endpoint.token,
+  }
+}
+
+function remove(config: PrivateConfig | undefined): void {
+  if (config) rmSync(config.folder, { recursive: true, force: true })
+}

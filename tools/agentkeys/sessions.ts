@@ -1,0 +1,92 @@
+// The sessions of one broker: which there are, and the bearer of one. The original's files are read where there is none.
+
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { parsePrivateJson, readPrivateFile } from '../../src/storage/private-file.js'
+
+import { UsageError } from './command.js'
+import type { BrokerHome } from './home.js'
+import { openKeychain } from './keychain.js'
+import { FileSecret, PreferredSecret, type SecretStore, type StoreKind } from './secret-store.js'
+
+export interface StoredSession {
+  token: string
+  wallet: string
+  /** Unix seconds; 0 in files of the original. */
+  createdAt: number
+}
+
+export type SessionPlace = StoreKind | 'environment' | 'option' | 'original'
+
+export interface FoundSession extends StoredSession {
+  place: SessionPlace
+}
+
+export const DEFAULT_ID = 'master'
+
+/** A session id is part of a file name. Throws UsageError. */
+export function parseSessionId(id: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id)) return id
+  throw new UsageError(
+    '--session-id: use letters, digits, dot, dash and underscore, at most 128, not a dot first',
+  )
+}
+
+/** Where the session `id` of this broker lies. */
+export async function sessionStore(home: BrokerHome, id: string): Promise<SecretStore> {
+  const account = `${home.url.host}${home.url.pathname}#${id}`
+  return new PreferredSecret(await openKeychain(account), new FileSecret(home.session(id)))
+}
+
+export async function saveSession(home: BrokerHome, id: string, session: StoredSession): Promise<StoreKind> {
+  home.make()
+  const store = await sessionStore(home, id)
+  const { token, wallet, createdAt } = session
+  await store.write(JSON.stringify({ token, wallet, created_at: createdAt }))
+  return store.kind
+}
+
+/** The stored session; undefined where there is none. Throws PrivateFileError for a file that others can read. */
+export async function findSession(home: BrokerHome, id: string): Promise<FoundSession | undefined> {
+  const store = await sessionStore(home, id)
+  const text = await store.read()
+  if (text !== undefined) return { ...parseSession(home.session(id), text), place: store.kind }
+  return originalSession(home.root, id)
+}
+
+export async function removeSession(home: BrokerHome, id: string): Promise<void> {
+  await (await sessionStore(home, id)).remove()
+}
+
+/** Ids of the sessions that lie in files; the keychain cannot be listed. */
+export function sessionIds(home: BrokerHome): string[] {
+  try {
+    return readdirSync(join(home.folder, 'sessions'))
+      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+      .map((name) => name.slice(0, -'.json'.length))
+      .sort()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** ~/.agentkeys/<id>/session.json, and before it ~/.agentkeys/session.json. */
+function originalSession(root: string, id: string): FoundSession | undefined {
+  const paths = [join(root, id, 'session.json'), ...(id === DEFAULT_ID ? [join(root, 'session.json')] : [])]
+  for (const path of paths) {
+    const text = readPrivateFile(path)
+    if (text !== undefined) return { ...parseSession(path, text), place: 'original' }
+  }
+  return undefined
+}
+
+function parseSession(path: string, text: string): StoredSession {
+  const { token, wallet, created_at: createdAt } = parsePrivateJson(path, text)
+  return {
+    token: typeof token === 'string' ? token : '',
+    wallet: typeof wallet === 'string' ? wallet : '',
+    createdAt: typeof createdAt === 'number' ? createdAt : 0,
+  }
+}
