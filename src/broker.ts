@@ -74,7 +74,7 @@ async function openParts(
   log.info({ kid: key.kid }, 'OIDC signer ready')
   const sessions = openSessions(config.backend, config.dataDir)
   onClose(() => sessions.close())
-  const sts = openSts(config.aws)
+  const sts = await openSts(config.aws)
   onClose(() => sts.close())
   log.info(sts.describeCredentials())
 

@@ -1,10 +1,12 @@
 import type { AwsConfig } from '../config/aws.js'
 import { NoSts } from './no-sts.js'
-import { SdkSts, type StsAccess } from './sdk-sts.js'
+import type { StsAccess } from './sdk-sts.js'
 import type { Sts } from './sts.js'
 
-export function openSts(aws: AwsConfig): Sts {
+export async function openSts(aws: AwsConfig): Promise<Sts> {
   if (aws.kind === 'off') return new NoSts()
+  // The AWS SDK is loaded by a broker that has a role, and by no other.
+  const { SdkSts } = await import('./sdk-sts.js')
   const { region, stsEndpoint } = aws
   return new SdkSts({
     access: accessOf(aws),

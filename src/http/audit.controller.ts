@@ -1,5 +1,4 @@
 import { Controller, Get, Header, Query } from '@nestjs/common'
-import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 
 import { BrokerError } from '../domain/errors.js'
 import { AuditQuery, type MintFilter } from '../projections/audit-query.js'
@@ -17,8 +16,6 @@ interface AuditMintsReply {
 
 const DEFAULT_LIMIT = 100
 
-@ApiTags('audit')
-@ApiBearerAuth()
 @Controller('v1/audit')
 export class AuditController {
   constructor(
@@ -28,9 +25,6 @@ export class AuditController {
 
   @Get('mints')
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({
-    summary: 'What was minted or refused, newest first: own mints, or all with the auditor token',
-  })
   async mints(@Bearer() bearer: string, @Query(AskPipe) query: AuditMintsQuery): Promise<AuditMintsReply> {
     const filter = visible(await this.viewers.of(bearer), filterOf(query))
     const page = { limit: Number(query.limit ?? DEFAULT_LIMIT), cursor: query.cursor }

@@ -1,23 +1,19 @@
 import { Controller, Get, Header, Res } from '@nestjs/common'
-import { ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { FastifyReply } from 'fastify'
 
 import { Readiness } from './readiness.js'
 
-@ApiTags('operations')
 @Controller()
 export class HealthController {
   constructor(private readonly readiness: Readiness) {}
 
   @Get('healthz')
   @Header('Content-Type', 'text/plain; charset=utf-8')
-  @ApiOperation({ summary: 'The process answers' })
   healthz(): string {
     return 'ok'
   }
 
   @Get('readyz')
-  @ApiOperation({ summary: 'Everything a mint needs is there; 503 and what is missing otherwise' })
   async readyz(@Res() reply: FastifyReply): Promise<void> {
     const { ready, ...parts } = await this.readiness.check()
     const status = ready ? 'ready' : 'not_ready'

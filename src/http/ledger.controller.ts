@@ -4,7 +4,6 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 
 import { Controller, Get, Header, NotFoundException, Param, Query, Req, Res } from '@nestjs/common'
-import { ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { Config } from '../config.js'
@@ -28,7 +27,6 @@ const FOREVER = 'max-age=31536000, immutable'
 
 const compressed = promisify(gzip)
 
-@ApiTags('ledger')
 @Controller('ledger')
 export class LedgerController {
   constructor(
@@ -44,7 +42,6 @@ export class LedgerController {
   @Get('checkpoint')
   @Header('Content-Type', TEXT)
   @Header('Cache-Control', A_FEW_SECONDS)
-  @ApiOperation({ summary: 'The signed head of the log, C2SP tlog-checkpoint' })
   checkpoint(): string {
     return formatSignedCheckpoint(this.published())
   }
@@ -52,15 +49,11 @@ export class LedgerController {
   @Get('vkey')
   @Header('Content-Type', TEXT)
   @Header('Cache-Control', 'public, max-age=3600')
-  @ApiOperation({ summary: 'The log’s public key. Trust it only if you got the same one another way' })
   vkey(): string {
     return `${this.ledger.vkey}\n`
   }
 
   @Get('proof')
-  @ApiOperation({
-    summary: 'The receipt of a mint, by the jti of its JWT: of its credentials where it has some',
-  })
   async proofByJti(@Query('jti') jti: unknown, @Res() reply: FastifyReply): Promise<void> {
     if (typeof jti !== 'string' || !/^[0-9a-f-]{36}$/.test(jti)) {
       throw new BrokerError('bad_request', 'jti must be one mint id, a UUID in lower case')
@@ -72,7 +65,6 @@ export class LedgerController {
   }
 
   @Get('proof/:index')
-  @ApiOperation({ summary: 'The receipt of one entry, C2SP tlog-proof' })
   async proof(@Param('index') index: string, @Res() reply: FastifyReply): Promise<void> {
     if (!/^(?:0|[1-9][0-9]{0,15})$/.test(index)) {
       throw new BrokerError('bad_request', 'the index must be a decimal number without leading zeros')
@@ -81,7 +73,6 @@ export class LedgerController {
   }
 
   @Get('tile/*')
-  @ApiOperation({ summary: 'Hash tiles and entry bundles, C2SP tlog-tiles' })
   async tile(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const tile = this.existing(request.url)
     if (tile.level === 'entries') return this.sendBundle(tile, request, reply)

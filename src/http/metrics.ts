@@ -1,5 +1,4 @@
 import { Controller, Get, Injectable, Res } from '@nestjs/common'
-import { ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { FastifyReply } from 'fastify'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
@@ -71,13 +70,11 @@ export class Metrics {
   }
 }
 
-@ApiTags('operations')
 @Controller('metrics')
 export class MetricsController {
   constructor(private readonly metrics: Metrics) {}
 
   @Get()
-  @ApiOperation({ summary: 'Prometheus metrics' })
   async text(@Res() reply: FastifyReply): Promise<void> {
     const text = await this.metrics.registry.metrics()
     await reply.type(this.metrics.registry.contentType).send(text)

@@ -1,6 +1,5 @@
 import { Body, Controller, Header, HttpCode, Post, Res } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
-import { ApiBearerAuth, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger'
 
 import type { FastifyReply } from 'fastify'
 
@@ -34,8 +33,6 @@ interface CredsReply {
   ledger: LedgerReference
 }
 
-@ApiTags('mint')
-@ApiBearerAuth()
 @Controller('v1')
 export class MintController {
   constructor(
@@ -46,8 +43,6 @@ export class MintController {
   @Post('mint-oidc-jwt')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'A short-lived ES256 JWT that AWS IAM and other relying parties trust' })
-  @ApiBody({ type: MintOidcJwtBody, required: false })
   async oidcJwt(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintOidcJwtBody,
@@ -63,8 +58,6 @@ export class MintController {
   @Post('mint-aws-creds')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'Temporary AWS credentials for the caller, from AWS STS' })
-  @ApiBody({ type: MintAwsCredsBody, required: false })
   async awsCreds(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintAwsCredsBody,

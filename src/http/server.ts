@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 
@@ -54,16 +53,9 @@ export async function createServer(
 }
 
 function describe(app: NestFastifyApplication, server: FastifyInstance, version: string): void {
-  const about = new DocumentBuilder()
-    .setTitle('AgentKeys Broker')
-    .setDescription('Short-lived credentials for AI agents, each in a verifiable ledger before it exists.')
-    .setVersion(version)
-    .setOpenAPIVersion('3.1.0')
-    .addBearerAuth({ type: 'http', scheme: 'bearer' })
-    .build()
-  let text: string | undefined
-  server.get('/openapi.json', (_request, reply) => {
-    text ??= JSON.stringify(SwaggerModule.createDocument(app, about))
-    return reply.type('application/json').send(text)
+  let text: Promise<string> | undefined
+  server.get('/openapi.json', async (_request, reply) => {
+    text ??= import('./api-description.js').then(({ describeApi }) => describeApi(app, version))
+    return reply.type('application/json').send(await text)
   })
 }

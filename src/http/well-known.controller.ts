@@ -3,7 +3,6 @@
 import { hash } from 'node:crypto'
 
 import { Controller, Get, Headers, Res } from '@nestjs/common'
-import { ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { FastifyReply } from 'fastify'
 
 import { MintPolicy, WALLET_TAG } from '../domain/mint.js'
@@ -21,7 +20,6 @@ const JWKS_MAX_AGE_S = 300
 const DISCOVERY_MAX_AGE_S = 3600
 
 /** Answers from memory, whatever else is down. */
-@ApiTags('issuer')
 @Controller('.well-known')
 export class WellKnownController {
   private readonly discovery: Prepared
@@ -35,7 +33,6 @@ export class WellKnownController {
   }
 
   @Get('openid-configuration')
-  @ApiOperation({ summary: 'OpenID Connect discovery' })
   async openidConfiguration(
     @Res() reply: FastifyReply,
     @Headers('if-none-match') known?: string,
@@ -44,7 +41,6 @@ export class WellKnownController {
   }
 
   @Get('jwks.json')
-  @ApiOperation({ summary: 'The public keys that tokens are, or may still be, signed with' })
   async jwksJson(@Res() reply: FastifyReply, @Headers('if-none-match') known?: string): Promise<void> {
     await send(reply, this.preparedJwks(), known)
   }
