@@ -7,13 +7,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const MAIN = fileURLToPath(new URL('../../tools/agentkeys/main.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../tools/agentkeys/main.js', import.meta.url))
+const DAEMON = fileURLToPath(new URL('../../tools/agentkeys-daemon/main.js', import.meta.url))
 
 export interface Ended {
   code: number | null
   signal: NodeJS.Signals | null
   stdout: string
   stderr: string
+}
+
+export interface Started {
+  child: ChildProcess
+  ended: Promise<Ended>
 }
 
 export interface CliOptions {
@@ -30,11 +36,16 @@ export class Cli {
     return this.start(args, options).ended
   }
 
-  start(
-    args: readonly string[],
-    { env = {}, input }: CliOptions = {},
-  ): { child: ChildProcess; ended: Promise<Ended> } {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+  start(args: readonly string[], options: CliOptions = {}): Started {
+    return this.spawn(CLI, args, options)
+  }
+
+  daemon(args: readonly string[], options: CliOptions = {}): Started {
+    return this.spawn(DAEMON, args, options)
+  }
+
+  private spawn(main: string, args: readonly string[], { env = {}, input }: CliOptions): Started {
+    const child = spawn(process.execPath, [main, ...args], {
       env: { PATH: process.env['PATH'], HOME: this.home, ...this.env, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })

@@ -1,6 +1,6 @@
 // AWS credentials in the forms that AWS's own tools read.
 
-import type { HeldCredentials } from './credentials.js'
+import type { HeldCredentials } from './held-credentials.js'
 
 const expiration = ({ expiresAt }: HeldCredentials) => new Date(expiresAt).toISOString().replace('.000Z', 'Z')
 const accountId = ({ roleArn }: HeldCredentials) => roleArn.split(':')[4] ?? ''

@@ -4,6 +4,7 @@ import { BrokerClient, type ReceiptMode } from '../client/broker-client.js'
 import { parseBrokerUrl } from '../client/exchange.js'
 
 import { type Call, UsageError, type Values } from './command.js'
+import type { SessionName } from './daemon-client.js'
 import { BrokerHome } from './home.js'
 import { readPin } from './pin.js'
 import { CliError } from './report-error.js'
@@ -26,6 +27,11 @@ export class Context {
     this.sessionId = parseSessionId(this.text('session-id', 'AGENTKEYS_SESSION_ID') ?? DEFAULT_ID)
     this.json = values['json'] === true
     this.receipts = parseReceipts(this.text('receipts'))
+  }
+
+  /** What the daemon knows a session by. */
+  get sessionName(): SessionName {
+    return { brokerUrl: this.home.url.href, sessionId: this.sessionId }
   }
 
   static of({ values }: Call): Context {

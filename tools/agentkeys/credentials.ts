@@ -10,24 +10,19 @@ import type { CredentialsAsk } from '../client/broker-client.js'
 import type { MintedCredentials } from '../client/replies.js'
 
 import type { Context } from './context.js'
-import { freshness, type Lifetime } from './freshness.js'
+import { askDaemon } from './daemon-client.js'
+import { freshness } from './freshness.js'
+import type { HeldCredentials } from './held-credentials.js'
 import { withFileLock } from './file-lock.js'
 import { keepReceipt } from './receipt-folder.js'
 
-export interface HeldCredentials extends Lifetime {
-  accessKeyId: string
-  secretAccessKey: string
-  sessionToken: string
-  wallet: string
-  roleArn: string
-  region: string
-  mintId: string
-  ledgerIndex: number
-}
-
 /** Credentials that are good for more than a minute. Rejects with ClientError or CliError. */
 export async function credentialsFor(context: Context, ask: CredentialsAsk): Promise<HeldCredentials> {
-  const { token } = await context.requireSession()
+  const { token, place } = await context.requireSession()
+  // A bearer of the environment or the options is the caller's own: the daemon holds stored sessions.
+  const stored = place !== 'environment' && place !== 'option'
+  const answered = stored ? await askDaemon(context.sessionName, ask) : undefined
+  if (answered) return answered
   const path = join(context.home.cache, `${cacheName(token, ask)}.json`)
   const held = readHeld(path)
   if (held && freshness(held, Date.now()) === 'fresh') return held
