@@ -20,7 +20,6 @@ import { announceKey } from './oidc/announce-key.js'
 import { loadOrCreateSigningKey, type SigningKey } from './oidc/key-file.js'
 import { TokenSigner } from './oidc/token-signer.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
-import { HttpSessionBackend } from './session/http-backend.js'
 import type { SessionBackend } from './session/session-backend.js'
 import { openRecords, REAL, type Records, type Seams } from './records.js'
 import { openDataDir } from './storage/data-dir.js'
@@ -72,7 +71,7 @@ async function openParts(
   const { nodeId } = dataDir
   const key = loadOrCreateSigningKey(config.oidcKeypairPath, now())
   log.info({ kid: key.kid }, 'OIDC signer ready')
-  const sessions = openSessions(config.backend, config.dataDir)
+  const sessions = await openSessions(config.backend, config.dataDir)
   onClose(() => sessions.close())
   const sts = await openSts(config.aws)
   onClose(() => sts.close())
@@ -118,12 +117,15 @@ async function announceBroker(
   }
 }
 
-function openSessions(backend: SessionBackendConfig, dataDir: string): SessionBackend {
+async function openSessions(backend: SessionBackendConfig, dataDir: string): Promise<SessionBackend> {
   switch (backend.kind) {
     case 'embedded':
       return new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), now)
-    case 'http':
+    case 'http': {
+      // It brings an HTTP client, which no other broker needs.
+      const { HttpSessionBackend } = await import('./session/http-backend.js')
       return new HttpSessionBackend({ url: backend.url, timeoutMs: backend.timeoutSeconds * 1000 })
+    }
   }
 }
 

@@ -16,8 +16,6 @@ import type { LogTree } from './ledger/log-tree.js'
 import { LedgerRefused } from './ledger/open-ledger.js'
 import type { PublishedTiles } from './projections/published-tiles.js'
 import { readWitnessPolicy } from './witness/witness-policy.js'
-import { DEFAULT_WITNESS_LIMITS } from './witness/witness.js'
-import { Witnesses } from './witness/witnesses.js'
 
 /** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
 export function witnessedPath(dataDir: string): string {
@@ -39,6 +37,9 @@ export async function openWitnessing(
   { store, tree, tiles, tilesReach }: Witnessed,
 ): Promise<Witnessing | undefined> {
   if (witness.kind === 'none') return undefined
+  // Their HTTP client is loaded by a broker that has witnesses, and by no other.
+  const { Witnesses } = await import('./witness/witnesses.js')
+  const { DEFAULT_WITNESS_LIMITS } = await import('./witness/witness.js')
   const { key } = signer
   const witnessed = new CheckpointTrace(witnessedPath(dataDir), (error) =>
     log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),

@@ -1,11 +1,10 @@
 // How a request body becomes an ask. The original broker read no body and wanted no content type; ours reads JSON.
 
 import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common'
-import { plainToInstance } from 'class-transformer'
-import { validateSync } from 'class-validator'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 import { BrokerError } from '../domain/errors.js'
+import { readFields } from './fields.js'
 
 export const BODY_LIMIT = 16 * 1024
 
@@ -53,7 +52,7 @@ function isDeeper(value: unknown, levels: number): boolean {
 
 const FIELD_NAME = /^[\w[\].]{1,24}$/
 
-/** Turns a body or query into its DTO: unknown fields are refused, and so is what the DTO's decorators refuse. */
+/** Turns a body or query into its class: fields that it does not declare are refused, and so is what its fields refuse. */
 @Injectable()
 export class AskPipe implements PipeTransform {
   transform(value: unknown, { metatype }: ArgumentMetadata): unknown {
@@ -62,21 +61,13 @@ export class AskPipe implements PipeTransform {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new BrokerError('bad_request', 'the body must be a JSON object')
     }
-    // Names that every object inherits are no unknown fields to class-validator, and class-transformer drops some.
-    const dropped = Object.keys(value).find((name) => name === 'prototype' || name in Object.prototype)
-    if (dropped) throw new BrokerError('bad_request', `property ${dropped} should not exist`)
-    const ask = plainToInstance(metatype as new () => object, value)
-    const errors = validateSync(ask, {
-      whitelist: true,
-      forbidNonWhitelisted: true,
-      forbidUnknownValues: true,
-    })
-    if (errors.length === 0) return ask
-    const problems = errors.flatMap(({ property, constraints = {} }) =>
-      // A name that is not one of ours is the caller's text, and may be a bearer that slipped into the wrong place.
-      'whitelistValidation' in constraints && !FIELD_NAME.test(property)
-        ? ['a property that is not known should not exist']
-        : Object.values(constraints),
+    const reading = readFields(metatype as new () => object, value)
+    if ('read' in reading) return reading.read
+    const problems = reading.problems.map(({ text, undeclared }) =>
+      // A name that is not one of ours may be a bearer that slipped into the wrong place.
+      undeclared === undefined || FIELD_NAME.test(undeclared)
+        ? text
+        : 'a property that is not known should not exist',
     )
     throw new BrokerError('bad_request', problems.slice(0, 8).join('; ').slice(0, 512))
   }

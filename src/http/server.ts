@@ -13,6 +13,7 @@ import { refuseConnection, refuseUrl } from './malformed-request.js'
 import { endConnectionsAtClose } from './connections.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
+import { NO_SCHEMAS } from './no-schemas.js'
 import { refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
@@ -25,6 +26,7 @@ export async function createServer(
   version: string,
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
+    ...NO_SCHEMAS,
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: () => randomUUID(),

@@ -1,13 +1,20 @@
 import { isIPv4, type AddressInfo } from 'node:net'
 
-import { BadRequestException, type DynamicModule, Module, ValidationPipe } from '@nestjs/common'
+import {
+  type ArgumentMetadata,
+  BadRequestException,
+  type DynamicModule,
+  Module,
+  type PipeTransform,
+} from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
-import { type ValidationError } from 'class-validator'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { endConnectionsAtClose } from './connections.js'
+import { readFields } from './fields.js'
+import { NO_SCHEMAS } from './no-schemas.js'
 import { sendSessionError, SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
 
@@ -58,6 +65,7 @@ export async function startSessionListener(
 
 async function application(sessions: EmbeddedSessions): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
+    ...NO_SCHEMAS,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -70,13 +78,7 @@ async function application(sessions: EmbeddedSessions): Promise<NestFastifyAppli
     bodyParser: false,
   })
   app.useGlobalFilters(new SessionErrorFilter())
-  app.useGlobalPipes(
-    new ValidationPipe({
-      whitelist: true,
-      forbidNonWhitelisted: true,
-      exceptionFactory: (errors) => new BadRequestException(complaint(errors)),
-    }),
-  )
+  app.useGlobalPipes(new BodyPipe())
   return app
 }
 
@@ -116,8 +118,8 @@ function objectionTo({
 }
 
 /**
- * What Nest and class-transformer would drop or choke on before the validation sees it: they skip members with these
- * names in silence, where an unknown field is an error here, and they descend as deep as the body goes.
+ * Members with the names that every object inherits are refused before anything looks one up, and so is a body that is
+ * nested deeper than any of ours.
  */
 function isPlain(value: unknown, depth = 4): boolean {
   if (typeof value !== 'object' || value === null) return true
@@ -136,11 +138,18 @@ function isLoopback(host: string): boolean {
   return host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
-/** The first complaint, with the way to its field. A field's name is the caller's text: it is cut short. */
-function complaint(errors: ValidationError[]): string {
-  const path: string[] = []
-  let error = errors[0]
-  for (; error && !error.constraints; error = error.children?.[0]) path.push(error.property)
-  const text = Object.values(error?.constraints ?? {})[0] ?? 'malformed'
-  return [...path, text].join(': ').replace(/\p{C}/gu, '').slice(0, 200)
+class BodyPipe implements PipeTransform {
+  transform(value: unknown, { type, metatype }: ArgumentMetadata): unknown {
+    if (type !== 'body' || !metatype) return value
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new BadRequestException('the body must be a JSON object')
+    const reading = readFields(metatype as new () => object, value)
+    if ('read' in reading) return reading.read
+    throw new BadRequestException(complaint(reading.problems[0]?.text ?? 'malformed'))
+  }
+}
+
+/** A field's name is the caller's text: it is cut short. */
+function complaint(text: string): string {
+  return text.replace(/\p{C}/gu, '').slice(0, 200)
 }
