@@ -31,19 +31,35 @@ export class Backend {
   }
 
   /** The reply's JSON object. Rejects with ClientError. */
-  async ask(request: Omit<HttpRequest, 'url'> & { path: string }): Promise<Record<string, unknown>> {
-    const { path, ...rest } = request
-    const { status, text } = await exchange({ ...rest, url: new URL(path, this.url) }, TIMEOUT_MS)
-    const reply = objectOf(text)
-    if (status === 200 && reply) return reply
-    const { code, message } = reply ?? {}
+  async ask(request: BackendRequest): Promise<Record<string, unknown>> {
+    const reply = await this.reply(request)
+    if (isObject(reply)) return reply
+    throw this.unexpected('another reply than a JSON object')
+  }
+
+  /** For the routes that reply with a bare array. */
+  async askList(request: BackendRequest): Promise<unknown[]> {
+    const reply = await this.reply(request)
+    if (Array.isArray(reply)) return reply as unknown[]
+    throw this.unexpected('another reply than a JSON array')
+  }
+
+  private async reply({ path, ...request }: BackendRequest): Promise<unknown> {
+    const { status, text } = await exchange({ ...request, url: new URL(path, this.url) }, TIMEOUT_MS)
+    const reply = parsed(text)
+    if (status >= 200 && status < 300 && reply !== undefined) return reply
+    const { code, message } = isObject(reply) ? reply : {}
     if (typeof code !== 'string' || typeof message !== 'string')
-      throw new ClientError('malformed_reply', `HTTP ${status} of ${this.url.origin} without an error body`, {
-        status,
-      })
+      throw this.unexpected(`HTTP ${status} without an error body`)
     throw new ClientError(CODES[code] ?? 'internal', message, { status, reason: code })
   }
+
+  private unexpected(what: string): ClientError {
+    return new ClientError('malformed_reply', `the session backend at ${this.url.origin} gave ${what}`)
+  }
 }
+
+type BackendRequest = Omit<HttpRequest, 'url'> & { path: string }
 
 /** What GET /.well-known/agentkeys says; a broker that has no such route says nothing. */
 async function describedBackend(broker: URL): Promise<string | undefined> {
@@ -51,17 +67,19 @@ async function describedBackend(broker: URL): Promise<string | undefined> {
     { method: 'GET', url: new URL('.well-known/agentkeys', broker) },
     TIMEOUT_MS,
   )
-  const named = status === 200 ? objectOf(text)?.['session_backend'] : undefined
+  const described = status === 200 ? parsed(text) : undefined
+  const named = isObject(described) ? described['session_backend'] : undefined
   return typeof named === 'string' ? named : undefined
 }
 
-function objectOf(text: string): Record<string, unknown> | undefined {
+function parsed(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -14,6 +14,14 @@ const CREDENTIALS: Options = {
   },
 }
 
+const AGENT: Options = {
+  agent: {
+    type: 'string',
+    value: 'A',
+    help: 'a wallet, an alias or an e-mail address; default: your own wallet',
+  },
+}
+
 export const COMMANDS: readonly Command[] = [
   {
     name: 'init',
@@ -90,6 +98,106 @@ export const COMMANDS: readonly Command[] = [
       'keep-fresh': { type: 'boolean', help: 'go on running, and renew the file before the token expires' },
     },
     run: () => import('./commands/token.js'),
+  },
+  {
+    name: 'store',
+    usage: 'SERVICE',
+    summary: 'Encrypt a secret for a service, and store it at the session backend',
+    args: [1, 2],
+    options: {
+      ...AGENT,
+      from: { type: 'string', value: 'FILE', help: 'read the secret there; default: stdin' },
+    },
+    run: () => import('./commands/store.js'),
+  },
+  {
+    name: 'read',
+    usage: 'SERVICE',
+    summary: 'Print a stored secret',
+    args: [1, 1],
+    options: AGENT,
+    run: () => import('./commands/read.js'),
+  },
+  {
+    name: 'list',
+    usage: '',
+    summary: 'List the services that a secret is stored for',
+    args: [0, 0],
+    options: AGENT,
+    run: () => import('./commands/list.js'),
+  },
+  {
+    name: 'run',
+    usage: '-- CMD…',
+    summary: 'Run a command with stored secrets in its environment',
+    args: [0, 0],
+    takesRest: true,
+    options: {
+      ...AGENT,
+      env: {
+        type: 'string',
+        multiple: true,
+        value: 'NAME=SERVICE',
+        help: 'which variable; default: <SERVICE>_API_KEY for each stored service',
+      },
+    },
+    run: () => import('./commands/run.js'),
+  },
+  {
+    name: 'revoke',
+    usage: '[WALLET]',
+    summary: 'End your session, or all sessions of a wallet of yours',
+    args: [0, 1],
+    options: {},
+    run: () => import('./commands/revoke.js'),
+  },
+  {
+    name: 'teardown',
+    usage: 'AGENT',
+    summary: "Revoke an agent's sessions and delete its stored secrets",
+    args: [1, 1],
+    options: {},
+    run: () => import('./commands/teardown.js'),
+  },
+  {
+    name: 'usage',
+    usage: '[AGENT]',
+    summary: 'Show what was done with stored secrets',
+    args: [0, 1],
+    options: {},
+    run: () => import('./commands/usage.js'),
+  },
+  {
+    name: 'link',
+    usage: 'AGENT',
+    summary: "Give an agent's wallet a name",
+    args: [1, 1],
+    options: {
+      alias: { type: 'string', value: 'NAME', help: 'an alias' },
+      email: { type: 'string', value: 'ADDRESS', help: 'an e-mail address' },
+    },
+    run: () => import('./commands/link.js'),
+  },
+  {
+    name: 'scope',
+    usage: 'AGENT',
+    summary: 'Show or change which services an agent may use',
+    args: [1, 1],
+    options: {
+      add: { type: 'string', multiple: true, value: 'SERVICE', help: 'allow one more' },
+      remove: { type: 'string', multiple: true, value: 'SERVICE', help: 'allow one less' },
+      set: { type: 'string', value: 'A,B', help: 'allow exactly these' },
+      list: { type: 'boolean', help: 'only show them' },
+    },
+    run: () => import('./commands/scope.js'),
+  },
+  {
+    name: 'inbox',
+    usage: 'provision|list|read [ADDRESS]',
+    summary: "An agent's mail addresses and what arrived there",
+    args: [1, 2],
+    options: AGENT,
+    run: () => import('./commands/inbox.js'),
   },
   {
     name: 'config',
