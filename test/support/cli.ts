@@ -25,6 +25,8 @@ export interface Started {
 export interface CliOptions {
   env?: Record<string, string>
   input?: string
+  /** Leaves stdin open, for a conversation. */
+  keepOpen?: true
 }
 
 export class Cli {
@@ -44,12 +46,12 @@ export class Cli {
     return this.spawn(DAEMON, args, options)
   }
 
-  private spawn(main: string, args: readonly string[], { env = {}, input }: CliOptions): Started {
+  private spawn(main: string, args: readonly string[], { env = {}, input, keepOpen }: CliOptions): Started {
     const child = spawn(process.execPath, [main, ...args], {
       env: { PATH: process.env['PATH'], HOME: this.home, ...this.env, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
-    child.stdin.end(input ?? '')
+    if (!keepOpen) child.stdin.end(input ?? '')
     return { child, ended: ended(child) }
   }
 

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 
 import { GLOBAL } from '../agentkeys/command-line.js'
 import { type Options, parseOptions, UsageError, type Values } from '../agentkeys/command.js'
+import { Context } from '../agentkeys/context.js'
 import { report } from '../agentkeys/report-error.js'
 
 import { runDaemon } from './daemon.js'
@@ -39,6 +40,11 @@ async function main(args: string[]): Promise<number> {
   if (values['version'] === true) {
     const { VERSION } = await import('../../src/version.js')
     process.stdout.write(`${VERSION}\n`)
+    return 0
+  }
+  if (values['stdio'] === true) {
+    const { serveMcp } = await import('../agentkeys/mcp/server.js')
+    await serveMcp(new Context(values), { names: 'underscore', allowSecrets: false })
     return 0
   }
   return runDaemon(values)

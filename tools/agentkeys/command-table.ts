@@ -192,6 +192,14 @@ export const COMMANDS: readonly Command[] = [
     run: () => import('./commands/scope.js'),
   },
   {
+    name: 'provision',
+    usage: 'SERVICE',
+    summary: 'Sign up at a service, and store the key it gives',
+    args: [1, 1],
+    options: { force: { type: 'boolean', help: 'make a new key even where one is stored' } },
+    run: () => import('./commands/provision.js'),
+  },
+  {
     name: 'inbox',
     usage: 'provision|list|read [ADDRESS]',
     summary: "An agent's mail addresses and what arrived there",
@@ -219,6 +227,24 @@ export const COMMANDS: readonly Command[] = [
     args: [1, 2],
     options: {},
     run: () => import('./commands/receipts.js'),
+  },
+  {
+    name: 'mcp',
+    usage: '',
+    summary: 'Be an MCP server on stdin and stdout',
+    args: [0, 0],
+    options: {
+      'allow-secrets': {
+        type: 'boolean',
+        help: 'also offer agentkeys_get_credential, which gives the model a secret',
+      },
+      'tool-names': {
+        type: 'string',
+        value: 'FORM',
+        help: 'underscore (default) or dotted, as the original had them',
+      },
+    },
+    run: () => import('./commands/mcp.js'),
   },
   {
     name: 'completion',

@@ -15,6 +15,8 @@ export const DEFAULT_BROKER = 'http://127.0.0.1:8091'
 export class Context {
   readonly home: BrokerHome
   readonly sessionId: string
+  /** By the flag or the variable; otherwise it is the one that a local broker has by default. */
+  readonly brokerIsNamed: boolean
   readonly json: boolean
   private readonly receipts: ReceiptMode | undefined
 
@@ -22,8 +24,9 @@ export class Context {
     private readonly values: Values,
     private readonly env: NodeJS.ProcessEnv = process.env,
   ) {
-    const url = this.text('broker-url', 'AGENTKEYS_BROKER_URL') ?? DEFAULT_BROKER
-    this.home = new BrokerHome(parseBrokerUrl(url))
+    const named = this.text('broker-url', 'AGENTKEYS_BROKER_URL')
+    this.brokerIsNamed = named !== undefined
+    this.home = new BrokerHome(parseBrokerUrl(named ?? DEFAULT_BROKER))
     this.sessionId = parseSessionId(this.text('session-id', 'AGENTKEYS_SESSION_ID') ?? DEFAULT_ID)
     this.json = values['json'] === true
     this.receipts = parseReceipts(this.text('receipts'))

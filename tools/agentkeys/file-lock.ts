@@ -9,22 +9,41 @@ const WAIT_MS = 45_000
 
 /** Holds the lock while `work` runs. Rejects when others hold it for longer than 45 s. */
 export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const file = new Sqlite(path, { timeout: WAIT_MS })
+  const held = await locked(path, WAIT_MS, work)
+  if (held) return held.result
+  throw new CliError(
+    'another process has been minting for too long',
+    'see what the other agentkeys process waits for, or end it',
+  )
+}
+
+/** Undefined where another process holds the lock. */
+export function tryFileLock<T>(path: string, work: () => Promise<T>): Promise<{ result: T } | undefined> {
+  return locked(path, 0, work)
+}
+
+async function locked<T>(
+  path: string,
+  waitMs: number,
+  work: () => Promise<T>,
+): Promise<{ result: T } | undefined> {
+  const file = new Sqlite(path, { timeout: waitMs })
   try {
-    begin(file)
-    return await work()
+    if (!begin(file)) return undefined
+    return { result: await work() }
   } finally {
     file.close()
   }
 }
 
-function begin(file: Sqlite.Database): void {
+function begin(file: Sqlite.Database): boolean {
   try {
     // Only the lock is wanted: nothing is ever written to this file.
     file.pragma('journal_mode = MEMORY')
     file.exec('BEGIN EXCLUSIVE')
+    return true
   } catch (error) {
-    const remedy = 'see what the other agentkeys process waits for, or end it'
-    throw new CliError('another process has been minting for too long', remedy, 3, { cause: error })
+    if ((error as { code?: string }).code === 'SQLITE_BUSY') return false
+    throw error
   }
 }

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url'
 
+import { awsProfile } from '../aws-profile.js'
 import { type Call, UsageError } from '../command.js'
 import { Context } from '../context.js'
 import { askOf } from '../mint-options.js'
@@ -13,7 +14,7 @@ export function run(call: Call): Promise<number> {
   const [what] = call.args
   switch (what) {
     case 'aws':
-      process.stdout.write(awsProfile(context, call))
+      process.stdout.write(profileOf(context, call))
       return Promise.resolve(0)
     case 'mcp':
       process.stdout.write(mcpServer(context, call.values['client']))
@@ -23,26 +24,13 @@ export function run(call: Call): Promise<number> {
   }
 }
 
-function awsProfile(context: Context, { values }: Call): string {
-  const { role, durationSeconds } = askOf(values)
-  const words = [
-    process.execPath,
-    MAIN,
-    'credential-process',
-    ...['--broker-url', context.home.url.href, '--session-id', context.sessionId],
-    ...(role === undefined ? [] : ['--role', role]),
-    ...(durationSeconds === undefined ? [] : ['--duration', String(durationSeconds)]),
-  ]
-  // Some SDKs run the line through a shell and some do not, so no word may need quotes.
-  const odd = words.find((word) => !/^[\w@%+=:,./-]+$/.test(word))
-  if (odd !== undefined)
-    throw new UsageError(
-      `${JSON.stringify(odd)} would need quotes, which AWS SDKs read differently: use a plain path`,
-    )
-  const name = typeof values['profile'] === 'string' ? values['profile'] : 'agentkeys'
-  const head = name === 'default' ? '[default]' : `[profile ${name}]`
-  const region = typeof values['region'] === 'string' ? `region = ${values['region']}\n` : ''
-  return `${head}\n${region}credential_process = ${words.join(' ')}\n`
+function profileOf(context: Context, { values }: Call): string {
+  const { profile, region } = values
+  return awsProfile(context, {
+    ...askOf(values),
+    profile: typeof profile === 'string' ? profile : 'agentkeys',
+    region: typeof region === 'string' ? region : undefined,
+  })
 }
 
 const CLIENTS = ['claude', 'vscode', 'cursor'] as const
