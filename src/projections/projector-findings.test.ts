@@ -153,4 +153,24 @@ describe('an entry that is no entry, or does not follow', () => {
       { mint_id: mint.mintId, first_index: 5, last_index: 6 },
     ])
   })
+
+  test('values that only a later version knows stop nothing: reasons are kept, mints of a new kind passed over', async () => {
+    const later = (value: string) => value as never
+    const [refused, asked, other] = [ledger.mint(), ledger.mint(), ledger.mint()]
+    const seen = LedgerBuilder.opened()
+      .refused(refused, later('policy-denied'))
+      .refused(other, undefined, { kind: later('gcp_token') })
+      .session(asked)
+      .stsJwt(asked)
+      .credsFailed(asked, later('quota-exceeded'))
+    const { projector } = projecting.over(await memoryOf(seen.entries))
+    await projector.start()
+    await projector.caughtUpTo(seen.entries.length)
+    expect(projector.status()).toMatchObject({ ok: true })
+    await projector.stop()
+    expect(dump(projecting.path())['mints']).toMatchObject([
+      { mint_id: refused.mintId, reason: 'policy-denied' },
+      { mint_id: asked.mintId, reason: 'quota-exceeded' },
+    ])
+  })
 })

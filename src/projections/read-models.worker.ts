@@ -7,7 +7,7 @@ import type Sqlite from 'better-sqlite3'
 
 import { EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
 import { type Finding, finding } from '../domain/ledger/findings.js'
-import { isEventType, shapeProblem } from '../domain/ledger/shapes.js'
+import { isEventType, shapeProblem, unknownValue } from '../domain/ledger/shapes.js'
 import type { Recorded } from './projection.js'
 import { NotOurs, openReadModelFile, PROJECTIONS } from './read-model-file.js'
 import type { Answer, Applied, Head, ReadModelErrorCode } from './read-models.js'
@@ -109,9 +109,14 @@ function follower(head: Head, text: string): Sealed | Finding {
   return problem ? finding(index, 'wrong-shape', `${type}: ${problem}`) : sealed
 }
 
-/** Undefined for an event that only a later version knows: it shares our ledger, and its news are no questions of ours. */
+/**
+ * Undefined for an event of a type or a kind that only a later version knows: brokers of both versions share the
+ * ledger, and read models have no row for it. Other new values (a reason, a code) are kept as they are.
+ */
 function recorded({ entry: { type, data, index, time } }: Sealed): Recorded | undefined {
   if (!isEventType(type)) return undefined
+  const unknown = unknownValue(type, data)
+  if (unknown === 'kind' || unknown === 'purpose') return undefined
   // follower() has checked the data's shape against the type.
   return { type, data, index, time } as unknown as Recorded
 }

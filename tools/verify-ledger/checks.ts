@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads'
 
 import { Findings } from '../../src/domain/ledger/findings.js'
 import { type Counts, Meaning, type MeaningState, type Opened } from '../../src/domain/ledger/meaning.js'
-import { toldBy } from '../../src/domain/ledger/told.js'
+import type { Entry } from '../../src/domain/ledger/entry.js'
 import type { Expected, Row } from '../../src/domain/ledger/verify.js'
 
 import type { Answer, Question, Start, WalkState } from './checks.worker.js'
@@ -141,7 +141,7 @@ class Batches {
       if (this.taken === this.stateAt) this.meaningState = this.meaning.state()
       for (; finding?.row === i; finding = findings.next().value) this.findings.add(finding.finding)
       if (skip === i) skip = skips.next().value
-      else this.meaning.take(toldBy(row as string))
+      else this.meaning.take(JSON.parse(row as string) as Entry)
       this.taken += 1
     }
   }

@@ -10,6 +10,7 @@ import {
   parseSignedCheckpoint,
   type SignedCheckpoint,
 } from '../../src/domain/ledger/checkpoint.js'
+import { RULES_VERSION } from '../../src/domain/ledger/meaning.js'
 import { formatVkey, type NoteKey, parseVkey } from '../../src/domain/ledger/note.js'
 import { TileTree } from '../../src/domain/ledger/tile-tree.js'
 import { decodeBase64, encodeBase64, FormatError } from '../../src/domain/ledger/wire.js'
@@ -88,6 +89,8 @@ function readText(path: string): string | undefined {
 /** The form of the file. Another version of it is one that cannot be used. */
 interface File {
   v: 1
+  /** The rules that the entries below `state` were read by. A file from before there was this member has none. */
+  rules?: number
   checkpoint: string
   vkey: string
   state: { chain: VerifierState['chain']; rows: string[]; meaning: VerifierState['meaning'] } | null
@@ -97,6 +100,7 @@ interface File {
 function format({ checkpoint, key, state }: Remembered): Uint8Array {
   const file: File = {
     v: 1,
+    rules: RULES_VERSION,
     checkpoint: formatSignedCheckpoint(checkpoint),
     vkey: formatVkey(key),
     state: state
@@ -108,13 +112,14 @@ function format({ checkpoint, key, state }: Remembered): Uint8Array {
 
 /** The file is the reader's own, so only what would mislead without a word is checked. Throws what `readRemembered` catches. */
 function parse(text: string): Remembered {
-  const { v, checkpoint, vkey, state } = JSON.parse(text) as File
+  const { v, rules, checkpoint, vkey, state } = JSON.parse(text) as File
   if (v !== 1) throw new FormatError('bad-line', 'state: v must be 1')
   const signed = parseSignedCheckpoint(checkpoint)
   const remembered = { checkpoint: signed, key: parseVkey(vkey), state: undefined }
-  if (state === null) return remembered
+  // Other rules may find something in entries that passed: they are read again, once.
+  if (state === null || rules !== RULES_VERSION) return remembered
   const { chain, meaning } = state
-  for (const member of ['counts', 'keys', 'mintIds', 'unfinished'] as const) {
+  for (const member of ['counts', 'keys', 'mints'] as const) {
     if (typeof meaning[member] !== 'object') throw new FormatError('truncated', `state: ${member} is missing`)
   }
   const tree = { size: chain.size, rows: state.rows.map((row) => decodeBase64(row, 'state row')) }

@@ -33,21 +33,32 @@ export type MeaningProblem =
   | 'not-opened'
   | 'opened-again'
   | 'unknown-type'
+  | 'unknown-value'
   | 'wrong-shape'
   | 'mint-id-repeated'
   | 'mint-id-out-of-order'
+  | 'mint-id-wrong-time'
   | 'no-session'
   | 'no-request'
   | 'mint-out-of-turn'
   | 'wrong-wallet'
   | 'wrong-role'
   | 'wrong-subject'
+  | 'wrong-audience'
+  | 'wrong-session-name'
+  | 'wrong-assumed-role'
+  | 'wrong-duration'
+  | 'wrong-expiry'
+  | 'wrong-reason'
+  | 'access-key-repeated'
+  | 'signing-input-repeated'
   | 'ttl-out-of-bounds'
   | 'key-unpublished'
   | 'key-not-active'
   | 'key-out-of-turn'
   | 'too-many-keys'
   | 'span-backwards'
+  | 'wrong-span'
 
 export interface Finding {
   /** The entry's own index; for an entry that cannot be read or has the wrong index, the index that was due. */
@@ -93,6 +104,10 @@ const TILES =
   'Fetch the tile again, past any cache. If it stays as it is, the log serves hashes that are not those of its entries: no proof made from its tiles holds, and the operator must rebuild them.'
 const EQUIVOCATION =
   'Two signed checkpoints of one key contradict each other, which no honest log can explain. Keep both (see evidence), show them to the operator, the witnesses and other auditors, and trust nothing after the older one.'
+const NEWER =
+  'Written by a newer broker than this verifier knows: use a verify-ledger as new as the broker. If it is, the entry was not written by a broker.'
+const MINTED_OTHERWISE =
+  'What was minted is not what was announced: look up the access key and the role session in CloudTrail, and take the credentials for stolen until explained.'
 const KEYS =
   'Take every JWT of this kid for suspect: compare the key with the JWKS served at the time, and revoke it if nobody can explain the entry.'
 
@@ -128,13 +143,15 @@ const ADVICE = {
   'not-opened': 'This is no ledger from its beginning: ask the operator for the entries from index 0 on.',
   'opened-again':
     'Two ledgers were joined, or one was started over: ask the operator for both, each from its own index 0.',
-  'unknown-type':
-    'Use a verify-ledger as new as the broker that wrote this. If it is, the entry was not written by a broker.',
+  'unknown-type': NEWER,
+  'unknown-value': NEWER,
   'wrong-shape': ASK_THE_BROKER,
   'mint-id-repeated':
     'One of the two mints may hide the other: look up both in CloudTrail by their time and wallet.',
   'mint-id-out-of-order':
     'This mint is older than ids no longer remembered, so it may repeat one: search an export for its mintId.',
+  'mint-id-wrong-time':
+    'A broker draws the id within moments of this entry: look the id up in CloudTrail, and ask the operator which program wrote it. Honest mints around it are not affected.',
   'no-session':
     'A credential without a validated session: look up what it was used for, and take it for stolen until explained.',
   'no-request':
@@ -146,6 +163,17 @@ const ADVICE = {
     'The role is not the one that was announced: look up the role session in CloudTrail and check the trust policy.',
   'wrong-subject':
     'AWS saw another identity than the ledger names: look up the JWT by its jti in CloudTrail.',
+  'wrong-audience':
+    'A JWT that was announced for STS is good elsewhere: find out who accepts that audience, and what was done with it.',
+  'wrong-session-name': MINTED_OTHERWISE,
+  'wrong-assumed-role': MINTED_OTHERWISE,
+  'wrong-duration': MINTED_OTHERWISE,
+  'wrong-expiry': MINTED_OTHERWISE,
+  'wrong-reason': ASK_THE_BROKER,
+  'access-key-repeated':
+    'STS gives an access key once, so one of the two entries is made up: look up the key in CloudTrail by its time and session.',
+  'signing-input-repeated':
+    'A signing input holds its mint id, so two mints cannot have the same: one of the two entries hides what was signed.',
   'ttl-out-of-bounds':
     'The credential lived longer or shorter than any broker allows: check which program wrote the entry.',
   'key-unpublished': KEYS,
@@ -153,6 +181,7 @@ const ADVICE = {
   'key-out-of-turn': KEYS,
   'too-many-keys': 'No broker publishes so many keys: ask the operator which program wrote them.',
   'span-backwards': 'The counts cover no span of time: compare them with the broker log of that minute.',
+  'wrong-span': 'No broker counts so: compare the counts with the broker log of that time.',
 } satisfies Record<FindingKind, string>
 
 export const FINDING_KINDS = Object.keys(ADVICE) as readonly FindingKind[]

@@ -173,8 +173,9 @@ test('a mint whose id is older than all that are remembered cannot be shown to b
     .refused()
     .entries.map(({ entry }) => entry)
   meaning.take(opened!)
+  const time = (refusal!.data.mintId as string).slice(0, 13)
   const refuse = (index: number, n: number): void => {
-    const mintId = `01930000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
+    const mintId = `${time}-7000-8000-${n.toString(16).padStart(12, '0')}`
     meaning.take({ ...refusal!, index, data: { ...refusal!.data, mintId } })
   }
   for (let n = 1; n <= 250_001; n += 1) refuse(n, n)

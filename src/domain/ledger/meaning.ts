@@ -1,9 +1,17 @@
 // What the entries say, held against what a broker may do: record, act, record.
 
-import type { AnyEvent, EventOf, EventType, LedgerEvent } from './events.js'
+import { spanProblems } from './credential-rules.js'
+import type { Entry } from './entry.js'
+import type { EventOf, EventType, LedgerEvent } from './events.js'
 import { finding, type Finding, type MeaningProblem } from './findings.js'
-import { Recent, type RecentIds, type RecentState } from './recent.js'
-import { isEventType, shapeProblem } from './shapes.js'
+import { Mints, type MintsState } from './mint-rules.js'
+import { isEventType, shapeProblem, unknownValue } from './shapes.js'
+
+/**
+ * The version of the rules, here and in the files beside this one. A verifier that remembers entries as verified reads
+ * them again when it has grown: raise it with every rule that an entry might break.
+ */
+export const RULES_VERSION = 2
 
 export interface Counts {
   /** Entries of each type. */
@@ -14,20 +22,7 @@ export interface Counts {
   unanswered: number
 }
 
-/** How many mints are remembered at least: to know an id again, and to match an outcome with its request. */
-const REMEMBERED_IDS = 125_000
-const REMEMBERED_UNFINISHED = 25_000
-
 const MAX_KEYS = 10_000
-
-const JWT_TTL_SECONDS = { least: 60, most: 3_600 }
-
-/** A mint between its session and its end. */
-interface Mint {
-  wallet: string
-  /** Set once STS is about to be asked. */
-  roleArn?: string
-}
 
 type KeyState = 'published' | 'active' | 'superseded' | 'retired' | 'revoked'
 
@@ -37,37 +32,34 @@ export interface MeaningState {
   counts: Counts
   keys: [string, KeyState][]
   activeKid: string | undefined
-  mintIds: RecentIds
-  unfinished: RecentState<Mint>
+  mints: MintsState
 }
 
 /** What entry 0 says of the ledger. */
 export type Opened = Pick<EventOf<'LedgerOpened'>['data'], 'origin' | 'vkey'>
 
-/** Reads entries in order. Memory is bounded: see REMEMBERED_IDS for what that costs. */
+/** Reads entries in order. Memory is bounded: see mint-rules.ts for what that costs. */
 export class Meaning {
   /** Of an entry 0 that is LedgerOpened. */
   opened: Opened | undefined
-  counts: Counts = { byType: {}, unknownType: 0, unanswered: 0 }
+  readonly counts: Counts = { byType: {}, unknownType: 0, unanswered: 0 }
   private index = 0
   private keys = new Map<string, KeyState>()
   private activeKid: string | undefined
-  private readonly mintIds = new Recent<true>(REMEMBERED_IDS)
-  /** Mints that ended are taken out, so that only those that never ended push one another out. */
-  private readonly unfinished = new Recent<Mint>(REMEMBERED_UNFINISHED)
+  private readonly mints: Mints
+  private lastTime = ''
 
   /** `state` is what was known when the reading stopped: the next entry is the one after it. */
   constructor(
     private readonly report: (finding: Finding) => void,
     state?: MeaningState,
   ) {
+    if (state) this.counts = structuredClone(state.counts)
+    this.mints = new Mints((kind, detail) => this.found(kind, detail), this.counts, state?.mints)
     if (!state) return
     this.opened = state.opened
-    this.counts = structuredClone(state.counts)
     this.keys = new Map(state.keys)
     this.activeKid = state.activeKid
-    this.mintIds.restoreIds(state.mintIds, true)
-    this.unfinished.restore(state.unfinished)
   }
 
   state(): MeaningState {
@@ -76,21 +68,25 @@ export class Meaning {
       counts: structuredClone(this.counts),
       keys: [...this.keys],
       activeKid: this.activeKid,
-      mintIds: this.mintIds.ids(),
-      unfinished: structuredClone(this.unfinished.state()),
+      mints: this.mints.state(),
     }
   }
 
-  take({ index, type, data }: AnyEvent & { index: number }): void {
+  take({ index, time, type, data }: Pick<Entry, 'index' | 'time' | 'type' | 'data'>): void {
     this.index = index
+    if (time !== this.lastTime) this.mints.at = Date.parse(time)
+    this.lastTime = time
     if (index === 0 && type !== 'LedgerOpened') this.found('not-opened', 'entry 0 must be LedgerOpened')
     if (!isEventType(type)) {
       this.counts.unknownType += 1
-      return this.found('unknown-type', 'no event of this type is known')
+      return this.found('unknown-type', 'this verifier knows no event of this type')
     }
     this.counts.byType[type] = (this.counts.byType[type] ?? 0) + 1
     const problem = shapeProblem(type, data)
     if (problem) return this.found('wrong-shape', `${type}: ${problem}`)
+    const unknown = unknownValue(type, data)
+    if (unknown)
+      this.found('unknown-value', `${type}: ${unknown} has a value that this verifier does not know`)
     this.follow({ type, data } as unknown as LedgerEvent)
   }
 
@@ -109,21 +105,20 @@ export class Meaning {
       case 'SigningKeyRevoked':
         return this.keyEnded(event.data.kid, 'revoked')
       case 'SessionValidated':
-        if (this.begun(event.data.mintId))
-          this.unfinished.set(event.data.mintId, { wallet: event.data.wallet })
-        return
+        return this.mints.sessionValidated(event.data)
       case 'MintRefused':
-        this.begun(event.data.mintId)
-        return
+        return this.mints.refused(event.data)
       case 'JwtIssued':
         return this.jwtIssued(event.data)
       case 'CredsRequested':
-        return this.asked(this.session(event.data), event.data)
+        return this.mints.credsRequested(event.data)
       case 'CredsMinted':
+        return this.mints.credsMinted(event.data)
       case 'CredsMintFailed':
-        return this.answered(event.data)
+        this.mints.answered(event.data)
+        return
       case 'RefusalsCounted':
-        return this.refusalsCounted(event.data)
+        for (const { kind, detail } of spanProblems(event.data, this.mints.at)) this.found(kind, detail)
     }
   }
 
@@ -170,81 +165,10 @@ export class Meaning {
     return state
   }
 
-  /** Whether the mint is new, as it must be: its id is the `jti` by which a JWT is found again. */
-  private begun(mintId: string): boolean {
-    if (this.mintIds.has(mintId)) {
-      this.found('mint-id-repeated', `mint ${mintId} has begun before`)
-      return false
-    }
-    // A UUIDv7 grows with time, and brokers draw it with a clock that is never behind the ledger. So an id greater
-    // than all that were forgotten cannot be one of them; of any other nobody can tell.
-    if (mintId <= this.mintIds.forgotten) {
-      this.found('mint-id-out-of-order', `mint ${mintId} is not later than mints no longer remembered`)
-    }
-    this.mintIds.set(mintId, true)
-    return true
-  }
-
   private jwtIssued(data: EventOf<'JwtIssued'>['data']): void {
-    const { mintId, wallet, kid, purpose, sub, iat, exp, roleArn } = data
-    const mint = this.session(data)
-    if (sub !== `agentkeys:agent:${wallet}`)
-      this.found('wrong-subject', 'sub must be agentkeys:agent:<wallet>')
-    const ttl = exp - iat
-    if (ttl < JWT_TTL_SECONDS.least || ttl > JWT_TTL_SECONDS.most) {
-      this.found(
-        'ttl-out-of-bounds',
-        `the JWT is valid for ${ttl} s, not ${JWT_TTL_SECONDS.least} to ${JWT_TTL_SECONDS.most}`,
-      )
-    }
-    const state = kid === this.activeKid ? 'active' : this.keyState(kid)
+    const state = data.kid === this.activeKid ? 'active' : this.keyState(data.kid)
     if (state !== undefined && state !== 'active') this.found('key-not-active', `the key is ${state}`)
-
-    if (purpose === 'oidc_jwt') return this.unfinished.delete(mintId)
-    if (roleArn === undefined)
-      this.found('wrong-shape', 'JwtIssued: roleArn is missing: purpose sts must name the role')
-    this.asked(mint, { roleArn: roleArn ?? '' })
-  }
-
-  /** The mint that a credential is announced for: begun, and not announced yet. */
-  private session({ mintId, wallet }: { mintId: string; wallet: string }): Mint | undefined {
-    const mint = this.unfinished.get(mintId)
-    if (!mint) {
-      if (this.mintIds.has(mintId)) this.found('mint-out-of-turn', `mint ${mintId} has ended before`)
-      else this.found('no-session', `no SessionValidated of mint ${mintId} is before this entry`)
-      return undefined
-    }
-    if (mint.wallet !== wallet) this.found('wrong-wallet', 'the session was validated for another wallet')
-    if (mint.roleArn === undefined) return mint
-    this.found('mint-out-of-turn', `mint ${mintId} has asked STS before`)
-    return undefined
-  }
-
-  private asked(mint: Mint | undefined, { roleArn }: { roleArn: string }): void {
-    if (!mint) return
-    mint.roleArn = roleArn
-    this.counts.unanswered += 1
-  }
-
-  private answered({ mintId, wallet, roleArn }: { mintId: string; wallet: string; roleArn: string }): void {
-    const mint = this.unfinished.get(mintId)
-    if (mint?.roleArn === undefined) {
-      if (!mint && this.mintIds.has(mintId)) this.found('mint-out-of-turn', `mint ${mintId} has ended before`)
-      else
-        this.found(
-          'no-request',
-          `no JwtIssued for STS and no CredsRequested of mint ${mintId} is before this entry`,
-        )
-      return
-    }
-    if (mint.wallet !== wallet) this.found('wrong-wallet', 'the session was validated for another wallet')
-    if (mint.roleArn !== roleArn) this.found('wrong-role', 'another role was announced')
-    this.unfinished.delete(mintId)
-    this.counts.unanswered -= 1
-  }
-
-  private refusalsCounted({ since, until }: EventOf<'RefusalsCounted'>['data']): void {
-    if (Date.parse(since) > Date.parse(until)) this.found('span-backwards', 'since is later than until')
+    this.mints.jwtIssued(data)
   }
 
   private found(kind: MeaningProblem, detail: string): void {

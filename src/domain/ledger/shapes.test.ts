@@ -4,7 +4,7 @@ import { LedgerBuilder } from '../../../test/support/ledger-builder.js'
 
 import type { Json } from './canonical.js'
 import type { EventType } from './events.js'
-import { shapeProblem } from './shapes.js'
+import { shapeProblem, unknownValue } from './shapes.js'
 
 const ledger = LedgerBuilder.opened()
 const mint = ledger.mint()
@@ -71,9 +71,9 @@ test.each<[EventType, string, Json[], Json[]]>([
   ],
   ['SessionValidated', 'tokenSha256', [], ['A'.repeat(64), 'a'.repeat(63)]],
   ['SessionValidated', 'agent', ['x'], ['', null]],
-  ['MintRefused', 'reason', ['role-not-allowed'], ['because', 'toString', '']],
-  ['MintRefused', 'kind', ['oidc_jwt', 'aws_creds'], ['jwt']],
-  ['JwtIssued', 'purpose', ['oidc_jwt', 'sts'], ['both']],
+  ['MintRefused', 'reason', ['role-not-allowed', 'because'], ['toString', '']],
+  ['MintRefused', 'kind', ['oidc_jwt', 'aws_creds', 'gcp_token'], ['', 7]],
+  ['JwtIssued', 'purpose', ['oidc_jwt', 'sts', 'both'], ['a b']],
   ['JwtIssued', 'iat', [0], [-1, '1', null]],
   [
     'JwtIssued',
@@ -90,7 +90,7 @@ test.each<[EventType, string, Json[], Json[]]>([
   ],
   ['CredsMinted', 'accessKeyId', ['ASIAIOSFODNN7EXAMPLE'], ['short', 'ASIA IOSFODNN7EXAMPLE']],
   ['CredsMinted', 'roleSessionName', ['a@b'], ['a b', 'a', 'x'.repeat(65)]],
-  ['CredsMintFailed', 'code', ['timeout'], ['oops', 'hasOwnProperty']],
+  ['CredsMintFailed', 'code', ['timeout', 'oops'], ['hasOwnProperty']],
   ['RefusalsCounted', 'counts', [{}, { a: 1 }], [{ a: 0 }, { a: -1 }, { a: '1' }, []]],
   ['SigningKeyPublished', 'alg', [], ['RS256']],
   [
@@ -103,6 +103,16 @@ test.each<[EventType, string, Json[], Json[]]>([
   const { data } = samples.find((sample) => sample.type === type)!
   const accepted = (value: Json): boolean => shapeProblem(type, { ...data, [member]: value }) === undefined
   expect([good.map(accepted), bad.map(accepted)]).toEqual([good.map(() => true), bad.map(() => false)])
+})
+
+test('of a value that a later version may have added, the member is named', () => {
+  expect(samples.map(({ type, data }) => unknownValue(type, data))).toEqual(samples.map(() => undefined))
+  const named = (type: EventType, member: string, value: string): string | undefined =>
+    unknownValue(type, { ...samples.find((sample) => sample.type === type)!.data, [member]: value })
+  expect(named('MintRefused', 'reason', 'because')).toBe('reason')
+  expect(named('MintRefused', 'kind', 'gcp_token')).toBe('kind')
+  expect(named('JwtIssued', 'purpose', 'both')).toBe('purpose')
+  expect(named('CredsMintFailed', 'code', 'constructor')).toBe('code')
 })
 
 test('a published key never has its private half', () => {

@@ -23,10 +23,21 @@ export function shapeProblem(type: EventType, data: { readonly [member: string]:
   return membersProblem(MEMBERS[type], data)
 }
 
+/**
+ * The name of a member whose value a later version may have added to a set that grows: reasons, codes, kinds. Such data
+ * has its shape, and a broker or verifier of this version takes it for what it is otherwise.
+ */
+export function unknownValue(type: EventType, data: { readonly [member: string]: Json }): string | undefined {
+  for (const { name, form } of GROWING[type]) if (!form.known?.has(data[name] as string)) return name
+  return undefined
+}
+
 interface Form {
   /** What it should be, as in "wallet must be …". */
   what: string
   holds: (value: Json) => boolean
+  /** Of a set that later versions may add to. */
+  known?: ReadonlySet<string>
   optional: boolean
 }
 
@@ -88,6 +99,14 @@ const anyOf = <T extends string>(set: Record<T, true>): Required =>
     (value) => typeof value === 'string' && Object.hasOwn(set, value),
   )
 
+/** A set that later versions may add to: any word has the shape, and `unknownValue` names those that are not in it. */
+const growing = <T extends string>(set: Record<T, true>): Required => {
+  const known = new Set(Object.keys(set))
+  const holds = (value: Json): boolean =>
+    typeof value === 'string' && (known.has(value) || /^[a-z][a-z0-9_-]{0,63}$/.test(value))
+  return { ...form(`one of ${[...known].join(', ')}, or a word of a later version`, holds), known }
+}
+
 // Entries hold no numbers but safe integers, so the bounds are all there is to check.
 const integer = (what: string, least: number, most: number): Required =>
   form(what, (value) => typeof value === 'number' && value >= least && value <= most)
@@ -147,16 +166,16 @@ const counts = form(
   (value) => isObject(value) && Object.values(value).every((n) => typeof n === 'number' && n > 0),
 )
 
-const mintKind = anyOf<MintKind>({ oidc_jwt: true, aws_creds: true })
-const purpose = anyOf<JwtPurpose>({ oidc_jwt: true, sts: true })
-const refusalReason = anyOf<RefusalReason>({
+const mintKind = growing<MintKind>({ oidc_jwt: true, aws_creds: true })
+const purpose = growing<JwtPurpose>({ oidc_jwt: true, sts: true })
+const refusalReason = growing<RefusalReason>({
   'role-not-allowed': true,
   'aws-not-configured': true,
   'audience-not-allowed': true,
   'ttl-out-of-bounds': true,
   'duration-out-of-bounds': true,
 })
-const failureCode = anyOf<CredsFailureCode>({
+const failureCode = growing<CredsFailureCode>({
   'access-denied': true,
   'invalid-identity-token': true,
   'key-retrieval-failed': true,
@@ -236,6 +255,13 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
   }),
   RefusalsCounted: listed<EventData['RefusalsCounted']>({ since: time, until: time, counts }),
 }
+
+const GROWING = Object.fromEntries(
+  Object.entries(MEMBERS).map(([type, members]) => [
+    type,
+    members.filter(({ form }) => form.known !== undefined),
+  ]),
+) as unknown as typeof MEMBERS
 
 function listed<T>(shape: Shape<T>): readonly Member[] {
   return Object.entries<Form>(shape).map(([name, form]) => ({ name, form }))

@@ -3,11 +3,10 @@
 // A chain cannot show that its own tail was cut off: what is left is a valid, shorter ledger. That takes something
 // the reader kept elsewhere: a head (`Expected`), a signed checkpoint, a receipt.
 
-import { EntryError, GENESIS, leafHash, parseEntry, type EntryProblem } from './entry.js'
+import { type Entry, EntryError, GENESIS, leafHash, parseEntry, type EntryProblem } from './entry.js'
 import { finding, Findings, type Finding, type FindingKind } from './findings.js'
 import { Meaning, type Counts } from './meaning.js'
 import { scanLink, type Link } from './scan.js'
-import { toldBy } from './told.js'
 
 /** One row of a store, not yet believed: the text of an entry, or why there is none. */
 export type Row = string | BadRow
@@ -51,7 +50,7 @@ export function verifyLedger(rows: Iterable<Row>, expected?: Expected): Verdict 
   const chain = new ChainWalk(report, expected)
   const meaning = new Meaning(report)
   for (const row of rows) {
-    if (chain.take(row)) meaning.take(toldBy(row as string))
+    if (chain.take(row)) meaning.take(JSON.parse(row as string) as Entry)
   }
   chain.end()
   return verdictOf(chain, meaning.counts, findings)

@@ -1,0 +1,162 @@
+// The life of a mint: begun once, announced once, answered once, and each entry of it says the same.
+
+import {
+  type Announced,
+  CLOCK_SKEW_MS,
+  credentialProblems,
+  jwtProblems,
+  type Problem,
+  refusalProblems,
+  sessionNameProblems,
+} from './credential-rules.js'
+import type { EventOf } from './events.js'
+import type { MeaningProblem } from './findings.js'
+import { MintIdMemory, type MintIdState, mintIdTime } from './mint-id-memory.js'
+import { Recent, type RecentIds, type RecentState } from './recent.js'
+
+/** How many mints without an end are remembered at least, to match an outcome with its request. */
+const REMEMBERED_UNFINISHED = 25_000
+
+/** How many access keys and signing inputs are remembered at least: each is there once. */
+const REMEMBERED_CREDENTIALS = 50_000
+
+/** A mint between its session and its end. */
+interface Mint {
+  wallet: string
+  /** Set once STS is about to be asked. */
+  announced?: Announced
+}
+
+export interface MintsState {
+  mintIds: MintIdState
+  unfinished: RecentState<Mint>
+  accessKeys: RecentIds
+  signingInputs: RecentIds
+}
+
+type Credential = EventOf<'CredsMinted' | 'CredsMintFailed'>['data']
+
+export class Mints {
+  /** The time of the entry that is being read, in milliseconds. */
+  at = 0
+  private readonly mintIds = new MintIdMemory()
+  /** Mints that ended are taken out, so that only those that never ended push one another out. */
+  private readonly unfinished = new Recent<Mint>(REMEMBERED_UNFINISHED)
+  private readonly accessKeys = new Recent<true>(REMEMBERED_CREDENTIALS)
+  private readonly signingInputs = new Recent<true>(REMEMBERED_CREDENTIALS)
+
+  /** `counts.unanswered` is kept up to date. */
+  constructor(
+    private readonly found: (kind: MeaningProblem, detail: string) => void,
+    private readonly counts: { unanswered: number },
+    state?: MintsState,
+  ) {
+    if (!state) return
+    this.mintIds.restore(state.mintIds)
+    this.unfinished.restore(state.unfinished)
+    this.accessKeys.restoreIds(state.accessKeys, true)
+    this.signingInputs.restoreIds(state.signingInputs, true)
+  }
+
+  state(): MintsState {
+    return {
+      mintIds: this.mintIds.state(),
+      unfinished: structuredClone(this.unfinished.state()),
+      accessKeys: this.accessKeys.ids(),
+      signingInputs: this.signingInputs.ids(),
+    }
+  }
+
+  sessionValidated({ mintId, wallet }: EventOf<'SessionValidated'>['data']): void {
+    if (this.begun(mintId)) this.unfinished.set(mintId, { wallet })
+  }
+
+  refused(data: EventOf<'MintRefused'>['data']): void {
+    this.begun(data.mintId)
+    this.foundAll(refusalProblems(data))
+  }
+
+  jwtIssued(data: EventOf<'JwtIssued'>['data']): void {
+    const { mintId, purpose, roleArn = '', signingInputSha256 } = data
+    const mint = this.session(data)
+    this.foundAll(jwtProblems(data))
+    if (!this.signingInputs.has(signingInputSha256)) this.signingInputs.set(signingInputSha256, true)
+    else if (mint)
+      this.found('signing-input-repeated', 'a JWT of the same signing input was announced before')
+
+    if (purpose === 'sts') this.announced(mint, { at: this.at, roleArn })
+    else this.unfinished.delete(mintId)
+  }
+
+  credsRequested(data: EventOf<'CredsRequested'>['data']): void {
+    const { roleArn, roleSessionName, durationSeconds } = data
+    this.foundAll(sessionNameProblems(data))
+    this.announced(this.session(data), { at: this.at, roleArn, roleSessionName, durationSeconds })
+  }
+
+  credsMinted(data: EventOf<'CredsMinted'>['data']): void {
+    const announced = this.answered(data)
+    if (announced) this.foundAll(credentialProblems(data, announced, this.at))
+    // An entry that is out of turn has a finding already.
+    if (!this.accessKeys.has(data.accessKeyId)) this.accessKeys.set(data.accessKeyId, true)
+    else if (announced) this.found('access-key-repeated', 'the same access key was minted before')
+  }
+
+  /** What was announced, of a mint that STS was about to be asked for and that had no outcome yet. */
+  answered({ mintId, wallet, roleArn }: Credential): Announced | undefined {
+    const mint = this.unfinished.get(mintId)
+    if (!mint?.announced) {
+      if (!mint && this.mintIds.has(mintId)) this.found('mint-out-of-turn', `mint ${mintId} has ended before`)
+      else
+        this.found(
+          'no-request',
+          `no JwtIssued for STS and no CredsRequested of mint ${mintId} is before this entry`,
+        )
+      return undefined
+    }
+    if (mint.wallet !== wallet) this.found('wrong-wallet', 'the session was validated for another wallet')
+    if (mint.announced.roleArn !== roleArn) this.found('wrong-role', 'another role was announced')
+    this.unfinished.delete(mintId)
+    this.counts.unanswered -= 1
+    return mint.announced
+  }
+
+  /** Whether the mint is new, as it must be: its id is the `jti` by which a JWT is found again. */
+  private begun(mintId: string): boolean {
+    if (this.mintIds.has(mintId)) {
+      this.found('mint-id-repeated', `mint ${mintId} has begun before`)
+      return false
+    }
+    if (Math.abs(mintIdTime(mintId) - this.at) > CLOCK_SKEW_MS)
+      this.found('mint-id-wrong-time', `the time in mint id ${mintId} is not that of this entry`)
+    else if (this.mintIds.mayBeForgotten(mintId))
+      this.found('mint-id-out-of-order', `mint ${mintId} is not later than mints no longer remembered`)
+    if (!this.mintIds.add(mintId, this.at))
+      this.found('mint-id-wrong-time', 'too many mint ids are later than their entries to remember this one')
+    return true
+  }
+
+  /** The mint that a credential is announced for: begun, and not announced yet. */
+  private session({ mintId, wallet }: { mintId: string; wallet: string }): Mint | undefined {
+    const mint = this.unfinished.get(mintId)
+    if (!mint) {
+      if (this.mintIds.has(mintId)) this.found('mint-out-of-turn', `mint ${mintId} has ended before`)
+      else this.found('no-session', `no SessionValidated of mint ${mintId} is before this entry`)
+      return undefined
+    }
+    if (mint.wallet !== wallet) this.found('wrong-wallet', 'the session was validated for another wallet')
+    if (!mint.announced) return mint
+    this.found('mint-out-of-turn', `mint ${mintId} has asked STS before`)
+    return undefined
+  }
+
+  private announced(mint: Mint | undefined, announced: Announced): void {
+    if (!mint) return
+    mint.announced = announced
+    this.counts.unanswered += 1
+  }
+
+  private foundAll(problems: Iterable<Problem>): void {
+    for (const { kind, detail } of problems) this.found(kind, detail)
+  }
+}
