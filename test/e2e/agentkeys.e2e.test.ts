@@ -314,6 +314,41 @@ describe('receipts', () => {
   })
 })
 
+describe('doctor', () => {
+  interface Report {
+    findings: { level: string; what: string; remedy?: string }[]
+  }
+  const levels = ({ findings }: Report, level: string) =>
+    findings.filter((one) => one.level === level).map(({ what }) => what)
+
+  test('finds nothing wrong, and mints when it is asked to', async () => {
+    const ended = await cli.run(['doctor', '--mint', '--json'])
+    const report = json<Report>(ended)
+    expect([ended.code, levels(report, 'failure')]).toEqual([0, []])
+    expect(levels(report, 'ok').join()).toContain('AWS credentials were minted')
+  })
+
+  test('names what outranks our credentials, each with a remedy', async () => {
+    const env = { AWS_PROFILE: 'x', AWS_ACCESS_KEY_ID: 'AKIA' }
+    const report = json<Report>(await cli.run(['doctor', '--json'], { env }))
+    expect(levels(report, 'warning').join()).toMatch(/AWS_PROFILE.*AWS_ACCESS_KEY_ID/)
+    expect(report.findings.filter(({ level }) => level !== 'ok').every(({ remedy }) => remedy)).toBe(true)
+  })
+
+  test('a session that is not valid, and a broker that is not there, are failures', async () => {
+    const invalid = await cli.run(['doctor', '--json'], { env: { AGENTKEYS_SESSION: 'f'.repeat(64) } })
+    expect([invalid.code, levels(json(invalid), 'failure').join()]).toEqual([
+      1,
+      expect.stringContaining('session is not valid'),
+    ])
+    const gone = await cli.run(['doctor', '--json', '--broker-url', 'http://127.0.0.1:1'])
+    expect([gone.code, levels(json(gone), 'failure')[0]]).toEqual([
+      1,
+      expect.stringContaining('cannot be reached'),
+    ])
+  })
+})
+
 test('config aws prints a profile that an AWS SDK uses by itself', async () => {
   const { stdout } = await cli.run(['config', 'aws', '--region', 'us-east-1'])
   mkdirSync(join(cli.home, '.aws'), { recursive: true })

@@ -247,6 +247,14 @@ export const COMMANDS: readonly Command[] = [
     run: () => import('./commands/mcp.js'),
   },
   {
+    name: 'doctor',
+    usage: '',
+    summary: 'Look at everything between this machine and a credential',
+    args: [0, 0],
+    options: { mint: { type: 'boolean', help: 'also mint, which leaves entries in the ledger' } },
+    run: () => import('./commands/doctor.js'),
+  },
+  {
     name: 'completion',
     usage: 'bash|zsh|fish',
     summary: 'Print a completion script',
