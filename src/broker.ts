@@ -82,7 +82,7 @@ async function openParts(
   // Nothing asks for it yet.
   loadOrCreateToken(config.operatorTokenFile)
 
-  const opened = await openRecords(config, nodeId, { log, onClose, seams })
+  const opened = await openRecords(config, dataDir, { log, onClose, seams })
   const { ledger, projector } = opened
   await announceBroker(opened, key, {
     type: 'BrokerStarted',

@@ -18,6 +18,7 @@ import { Ledger } from './ledger/ledger.js'
 import { LiveFollow } from './ledger/live-follow.js'
 import { LogTree } from './ledger/log-tree.js'
 import { LedgerRefused, NAME_ANOTHER, openedAs, openLedger } from './ledger/open-ledger.js'
+import type { DataDir } from './storage/data-dir.js'
 import { AuditQuery } from './projections/audit-query.js'
 import { Projector } from './projections/projector.js'
 import { PublishedTiles } from './projections/published-tiles.js'
@@ -51,7 +52,7 @@ const now = () => new Date()
 /** Rejects with LedgerRefused, LedgerMismatch, PrivateFileError or the store's error: then nothing was appended. */
 export async function openRecords(
   config: Config,
-  nodeId: string,
+  { nodeId, displaced }: DataDir,
   { log, onClose, seams }: { log: Logger; onClose: OnClose; seams: Seams },
 ): Promise<Records> {
   const { origin, keyPath } = config.ledger
@@ -102,10 +103,18 @@ export async function openRecords(
 
   const appender = new Appender(store, head, now, (entries) => tree.append(entries), seams.limits, {
     keys: KeyStates.of(keys.known(), keys.activeKid()),
+    displaced,
+    onDoubt: (reason) =>
+      log.error(
+        `an append is in doubt; it is repeated, and nothing is handed out until it is settled: ${reason}`,
+      ),
+    onHalt: (reason) => log.error(`nothing is minted any more: ${reason}`),
     ...(live ? { sharing: live.turns } : {}),
   })
   live?.attach(appender)
-  const shared = live ? { newestSize: () => store.size(), contention: live.turns } : {}
+  const shared = live
+    ? { newestSize: () => store.size(), contention: live.turns }
+    : { probe: () => store.size() }
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
   return { store, ledger, projector, keys, tiles, audit }

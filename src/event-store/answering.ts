@@ -7,7 +7,7 @@ import type { Answer } from './store-thread.js'
 export interface Answering<Question> {
   answer: (question: Question) => unknown
   /** What a failure is told as. Must know every error. */
-  failure: (error: unknown) => Answer
+  failure: (error: unknown, question: Question) => Answer
   close: () => void
 }
 
@@ -17,7 +17,7 @@ export function answerQuestions<Question>({ answer, failure, close }: Answering<
     try {
       return { ok: true, value: await answer(question) }
     } catch (error) {
-      return failure(error)
+      return failure(error, question)
     }
   }
   parentPort?.on('message', (message: 'close' | { id: number; question: Question }) => {

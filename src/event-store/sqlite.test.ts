@@ -1,8 +1,8 @@
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
-import { afterEach, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import { entriesFrom, eventStoreContract } from '../../test/contract/event-store.contract.js'
@@ -49,7 +49,7 @@ test('the file refuses every way to change, drop, replace or skip an entry', asy
 test('the file is private to its owner', async () => {
   const path = join(folder(), 'new', 'ledger.sqlite')
   const store = new SqliteEventStore(path)
-  expect(await store.size()).toBe(0)
+  await store.append(entriesFrom(undefined, 1), 0)
   expect(statSync(path).mode & 0o777).toBe(0o600)
   await store.close()
 })
@@ -59,7 +59,10 @@ test('a file that is no database is refused, not overwritten', async () => {
   const { writeFileSync, readFileSync } = await import('node:fs')
   writeFileSync(path, 'not a database, but long enough to look at: '.repeat(40))
   const store = new SqliteEventStore(path)
-  await expect(store.size()).rejects.toMatchObject({ code: 'refused' })
+  await expect(store.size()).rejects.toMatchObject({
+    code: 'refused',
+    message: `${path}: file is not a database`,
+  })
   expect(readFileSync(path, 'utf8')).toMatch(/^not a database/)
   await store.close()
 })
@@ -71,7 +74,11 @@ test('a row that was cut out of the middle is named', async () => {
   const db = new Sqlite(path)
   db.exec('DROP TRIGGER ledger_no_delete; DELETE FROM ledger WHERE idx = 1')
   db.close()
-  await expect(store.read(0, 10)).rejects.toMatchObject({ code: 'refused', message: 'entry 1 is missing' })
+  await expect(store.read(0, 10)).rejects.toMatchObject({
+    code: 'refused',
+    message: `${path}: entry 1 is missing`,
+    damage: true,
+  })
   await store.close()
 })
 
@@ -88,6 +95,59 @@ test('a writer that holds the file makes an append unavailable, and nothing is w
   await store.append(next, 1)
   expect(await store.size()).toBe(2)
   await store.close()
+})
+
+test('a ledger that is not there is empty, and to look at it makes no file', async () => {
+  const path = join(folder(), 'new', 'ledger.sqlite')
+  const store = new SqliteEventStore(path)
+  expect(await store.size()).toBe(0)
+  expect(await store.read(0, 10)).toEqual([])
+  expect(existsSync(dirname(path))).toBe(false)
+  await store.close()
+})
+
+describe('a file that its path no longer names', () => {
+  const removed = (path: string) => rmSync(path)
+  const moved = (path: string) => renameSync(path, `${path}.moved`)
+  const replaced = (path: string) => {
+    copyFileSync(path, `${path}.copy`)
+    renameSync(`${path}.copy`, path)
+  }
+  test.each(
+    [removed, moved, replaced].flatMap((change) =>
+      ['', '-wal', '-shm'].map((suffix) => ({ change, suffix })),
+    ),
+  )('$change.name: ledger.sqlite$suffix: no append to it counts', async ({ change, suffix }) => {
+    const path = join(folder(), 'ledger.sqlite')
+    const store = new SqliteEventStore(path)
+    const entries = entriesFrom(undefined, 3)
+    await store.append(entries.slice(0, 1), 0)
+    change(path + suffix)
+    const lost = {
+      code: 'refused',
+      damage: true,
+      message: expect.stringContaining(`${path}${suffix} was removed`),
+    }
+    await expect(store.append(entries.slice(1, 2), 1)).rejects.toMatchObject(lost)
+    await expect(store.size()).rejects.toMatchObject(lost)
+    await expect(store.append(entries.slice(2), 2)).rejects.toMatchObject(lost)
+    await store.close()
+  })
+})
+
+test('the WAL of a ledger that is opened is in the file itself, and empty', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const entries = entriesFrom(undefined, 30)
+  const first = new SqliteEventStore(path)
+  await first.append(entries, 0)
+  expect(statSync(`${path}-wal`).size).toBeGreaterThan(0)
+  const second = new SqliteEventStore(path)
+  expect(await second.size()).toBe(30)
+  expect(statSync(`${path}-wal`).size).toBe(0)
+  await first.append(entriesFrom(entries.at(-1), 1), 30)
+  expect(await second.size()).toBe(31)
+  await first.close()
+  await second.close()
 })
 
 test('what was asked before close is answered', async () => {

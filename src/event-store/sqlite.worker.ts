@@ -1,11 +1,11 @@
 // The thread that owns the ledger file. Asked by sqlite.ts, one question at a time, in order.
 
-import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 
 import Sqlite from 'better-sqlite3'
 
+import { DurableSqlite, FileReplaced } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import { answerQuestions } from './answering.js'
 import type { StoreErrorCode } from './event-store.js'
@@ -34,7 +34,7 @@ const SCHEMA = `
 `
 
 class LedgerFile {
-  private readonly db: Sqlite.Database
+  private readonly file: DurableSqlite
   private readonly sizeRow: Sqlite.Statement<[], { size: number }>
   private readonly rows: Sqlite.Statement<
     [number, number],
@@ -43,19 +43,15 @@ class LedgerFile {
   private readonly insertAll: Sqlite.Transaction<(expectedSize: number, rows: Row[]) => void>
 
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    closeSync(openSync(path, 'a', 0o600))
-    this.db = new Sqlite(path, { timeout: 2000 })
-    this.db.pragma('journal_mode = WAL')
-    this.db.pragma('synchronous = FULL')
-    this.db.exec(SCHEMA)
-    this.sizeRow = this.db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM ledger')
-    this.rows = this.db.prepare(
+    this.file = new DurableSqlite(path, (db) => db.exec(SCHEMA))
+    const { db } = this.file
+    this.sizeRow = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM ledger')
+    this.rows = db.prepare(
       'SELECT idx, entry AS text, signature FROM ledger LEFT JOIN signed_heads USING (idx) WHERE idx >= ? ORDER BY idx LIMIT ?',
     )
-    const insert = this.db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)')
-    const sign = this.db.prepare('INSERT INTO signed_heads (idx, signature) VALUES (?, ?)')
-    this.insertAll = this.db.transaction((expectedSize: number, rows: Row[]) => {
+    const insert = db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)')
+    const sign = db.prepare('INSERT INTO signed_heads (idx, signature) VALUES (?, ?)')
+    this.insertAll = db.transaction((expectedSize: number, rows: Row[]) => {
       for (const [i, { text, signature }] of rows.entries()) {
         insert.run(expectedSize + i, text)
         if (signature !== undefined) sign.run(expectedSize + i, signature)
@@ -66,10 +62,12 @@ class LedgerFile {
   answer(question: Question): number | Row[] {
     switch (question.op) {
       case 'append':
-        // Durable when this returns: COMMIT in WAL mode with synchronous=FULL has synced the log.
+        // COMMIT in WAL mode with synchronous=FULL has synced the log; durable if it is still the one that has a name.
         this.insertAll.immediate(question.expectedSize, question.rows)
+        this.file.assertInPlace()
         return question.expectedSize + question.rows.length
       case 'size':
+        this.file.assertInPlace()
         return this.sizeRow.get()?.size ?? 0
       case 'read':
         return this.rows.all(question.from, question.limit).map(({ idx, text, signature }, i) => {
@@ -81,18 +79,37 @@ class LedgerFile {
   }
 
   close(): void {
-    this.db.close()
+    this.file.close()
   }
 }
 
 const path = workerData as string
 let file: LedgerFile | undefined
+let wasOpen = false
 
-function failure(error: unknown): Answer {
+function answer(question: Question): number | Row[] {
+  if (!file && !existsSync(path)) {
+    if (wasOpen) throw new FileReplaced(path)
+    // To look makes no file: the first append does.
+    if (question.op !== 'append') return question.op === 'size' ? 0 : []
+  }
+  file ??= new LedgerFile(path)
+  wasOpen = true
+  return file.answer(question)
+}
+
+function failure(error: unknown, { op }: Question): Answer {
   const code = codeOf(error)
-  // After an I/O error SQLite's own view may differ from the disk's: the next question opens the file anew.
+  // What was read or written with an I/O error counts for nothing: the next question opens the file again, and that
+  // makes all it holds durable before anything is answered (durable-sqlite.ts).
   if (code === 'unknown') reopenNextTime()
-  return { ok: false, code, message: (error as Error).message, damage: isDamage(error) }
+  const message = `${path}: ${(error as Error).message}`
+  return {
+    ok: false,
+    code: code === 'unknown' && op !== 'append' ? 'unavailable' : code,
+    message: error instanceof FileReplaced ? error.message : message,
+    damage: isDamage(error),
+  }
 }
 
 function reopenNextTime(): void {
@@ -105,8 +122,11 @@ function reopenNextTime(): void {
   }
 }
 
+/** What no repetition repairs: nothing more may be appended to this file. */
 function isDamage(error: unknown): boolean {
-  return isSqliteError(error) && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
+  return (
+    error instanceof FileReplaced || (isSqliteError(error) && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code))
+  )
 }
 
 function codeOf(error: unknown): StoreErrorCode {
@@ -114,12 +134,8 @@ function codeOf(error: unknown): StoreErrorCode {
   if (typeof code !== 'string') return 'refused'
   if (code.startsWith('SQLITE_CONSTRAINT')) return 'conflict'
   if (/^SQLITE_(BUSY|LOCKED|FULL|NOMEM)|^E(NOSPC|DQUOT|MFILE|NFILE)/.test(code)) return 'unavailable'
-  if (/^SQLITE_IOERR/.test(code)) return 'unknown'
+  if (/^SQLITE_IOERR|^E(IO|NXIO|REMOTEIO|STALE|TIMEDOUT)$/.test(code)) return 'unknown'
   return 'refused'
 }
 
-answerQuestions<Question>({
-  answer: (question) => (file ??= new LedgerFile(path)).answer(question),
-  failure,
-  close: () => file?.close(),
-})
+answerQuestions<Question>({ answer, failure, close: () => file?.close() })

@@ -7,7 +7,7 @@ import type { EventStore, Stored } from '../event-store/event-store.js'
 import { type Chained, chainGroup, refuse, settle, settlePart, type Waiting } from './group.js'
 import type { KeyStates } from './key-states.js'
 import { type Committed, LedgerChanged, LedgerHead } from './ledger-head.js'
-import { LedgerWriter, type WriterLimits } from './ledger-writer.js'
+import { LedgerWriter, type WriteOutcome, type WriterLimits } from './ledger-writer.js'
 import { Observed } from './observed.js'
 import type { Sharing } from './turn-taking.js'
 
@@ -34,6 +34,8 @@ const TROUBLE_MS = 5_000
 /** So many callers are never parted: two small appends cost more than the second one's head start brings. */
 const SMALL_GROUP = 16
 
+const RESTORE = 'run verify-ledger, then restore the ledger'
+
 export type AppenderStatus = { ok: true } | { ok: false; reason: string }
 
 export interface AppenderOptions {
@@ -41,6 +43,12 @@ export interface AppenderOptions {
   keys?: KeyStates
   /** Where other brokers write to the same ledger. */
   sharing?: Sharing
+  /** Why this broker is no longer the one that may append here; asked before an append counts as durable. */
+  displaced?: () => string | undefined
+  /** Called with the reason when an append is in doubt, once until one succeeds: it is repeated until that is settled. */
+  onDoubt?: (reason: string) => void
+  /** Called once, with the reason and what to do: nothing is appended any more. */
+  onHalt?: (reason: string) => void
 }
 
 /**
@@ -68,12 +76,13 @@ export class Appender {
     private readonly now: () => Date,
     committed: Committed = () => undefined,
     private readonly limits: AppenderLimits = DEFAULT_LIMITS,
-    { keys, sharing }: AppenderOptions = {},
+    private readonly options: AppenderOptions = {},
   ) {
+    const { keys, sharing, onDoubt } = options
     const head = new LedgerHead(last, keys, committed)
     const observed = new Observed(head)
     const closing = this.closing.signal
-    this.writer = new LedgerWriter({ store, head, observed, sharing, limits, now, closing })
+    this.writer = new LedgerWriter({ store, head, observed, sharing, limits, now, closing, onDoubt })
     this.head = head
     this.observed = observed
     this.sharing = sharing
@@ -97,6 +106,8 @@ export class Appender {
 
   /** Trouble is forgotten after a while without appends: else a broker taken out of service would never be asked again. */
   status(): AppenderStatus {
+    const displaced = this.halted ? undefined : this.options.displaced?.()
+    if (displaced !== undefined) this.halt(displaced)
     if (this.halted) return { ok: false, reason: this.halted.message }
     const { trouble } = this.writer
     const recent = trouble && (this.pumping || this.now().getTime() - trouble.at < TROUBLE_MS)
@@ -189,7 +200,7 @@ export class Appender {
     const entries = chained.flatMap(({ entries }) => entries)
     if (entries.length === 0) return []
     this.writing = true
-    const outcome = await this.writer.write(entries)
+    const outcome = this.unlessDisplaced(await this.writer.write(entries))
     this.writing = false
     switch (outcome.kind) {
       case 'durable':
@@ -205,11 +216,19 @@ export class Appender {
         refuseAll(chained, outcome.error)
         break
       case 'changed':
+        refuseAll(chained, this.halt(`${outcome.reason}; ${RESTORE}`))
+        break
+      case 'lost':
         refuseAll(chained, this.halt(outcome.reason))
         break
     }
     this.sharing?.afterAppend('failed')
     return []
+  }
+
+  private unlessDisplaced(outcome: WriteOutcome): WriteOutcome {
+    const reason = outcome.kind === 'durable' ? this.options.displaced?.() : undefined
+    return reason === undefined ? outcome : { kind: 'lost', reason }
   }
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
@@ -225,12 +244,13 @@ export class Appender {
       this.observed.takeOver()
     } catch (error) {
       if (!(error instanceof LedgerChanged)) throw error
-      this.halt(error.message)
+      this.halt(`${error.message}; ${RESTORE}`)
     }
   }
 
   private halt(reason: string): LedgerError {
-    return (this.halted = new LedgerError('failed', `${reason}; run verify-ledger, then restore the ledger`))
+    this.options.onHalt?.(reason)
+    return (this.halted = new LedgerError('failed', reason))
   }
 }
 

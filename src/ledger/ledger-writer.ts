@@ -26,6 +26,8 @@ export interface WriterParts {
   now: () => Date
   /** Aborted when the broker shuts down: what is not known then stays unknown. */
   closing: AbortSignal
+  /** Called with the reason when the outcome of an append is unknown, once until one succeeds. */
+  onDoubt: ((reason: string) => void) | undefined
 }
 
 /**
@@ -34,12 +36,14 @@ export interface WriterParts {
  *              others' entries, behind the first `written` of ours, of an append that was cut off in the middle.
  * unconfirmed  they were not written; or nobody knows, and the broker shuts down.
  * changed      the ledger was changed under us: nothing may be appended to it.
+ * lost         the store can no longer be appended to, and its reason says what to do.
  */
 export type WriteOutcome =
   | { kind: 'durable' }
   | { kind: 'overtaken'; written: number }
   | { kind: 'unconfirmed'; error: LedgerError }
   | { kind: 'changed'; reason: string }
+  | { kind: 'lost'; reason: string }
 
 export interface Trouble {
   reason: string
@@ -52,6 +56,7 @@ export interface Trouble {
  */
 export class LedgerWriter {
   private latest: Trouble | undefined
+  private doubtReported = false
 
   constructor(private readonly parts: WriterParts) {}
 
@@ -64,7 +69,10 @@ export class LedgerWriter {
   async write(entries: readonly Sealed[]): Promise<WriteOutcome> {
     try {
       const outcome = await this.outcomeOf(entries)
-      if (outcome.kind === 'durable') this.latest = undefined
+      if (outcome.kind === 'durable') {
+        this.latest = undefined
+        this.doubtReported = false
+      }
       return outcome
     } catch (error) {
       if (!(error instanceof LedgerChanged)) throw error
@@ -81,7 +89,9 @@ export class LedgerWriter {
       } catch (error) {
         const code = codeOf(error)
         if (code === 'conflict') return this.foundThere(entries, inDoubt)
+        if (isDamage(error)) return { kind: 'lost', reason: error.message }
         this.note(error)
+        if (!inDoubt && code === 'unknown') this.reportDoubt(error)
         inDoubt ||= code === 'unknown'
         // When no try is in doubt, nothing of this was ever written: the callers may know at once.
         if (!inDoubt || closing.aborted) return { kind: 'unconfirmed', error: ledgerError(error) }
@@ -152,6 +162,11 @@ export class LedgerWriter {
 
   private readPage(from: number): Promise<Stored[]> {
     return this.within(this.parts.store.read(from, this.parts.limits.groupEntries))
+  }
+
+  private reportDoubt(error: unknown): void {
+    if (!this.doubtReported) this.parts.onDoubt?.((error as Error).message)
+    this.doubtReported = true
   }
 
   private note(error: unknown): void {

@@ -32,6 +32,8 @@ export interface LedgerParts {
   tilesReach: (size: number) => Promise<void>
   /** Where other brokers write too: how many entries there are now. Rejects with StoreError. */
   newestSize?: () => Promise<number>
+  /** Where nobody else writes: rejects with StoreError when the store cannot be read. */
+  probe?: () => Promise<unknown>
   contention?: Contention
 }
 
@@ -99,25 +101,12 @@ export class Ledger {
     return this.parts.contention
   }
 
-  /** What keeps this broker from knowing all that others wrote to the ledger; undefined: it does. */
+  /** What keeps this broker from reading the ledger, with all that others wrote to it; undefined: it does. */
   async behind(): Promise<string | undefined> {
-    const { newestSize, tilesReach } = this.parts
-    if (!newestSize) return undefined
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve('still catching up with what others wrote'), CURRENT_WITHIN_MS)
-    })
-    const current = newestSize()
-      .then(tilesReach)
-      .then(
-        () => undefined,
-        (error: unknown) => (error as Error).message,
-      )
-    try {
-      return await Promise.race([current, late])
-    } finally {
-      clearTimeout(timer)
-    }
+    const { newestSize, probe, tilesReach } = this.parts
+    if (newestSize)
+      return problemWithin(newestSize().then(tilesReach), 'still catching up with what others wrote')
+    return probe && problemWithin(probe(), 'the store does not answer')
   }
 
   /** What readers are shown whose tiles reach `size` entries: with its cosignatures, and rather one that has its quorum. */
@@ -156,6 +145,22 @@ export class Ledger {
 
   private cosigned(checkpoint: SignedCheckpoint): SignedCheckpoint {
     return this.parts.witnessing?.witnesses.cosigned(checkpoint) ?? checkpoint
+  }
+}
+
+async function problemWithin(work: Promise<unknown>, ifLate: string): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(ifLate), CURRENT_WITHIN_MS)
+  })
+  const problem = work.then(
+    () => undefined,
+    (error: unknown) => (error as Error).message,
+  )
+  try {
+    return await Promise.race([problem, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -5,9 +5,9 @@ import {
   chmodSync,
   closeSync,
   constants,
-  mkdirSync,
   openSync,
   readFileSync,
+  type Stats,
   statSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
@@ -16,11 +16,12 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 
 import { writeFileAtomically } from './atomic-file.js'
+import { makeFolder } from './folder.js'
 
 /** The data directory cannot be used. The message says why and what to do. */
 export class DataDirError extends Error {
-  constructor(path: string, problem: string) {
-    super(`BROKER_DATA_DIR ${path}: ${problem}`)
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`BROKER_DATA_DIR ${path}: ${problem}`, options)
     this.name = 'DataDirError'
   }
 }
@@ -28,25 +29,62 @@ export class DataDirError extends Error {
 export interface DataDir {
   /** Names this broker among those that share a ledger: made once, then kept. */
   nodeId: string
+  /** Why the lock no longer keeps other brokers out, with what to do; undefined: it does. */
+  displaced: () => string | undefined
   release(): void
 }
 
 /** Makes the folder if missing and takes it for this process alone. Throws DataDirError. */
 export function openDataDir(path: string, nodeId: string | undefined, newId: () => string): DataDir {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path)
     if (statSync(path).mode & 0o022) chmodSync(path, 0o700)
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
     const lock = takeLock(path)
-    return { nodeId: nodeId ?? keptNodeId(join(path, 'node-id'), newId), release: () => lock.close() }
+    const held = statSync(join(path, 'lock'))
+    return {
+      nodeId: nodeId ?? keptNodeId(join(path, 'node-id'), newId),
+      displaced: () => displacement(path, held),
+      release: () => lock.close(),
+    }
   } catch (error) {
     if (error instanceof DataDirError) throw error
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new DataDirError(
-      path,
-      `cannot be used (${code ?? message}): make it writable for this user, with space left`,
-    )
+    const cause = error as NodeJS.ErrnoException
+    if (isNotLoaded(cause))
+      throw new Error(`better-sqlite3 cannot be loaded: install it again with npm ci (${firstLine(cause)})`, {
+        cause: error,
+      })
+    throw new DataDirError(path, unusable(path, cause), { cause: error })
   }
+}
+
+/** With the lock's file gone, the next broker makes another one, and both hold a lock. */
+function displacement(path: string, held: Stats): string | undefined {
+  const now = statSync(join(path, 'lock'), { throwIfNoEntry: false })
+  if (now?.ino === held.ino && now.dev === held.dev) return undefined
+  return (
+    `${join(path, 'lock')} was removed, moved or replaced while this broker held it, so another one may have started: ` +
+    'see that one broker at most runs on this BROKER_DATA_DIR, then start it again'
+  )
+}
+
+function unusable(path: string, { code, message }: NodeJS.ErrnoException): string {
+  if (code === 'EACCES' || code === 'EPERM') {
+    const [owner, user] = [statSync(path, { throwIfNoEntry: false })?.uid, process.geteuid?.()]
+    if (owner !== undefined && owner !== user)
+      return `cannot be used (${code}): it belongs to user ${owner}, and this broker runs as ${user}: chown it`
+  }
+  return `cannot be used (${code ?? message}): make it writable for this user, with space left`
+}
+
+function firstLine({ message }: Error): string {
+  return message.split('\n', 1)[0] as string
+}
+
+/** The first use of SQLite is the lock's: its native module may be missing, or made for another version of Node. */
+function isNotLoaded({ code, message }: NodeJS.ErrnoException): boolean {
+  const notFound = message.startsWith('Could not locate the bindings file')
+  return notFound || code === 'MODULE_NOT_FOUND' || code === 'ERR_DLOPEN_FAILED'
 }
 
 /**
