@@ -8,6 +8,18 @@ const only = (name, folder, allowed, comment) => ({
   to: { path: '^(src|tools|test)/', pathNot: allowed },
 })
 
+/** The programs of tools/, each with the others that it may import. */
+const PROGRAMS = {
+  agentkeys: ['client'],
+  'agentkeys-daemon': ['agentkeys', 'client'],
+  bench: [],
+  client: [],
+  demo: ['local-aws'],
+  deploy: [],
+  'local-aws': [],
+  'verify-ledger': [],
+}
+
 module.exports = {
   forbidden: [
     {
@@ -30,6 +42,18 @@ module.exports = {
       '^src/commands/',
       '^src/((commands|domain|event-store|ledger|oidc|aws|session)/|config[./])',
     ),
+    only(
+      'storage',
+      '^src/storage/',
+      '^src/(storage|domain)/',
+      'Files as such: what is in them is not its matter.',
+    ),
+    only(
+      'config',
+      '^src/config[./]',
+      '^src/(config[./]|domain/|storage/|witness/|event-store/eventstoredb/address)',
+    ),
+    only('subcommands', '^src/subcommands/', '^src/(?!http/|commands/|app\\.module|run\\.ts|main\\.ts)'),
     only('projections', '^src/projections/', '^src/(projections|domain|event-store|storage)/'),
     {
       name: 'nobody-imports-http',
@@ -51,6 +75,13 @@ module.exports = {
       from: { path: '^tools/client', ...code },
       to: { path: '^src/(?!domain/ledger/)' },
     },
+    ...Object.entries(PROGRAMS).map(([program, others]) => ({
+      name: `tools/${program}`,
+      comment: 'A program of tools/ imports no other program, but for those named in PROGRAMS.',
+      severity: 'error',
+      from: { path: `^tools/${program}/`, ...code },
+      to: { path: '^tools/[^/]+/', pathNot: `^tools/(${[program, ...others].join('|')})/` },
+    })),
     {
       name: 'production-code-does-not-know-tests',
       severity: 'error',
