@@ -1,5 +1,7 @@
 import { type LoggerService } from '@nestjs/common'
-import { destination, type DestinationStream, type Level, type Logger, pino } from 'pino'
+import { type DestinationStream, type Level, type Logger, pino } from 'pino'
+
+import { LogSink } from './log-sink.js'
 
 /** Members that never reach a log line, whoever logs them. Nothing here should ever be asked to log them at all. */
 const REDACTED: ReadonlySet<string> = new Set([
@@ -16,8 +18,11 @@ const REDACTED: ReadonlySet<string> = new Set([
 /** Deeper than anything that is logged; a cycle ends here too. */
 const MAX_DEPTH = 4
 
+/** The process has one standard error. Not pino's own stream: it throws where it cannot write, and waits at the exit. */
+export const stderrLog = new LogSink(2)
+
 /** Structured lines on stderr, one JSON object each, as the original's logs went to stderr. */
-export function openLog(level: Level | 'silent', stream: DestinationStream = stderr()): Logger {
+export function openLog(level: Level | 'silent', stream: DestinationStream = stderrLog): Logger {
   return pino(
     {
       level,
@@ -30,11 +35,6 @@ export function openLog(level: Level | 'silent', stream: DestinationStream = std
     },
     stream,
   )
-}
-
-/** Lines are gathered while the event loop is busy; main.ts flushes them before it exits. */
-function stderr() {
-  return destination({ fd: 2, sync: false, minLength: 0 })
 }
 
 /** The same object where nothing in it is to be hidden, as nearly always. */

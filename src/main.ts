@@ -2,6 +2,8 @@
 // agentkeys-broker: parse, and only then load what the command needs: help and refusals come at once.
 // Its heap stays near 40 MB; without a limit V8 lets garbage grow to several times that (docs/performance.md).
 
+import { writeSync } from 'node:fs'
+
 import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
 import { parseFlags, USAGE } from './flags.js'
@@ -43,9 +45,9 @@ async function main(): Promise<void> {
 /** The configuration, its warnings on stderr; all its problems at once, and the end, when there are any. */
 function configured(flags: Flags): Config {
   const reading = readConfig(process.env, flags)
-  for (const warning of reading.warnings) process.stderr.write(`warning: ${warning}\n`)
+  for (const warning of reading.warnings) say(`warning: ${warning}`)
   if ('config' in reading) return reading.config
-  for (const problem of reading.problems) process.stderr.write(`error: ${problem}\n`)
+  for (const problem of reading.problems) say(`error: ${problem}`)
   process.exit(1)
 }
 
@@ -59,8 +61,17 @@ function finish({ code, message }: Outcome): void {
 }
 
 function end(code: number, message: string): void {
-  process.stderr.write(`${message}\n`)
+  say(message)
   process.exitCode = code
+}
+
+/** Where standard error cannot be written (a full disk), the exit code still says how it ended. */
+function say(line: string): void {
+  try {
+    writeSync(2, `${line}\n`)
+  } catch {
+    return
+  }
 }
 
 await main()

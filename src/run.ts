@@ -7,16 +7,22 @@ import { type Broker, openBroker } from './broker.js'
 import type { Config } from './config.js'
 import { createServer } from './http/server.js'
 import { startSessionListener } from './http/session-listener.js'
-import { openLog } from './logging.js'
+import { openLog, stderrLog } from './logging.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import { VERSION } from './version.js'
 
 // Node 20 is supported here; the SDK's advice to leave it is no line of this broker's log.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
 
+/** How long the end waits for a log that is slow to take its last lines. */
+const LOG_DRAINED_WITHIN_MS = 1_000
+
 /** Resolves when the broker has stopped, or has refused to start; its log says which, and so does the exit code. */
 export async function run(config: Config): Promise<void> {
   const log = openLog(config.logLevel)
+  // Makes a pipe on standard error non-blocking: a write that its reader never takes would hold up the exit.
+  process.stderr.on('error', () => undefined)
+  ignoreSignals(log)
   const stopped = signalled()
   try {
     const broker = await openBroker(config, log)
@@ -35,7 +41,8 @@ export async function run(config: Config): Promise<void> {
     log.error({ err: error }, `refusing to start: ${(error as Error).message}`)
     process.exitCode = 1
   }
-  log.flush(() => process.exit())
+  await stderrLog.drained(LOG_DRAINED_WITHIN_MS)
+  process.exit()
 }
 
 async function serveOrClose(config: Config, broker: Broker, log: Logger): Promise<() => Promise<void>> {
@@ -92,6 +99,16 @@ function signalled(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
+}
+
+/**
+ * Any handler replaces the signal's effect: SIGUSR1 would open Node's debugger, a way to every key of the process for
+ * all who may connect to this machine's loopback; the others would end the broker without draining it.
+ */
+function ignoreSignals(log: Logger): void {
+  for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
+    process.on(signal, () => log.warn({ signal }, 'signal ignored: settings are read at a start only'))
+  }
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {

@@ -7,21 +7,8 @@ import { RefusalCounter } from '../commands/refusal-counter.js'
 import { BrokerError, type ErrorKind } from '../domain/errors.js'
 import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
 import { SessionError, type SessionErrorCode } from '../session/session-backend.js'
+import { errorBody, JSON_TYPE, KINDS } from './error-body.js'
 import { allowedMethods } from './unknown-route.js'
-
-/** Every kind's status, and the prefix its message has always had. */
-const KINDS = {
-  bad_request: { status: 400, prefix: 'bad request' },
-  unauthorized: { status: 401, prefix: 'unauthorized' },
-  forbidden: { status: 403, prefix: 'forbidden' },
-  too_many_requests: { status: 429, prefix: 'too many requests' },
-  backend_unreachable: { status: 502, prefix: 'backend unreachable' },
-  sts_error: { status: 502, prefix: 'sts error' },
-  aws_not_configured: { status: 503, prefix: 'aws not configured' },
-  ledger_unavailable: { status: 503, prefix: 'ledger unavailable' },
-  audit_error: { status: 500, prefix: 'audit error' },
-  internal: { status: 500, prefix: 'internal' },
-} satisfies Record<ErrorKind, { status: number; prefix: string }>
 
 const SESSION_KIND = {
   unauthorized: 'unauthorized',
@@ -86,8 +73,8 @@ export class ErrorFilter implements ExceptionFilter {
     void reply
       .status(status ?? KINDS[kind].status)
       .header('Cache-Control', 'no-store')
-      .type('application/json; charset=utf-8')
-      .send(JSON.stringify({ error: kind, message: `${KINDS[kind].prefix}: ${detail}` }))
+      .type(JSON_TYPE)
+      .send(errorBody(kind, detail))
   }
 }
 

@@ -4,6 +4,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 
 import { Projector } from '../projections/projector.js'
 import { Ledger } from '../ledger/ledger.js'
+import { stderrLog } from '../logging.js'
+import type { Connections } from './connections.js'
 
 interface RequestLabels {
   method: string
@@ -17,6 +19,7 @@ export class Metrics {
   readonly registry = new Registry()
   private readonly requests: Counter<keyof RequestLabels>
   private readonly seconds: Histogram<'route'>
+  private rendering: Promise<Buffer> | undefined
 
   constructor(ledger: Ledger, projector: Projector) {
     const registers = [this.registry]
@@ -34,15 +37,8 @@ export class Metrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     })
-    const gauge = (name: string, help: string, value: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect: function () {
-          this.set(value())
-        },
-      })
+    const gauge = this.gauge.bind(this)
+    gauge('agentkeys_log_lines_lost', 'Log lines that could not be written.', () => stderrLog.lost)
     gauge('agentkeys_ledger_entries', 'Entries known to be durable.', () => ledger.size)
     gauge('agentkeys_ledger_ok', '1 while the ledger takes entries.', () => Number(ledger.status().ok))
     if (ledger.contention) {
@@ -64,9 +60,36 @@ export class Metrics {
     )
   }
 
+  watch(connections: Connections): void {
+    this.gauge('agentkeys_connections', 'Open connections.', () => connections.count)
+    this.gauge('agentkeys_requests_under_way', 'Requests under way, weighed by what they cost.', () => {
+      return connections.underWay
+    })
+  }
+
+  /** Rendered once for all that wait for it, and sent from one buffer. */
+  text(): Promise<Buffer> {
+    this.rendering ??= this.registry
+      .metrics()
+      .then((text) => Buffer.from(text))
+      .finally(() => (this.rendering = undefined))
+    return this.rendering
+  }
+
   observe(labels: RequestLabels, seconds: number): void {
     this.requests.inc(labels)
     this.seconds.observe({ route: labels.route }, seconds)
+  }
+
+  private gauge(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect: function () {
+        this.set(value())
+      },
+    })
   }
 }
 
@@ -76,7 +99,6 @@ export class MetricsController {
 
   @Get()
   async text(@Res() reply: FastifyReply): Promise<void> {
-    const text = await this.metrics.registry.metrics()
-    await reply.type(this.metrics.registry.contentType).send(text)
+    await reply.type(this.metrics.registry.contentType).send(await this.metrics.text())
   }
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import type { ServerOptions } from 'node:http'
 
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
@@ -10,14 +10,21 @@ import { NestLog } from '../logging.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
 import { refuseConnection, refuseUrl } from './malformed-request.js'
-import { endConnectionsAtClose } from './connections.js'
+import { endConnectionsAtClose } from './closing.js'
+import { Connections, type Handler } from './connections.js'
+import { newRequestId } from './error-body.js'
+import { refuseOverloaded } from './overload.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
 import { NO_SCHEMAS } from './no-schemas.js'
 import { refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
-const REQUEST_TIMEOUT_MS = 30_000
+export const SERVER_OPTIONS: ServerOptions = {
+  requestTimeout: 30_000,
+  keepAliveTimeout: 72_000,
+  connectionsCheckingInterval: 5_000,
+}
 
 /** The Nest application, ready to listen: routes, bodies, errors, log lines, metrics, the API's description. */
 export async function createServer(
@@ -25,11 +32,17 @@ export async function createServer(
   log: Logger,
   version: string,
 ): Promise<NestFastifyApplication> {
+  const connections = new Connections((request, response) => {
+    const { method = '' } = request
+    const requestId = refuseOverloaded(request, response)
+    app.get(Metrics).observe({ method, route: 'unknown', outcome: 'overloaded' }, 0)
+    log.info({ requestId, method, route: 'unknown', status: 503, outcome: 'overloaded' }, 'request')
+  })
   const adapter = new FastifyAdapter({
     ...NO_SCHEMAS,
     bodyLimit: BODY_LIMIT,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    genReqId: () => randomUUID(),
+    serverFactory: (handler: Handler) => connections.createServer(SERVER_OPTIONS, handler),
+    genReqId: newRequestId,
     // What a proxy says of the caller's address is not believed; nothing here depends on it.
     trustProxy: false,
     forceCloseConnections: 'idle',
@@ -46,7 +59,8 @@ export async function createServer(
   const server = app.getHttpAdapter().getInstance()
   refuseEncodedPaths(server)
   readBodies(server)
-  endConnectionsAtClose(server)
+  endConnectionsAtClose(server, connections)
+  app.get(Metrics).watch(connections)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log, app.get(RefusalCounter)))
   describe(app, server, version)

@@ -1,3 +1,5 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
 import {
   type ArgumentsHost,
   BadRequestException,
@@ -10,6 +12,7 @@ import { type FastifyReply } from 'fastify'
 
 import { SessionRefusal } from '../session/embedded-sessions.js'
 import { SessionError } from '../session/session-backend.js'
+import { NO_ROOM } from './overload.js'
 
 /** The embedded session backend's error codes, as its callers know them, and their statuses. */
 const STATUS = {
@@ -20,6 +23,7 @@ const STATUS = {
   PAYLOAD_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   INTERNAL_ERROR: 500,
+  OVERLOADED: 503,
 } as const
 
 type Code = keyof typeof STATUS
@@ -34,6 +38,17 @@ const BEFORE_THE_CONTROLLER: Record<number, [Code, string]> = {
 
 export function sendSessionError(reply: FastifyReply, code: Code, message: string): FastifyReply {
   return reply.status(STATUS[code]).send({ error: code, code, message })
+}
+
+/** As overload.ts, in the words of this API. */
+export function refuseSessionOverload(_request: IncomingMessage, response: ServerResponse): void {
+  const body = `${JSON.stringify({ error: 'OVERLOADED', code: 'OVERLOADED', message: NO_ROOM })}\n`
+  const headers = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Retry-After': '1',
+    Connection: 'close',
+  }
+  response.writeHead(STATUS.OVERLOADED, headers).end(body)
 }
 
 /** The only place where an error of the embedded session backend becomes an HTTP answer. */

@@ -1,3 +1,4 @@
+import type { ServerOptions } from 'node:http'
 import { isIPv4, type AddressInfo } from 'node:net'
 
 import {
@@ -12,14 +13,15 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
-import { endConnectionsAtClose } from './connections.js'
+import { endConnectionsAtClose } from './closing.js'
+import { Connections, type Handler } from './connections.js'
 import { readFields } from './fields.js'
 import { NO_SCHEMAS } from './no-schemas.js'
-import { sendSessionError, SessionErrorFilter } from './session-error.filter.js'
+import { refuseSessionOverload, sendSessionError, SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
 
 const MAX_BODY_BYTES = 16 * 1024
-const REQUEST_TIMEOUT_MS = 10_000
+const SERVER_OPTIONS: ServerOptions = { requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }
 
 @Module({})
 class SessionBackendModule {
@@ -64,14 +66,15 @@ export async function startSessionListener(
 }
 
 async function application(sessions: EmbeddedSessions): Promise<NestFastifyApplication> {
+  const connections = new Connections(refuseSessionOverload)
   const adapter = new FastifyAdapter({
     ...NO_SCHEMAS,
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    serverFactory: (handler: Handler) => connections.createServer(SERVER_OPTIONS, handler),
     forceCloseConnections: 'idle',
   })
   guard(adapter.getInstance())
-  endConnectionsAtClose(adapter.getInstance())
+  endConnectionsAtClose(adapter.getInstance(), connections)
   const app = await NestFactory.create<NestFastifyApplication>(SessionBackendModule.of(sessions), adapter, {
     abortOnError: false,
     // Fastify's own JSON parser stays, which refuses `__proto__`; Nest would add one for forms.

@@ -121,12 +121,24 @@ function recorded({ entry: { type, data, index, time } }: Sealed): Recorded | un
   return { type, data, index, time } as unknown as Recorded
 }
 
-// Read models may lag, mints may not wait: on a busy machine this thread yields. Only Linux gives a thread its own
-// priority; elsewhere this would slow down the whole process.
-if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+yieldToMints()
 
 const path = workerData as string
 let models: Models | undefined
+
+/**
+ * Read models may lag, mints may not wait: on a busy machine this thread yields. Only Linux gives a thread its own
+ * priority; elsewhere this would slow down the whole process. Best effort: a sandbox may not allow it (systemd's
+ * SystemCallFilter=~@resources).
+ */
+function yieldToMints(): void {
+  if (process.platform !== 'linux') return
+  try {
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    return
+  }
+}
 
 function answer(act: () => Applied): Answer {
   try {
