@@ -15,6 +15,7 @@ import type { Witnessing } from './ledger/ledger.js'
 import type { LogTree } from './ledger/log-tree.js'
 import { LedgerRefused } from './ledger/open-ledger.js'
 import type { PublishedTiles } from './projections/published-tiles.js'
+import { AlarmFile } from './witness/witness-alarm.js'
 import { readWitnessPolicy } from './witness/witness-policy.js'
 
 /** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
@@ -36,6 +37,10 @@ export async function openWitnessing(
   { log, onClose }: { log: Logger; onClose: (step: () => unknown) => void },
   { store, tree, tiles, tilesReach }: Witnessed,
 ): Promise<Witnessing | undefined> {
+  const alarmFile = new AlarmFile(join(dataDir, 'witness-alarm.json'))
+  const unresolved = alarmFile.unresolved()
+  // Also without a policy: leaving the witness out does not make the ledger whole.
+  if (unresolved) throw new LedgerRefused(unresolved.reason)
   if (witness.kind === 'none') return undefined
   // Their HTTP client is loaded by a broker that has witnesses, and by no other.
   const { Witnesses } = await import('./witness/witnesses.js')
@@ -48,6 +53,7 @@ export async function openWitnessing(
   const witnesses = new Witnesses({
     policy: readWitnessPolicy(witness.policyPath, key, isGated(release)),
     log: {
+      key,
       async proof(oldSize, newSize) {
         await tilesReach(newSize)
         return tiles.consistency(oldSize, newSize)
@@ -60,8 +66,12 @@ export async function openWitnessing(
         return parseSignedCheckpoint(signCheckpoint({ origin: key.name, size, root }, signer))
       },
     },
-    limits: { ...DEFAULT_WITNESS_LIMITS, refreshMs: witness.refreshSeconds * 1000 },
-    alarmPath: join(dataDir, 'witness-alarm.json'),
+    limits: {
+      ...DEFAULT_WITNESS_LIMITS,
+      gapMs: witness.gapMs,
+      refreshMs: witness.refreshSeconds * 1000,
+    },
+    alarmFile,
     onAlarm: (alarm) => log.error({ alarm }, 'minting stops: a witness contradicts the ledger'),
     onWitnessed: (checkpoint) => witnessed.remember(checkpoint),
     onStatus: (status) => log.warn({ witness: status }, 'witness'),

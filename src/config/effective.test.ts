@@ -45,7 +45,7 @@ test('the effective configuration is what decides who gets what, without a secre
       origin: 'broker.example.com/ledger',
       entries: 'auditor',
     },
-    witness: { kind: 'policy', refreshSeconds: 3600, timeoutSeconds: 10 },
+    witness: { kind: 'policy', refreshSeconds: 3600, timeoutSeconds: 10, gapMs: 100 },
     release: { requires: 'durable', witnessedRoles: [ROLE], witnessedAudiences: [] },
   })
 })

@@ -88,8 +88,8 @@ function shownAws(aws: AwsConfig): Json {
 
 function shownWitness(witness: WitnessConfig): Json {
   if (witness.kind === 'none') return { kind: witness.kind }
-  const { kind, refreshSeconds, timeoutSeconds } = witness
-  return { kind, refreshSeconds, timeoutSeconds }
+  const { kind, refreshSeconds, timeoutSeconds, gapMs } = witness
+  return { kind, refreshSeconds, timeoutSeconds, gapMs }
 }
 
 function shownStore(store: LedgerStoreConfig): Json {

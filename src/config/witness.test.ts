@@ -30,11 +30,17 @@ test('a policy is a path, with times of its own', () => {
     policyPath: '/etc/agentkeys/witnesses',
     refreshSeconds: 3600,
     timeoutSeconds: 10,
+    gapMs: 100,
   })
-  const times = { BROKER_WITNESS_REFRESH_SECONDS: '60', BROKER_WITNESS_TIMEOUT_SECONDS: '120' }
+  const times = {
+    BROKER_WITNESS_REFRESH_SECONDS: '60',
+    BROKER_WITNESS_TIMEOUT_SECONDS: '120',
+    BROKER_WITNESS_GAP_MS: '1000',
+  }
   expect(config({ ...WITNESSED, ...times }).witness).toMatchObject({
     refreshSeconds: 60,
     timeoutSeconds: 120,
+    gapMs: 1000,
   })
 })
 
@@ -78,8 +84,10 @@ describe('a problem', () => {
     ['BROKER_WITNESS_POLICY', '~/witnesses'],
     ['BROKER_RELEASE_REQUIRES', 'Witnessed'],
     ['BROKER_RELEASE_REQUIRES', ''],
-    ['BROKER_WITNESS_TIMEOUT_SECONDS', '1'],
+    ['BROKER_WITNESS_TIMEOUT_SECONDS', '0'],
     ['BROKER_WITNESS_TIMEOUT_SECONDS', '121'],
+    ['BROKER_WITNESS_GAP_MS', '9'],
+    ['BROKER_WITNESS_GAP_MS', '1001'],
     ['BROKER_WITNESS_REFRESH_SECONDS', '59'],
     ['BROKER_WITNESS_REFRESH_SECONDS', '1h'],
   ])('%s="%s"', (name, value) => {

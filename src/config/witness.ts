@@ -15,7 +15,15 @@ export type WitnessConfig =
       readonly refreshSeconds: number
       /** How long a mint waits for the quorum. */
       readonly timeoutSeconds: number
+      /** Least time between two requests to a witness while a mint waits. */
+      readonly gapMs: number
     }
+
+const ONLY_WITH_POLICY = [
+  'BROKER_WITNESS_REFRESH_SECONDS',
+  'BROKER_WITNESS_TIMEOUT_SECONDS',
+  'BROKER_WITNESS_GAP_MS',
+] as const
 
 export interface Witnessing {
   witness: WitnessConfig
@@ -25,11 +33,11 @@ export interface Witnessing {
 export function readWitnessing(env: Environment, policy: MintPolicy): Witnessing {
   const policyPath = env.read('BROKER_WITNESS_POLICY', path, undefined)
   const refreshSeconds = env.read('BROKER_WITNESS_REFRESH_SECONDS', wholeNumber(60, 86_400, 'seconds'), 3600)
-  // A witness is asked once a second: within one second, mints that follow each other would time out for ever.
-  const timeoutSeconds = env.read('BROKER_WITNESS_TIMEOUT_SECONDS', wholeNumber(2, 120, 'seconds'), 10)
+  const timeoutSeconds = env.read('BROKER_WITNESS_TIMEOUT_SECONDS', wholeNumber(1, 120, 'seconds'), 10)
+  const gapMs = env.read('BROKER_WITNESS_GAP_MS', wholeNumber(10, 1000, 'milliseconds'), 100)
   const release = readRelease(env, policy)
   if (policyPath !== undefined) {
-    return { witness: { kind: 'policy', policyPath, refreshSeconds, timeoutSeconds }, release }
+    return { witness: { kind: 'policy', policyPath, refreshSeconds, timeoutSeconds, gapMs }, release }
   }
   // A policy that is there but malformed is a problem already.
   if (!env.has('BROKER_WITNESS_POLICY')) checkNothingNeedsWitnesses(env, release)
@@ -83,7 +91,7 @@ function checkNothingNeedsWitnesses(
   for (const [name, asks] of asking) {
     if (asks) env.problems.push(`${name} asks for witnesses, and there are none: set BROKER_WITNESS_POLICY`)
   }
-  for (const name of ['BROKER_WITNESS_REFRESH_SECONDS', 'BROKER_WITNESS_TIMEOUT_SECONDS'] as const) {
+  for (const name of ONLY_WITH_POLICY) {
     if (env.has(name)) env.warnings.push(`${name} has no effect without BROKER_WITNESS_POLICY`)
   }
 }

@@ -128,7 +128,7 @@ export class Ledger {
     const alarm = this.parts.witnessing?.witnesses.alarm
     return (
       alarm &&
-      `a witness contradicts the ledger (${alarm.kind}): nothing is minted until an operator has looked`
+      `a witness contradicts the ledger (${alarm.kind}): nothing is minted until an operator has looked at witness-alarm.json in BROKER_DATA_DIR`
     )
   }
 

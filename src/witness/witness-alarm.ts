@@ -37,7 +37,8 @@ export class AlarmFile {
       return { kind, reason: `${said}; ${this.advice()}` }
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      return { kind, reason: `${said}; the evidence could not be saved at ${this.path} (${code ?? message})` }
+      const unsaved = `the evidence could not be saved at ${this.path} (${code ?? message})`
+      return { kind, reason: `${said}; ${unsaved}: make that file writable, run verify-ledger, then restart` }
     }
   }
 
@@ -47,14 +48,15 @@ export class AlarmFile {
 }
 
 const SAID = {
-  'witness-ahead': 'has cosigned a larger tree than the ledger has: it was rolled back, or goes on elsewhere',
+  'witness-ahead':
+    "shows a larger tree under this ledger's signature: the ledger was rolled back, or goes on elsewhere",
   'root-mismatch': 'has cosigned another tree of the same size: the ledger was forked',
   fork: 'has cosigned a tree that the ledger does not begin with: it was forked',
 } satisfies Record<Contradiction, string>
 
 /** All of it is public: checkpoints, hashes, signatures. The answer's bytes are another's, so they are kept as they came. */
 function formatEvidence(
-  { contradiction, witness, checkpoint, request, answer }: Evidence,
+  { contradiction, witness, checkpoint, request, answer, shown }: Evidence,
   now: Date,
 ): string {
   const { status, mediaType, body } = answer
@@ -67,6 +69,7 @@ function formatEvidence(
     checkpoint,
     request,
     answer: said,
+    ...(shown === undefined ? {} : { shown }),
   }
   return `${JSON.stringify(evidence, null, 2)}\n`
 }

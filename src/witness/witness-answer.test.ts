@@ -108,16 +108,45 @@ describe('409', () => {
   )
 })
 
-test.each([[409], [422]])(
-  '%d without a size is a contradiction: a fork, or another root at the same size',
-  (status) => {
-    expect(readAnswer(answer(status), GROWS, KEY)).toEqual({ kind: 'contradiction', contradiction: 'fork' })
-    expect(readAnswer(answer(status, '7\n', { mediaType: 'text/plain' }), REFRESHES, KEY)).toEqual({
-      kind: 'contradiction',
-      contradiction: 'root-mismatch',
+const PLAIN = { mediaType: 'text/plain' }
+
+test.each([{}, PLAIN])('422 with %j is a fork, or another root at the same size', (type) => {
+  expect(readAnswer(answer(422, 'bad proof\n', type), GROWS, KEY)).toEqual({
+    kind: 'contradiction',
+    contradiction: 'fork',
+  })
+  expect(readAnswer(answer(422, '', type), REFRESHES, KEY)).toEqual({
+    kind: 'contradiction',
+    contradiction: 'root-mismatch',
+  })
+})
+
+test('409 without a size is another root at the same size, and nothing else', () => {
+  expect(readAnswer(answer(409, '7\n', PLAIN), REFRESHES, KEY)).toEqual({
+    kind: 'contradiction',
+    contradiction: 'root-mismatch',
+  })
+  expect(readAnswer(answer(409, '7\n', PLAIN), GROWS, KEY)).toMatchObject({ problem: 'bad-answer' })
+})
+
+test('422 to a request from nothing proves nothing: no proof was sent', () => {
+  expect(readAnswer(answer(422), { ...GROWS, oldSize: 0 }, KEY)).toMatchObject({ problem: 'bad-answer' })
+})
+
+test.each([
+  [409, 'text/html', 'conflict'],
+  [422, 'text/html', 'unprocessable'],
+  [422, 'application/json', '{"error":"unprocessable"}'],
+  [422, 'text/plain', '\n <html>'],
+  [422, '', '<!DOCTYPE html>'],
+  [422, '', '{"error":"unprocessable"}'],
+])("%d of %j with the body %j is a proxy's, and no contradiction", (status, mediaType, body) => {
+  for (const request of [GROWS, REFRESHES]) {
+    expect(readAnswer(answer(status, body, { mediaType }), request, KEY)).toMatchObject({
+      problem: 'bad-answer',
     })
-  },
-)
+  }
+})
 
 test.each([
   [400, 'refused-request'],

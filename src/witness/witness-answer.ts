@@ -13,9 +13,11 @@ import type { WitnessAnswer } from './witness-connection.js'
  * unreachable      no answer in time, or no connection
  * overloaded       429 or 5xx: it asks for patience
  * not-enrolled     404: it does not know this ledger's origin; its operator has to add it
- * key-not-trusted  403: it knows the origin under another key
+ * key-not-trusted  403: it knows the origin under another key, or not at all
  * refused-request  400: a bug, in the broker or in the witness
  * bad-answer       an answer that the protocol does not have, or a cosignature that does not verify
+ * claims-more      409 with a size that the ledger does not have. A number without a signature stops nothing: it is a
+ *                  reason to look, and no cosignature
  * own-log          the broker could not make the request: its own log did not give a proof or its newest checkpoint
  */
 export type WitnessProblem =
@@ -25,12 +27,13 @@ export type WitnessProblem =
   | 'key-not-trusted'
   | 'refused-request'
   | 'bad-answer'
+  | 'claims-more'
   | 'own-log'
 
 /**
  * What a witness says that can only be if the ledger is not the one it was.
  *
- * witness-ahead  it has cosigned a larger tree: the ledger was rolled back, or goes on elsewhere
+ * witness-ahead  it shows a larger tree under this ledger's own signature: rolled back, or goes on elsewhere
  * root-mismatch  it knows another root for the very size
  * fork           the tree does not begin with the one it cosigned before
  */
@@ -55,14 +58,15 @@ export function readAnswer(answer: WitnessAnswer, request: WitnessRequest, key: 
   const { status, mediaType, body } = answer
   if (status === 200) return orBadAnswer(() => readCosignature(body, request, key))
   if (status === 409 && mediaType === SIZE_MEDIA_TYPE) return orBadAnswer(() => readSize(body, request))
-  // A 409 without a size is how the specification, in its earlier form, had another root at the same size reported.
-  if (status === 409 || status === 422)
-    return { kind: 'contradiction', contradiction: contradictionOf(request) }
+  if (status === 409 || status === 422) return readConflict(answer, request)
   if (status === 429 || status >= 500)
     return { ...trouble('overloaded', `it answered ${status}`), retryAfterMs: retryAfterMs(answer) }
   if (status === 400) return trouble('refused-request', 'it answered 400: it cannot read our request')
   if (status === 403)
-    return trouble('key-not-trusted', 'it answered 403: it trusts another key for this origin')
+    return trouble(
+      'key-not-trusted',
+      'it answered 403: it trusts another key for this origin, or does not know it',
+    )
   if (status === 404) return trouble('not-enrolled', 'it answered 404: it does not know this origin')
   return trouble('bad-answer', `it answered ${status}, which the protocol does not have`)
 }
@@ -94,8 +98,28 @@ function readSize(body: Uint8Array, { oldSize, checkpoint }: WitnessRequest): Re
   return trouble('bad-answer', 'it answered 409 with the very size it was asked from ')
 }
 
-function contradictionOf({ oldSize, checkpoint }: WitnessRequest): 'root-mismatch' | 'fork' {
-  return oldSize === checkpoint.size ? 'root-mismatch' : 'fork'
+/**
+ * 422 says that the tree does not follow from the one it cosigned. 409 without a size is how the specification, in its
+ * earlier form, had another root at the same size reported. Anything else under these codes is from a proxy, or a bug.
+ */
+function readConflict(answer: WitnessAnswer, { oldSize, checkpoint }: WitnessRequest): Reading {
+  const { status } = answer
+  if (!isPlainText(answer))
+    return trouble('bad-answer', `it answered ${status} with a page that is no witness's`)
+  if (oldSize === checkpoint.size && oldSize > 0)
+    return { kind: 'contradiction', contradiction: 'root-mismatch' }
+  if (status === 409) return trouble('bad-answer', 'it answered 409 and no size')
+  // From nothing there is nothing to prove, so nothing can have failed.
+  if (oldSize === 0) return trouble('bad-answer', 'it answered 422 to a request without a proof')
+  return { kind: 'contradiction', contradiction: 'fork' }
+}
+
+/** The protocol gives these answers no body, and witnesses put a line of text there: never a page or a document. */
+function isPlainText({ mediaType, body }: WitnessAnswer): boolean {
+  return (
+    (mediaType === '' || mediaType === 'text/plain') &&
+    !/^\s*[<{[]/.test(Buffer.from(body).toString('latin1'))
+  )
 }
 
 function orBadAnswer(read: () => Reading): Reading {

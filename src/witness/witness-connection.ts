@@ -1,4 +1,6 @@
-// HTTP to one witness: a POST at a time, bounded in time and in size, and never redirected.
+// HTTP to one witness: a request at a time, bounded in time and in size, and never redirected.
+
+import { createHash } from 'node:crypto'
 
 import { Agent } from 'undici'
 
@@ -18,11 +20,19 @@ export class WitnessUnreachable extends Error {
   }
 }
 
+interface Request {
+  method: 'GET' | 'POST'
+  /** Below the witness's submission prefix. */
+  path: string
+  headers?: Record<string, string>
+  body?: string
+}
+
 /** A witness answers with a few signature lines; one with a post-quantum key takes 3.3 kB for each. */
 const MAX_BODY_BYTES = 64 * 1024
 
 export class WitnessConnection {
-  private readonly target: URL
+  private readonly prefix: URL
   private agent: Agent
 
   /** `prefix` is the witness's submission prefix. */
@@ -30,15 +40,36 @@ export class WitnessConnection {
     prefix: string,
     private readonly timeoutMs: number,
   ) {
-    this.target = new URL(`${prefix.replace(/\/+$/, '')}/add-checkpoint`)
+    this.prefix = new URL(`${prefix.replace(/\/+$/, '')}/`)
     this.agent = this.newAgent()
+  }
+
+  post(body: string): Promise<WitnessAnswer> {
+    const headers = { 'content-type': 'text/plain; charset=utf-8' }
+    return this.request({ method: 'POST', path: 'add-checkpoint', headers, body })
+  }
+
+  /** What it shows to everybody of a log: the last checkpoint it cosigned. Not every witness has it. */
+  read(origin: string): Promise<WitnessAnswer> {
+    const name = createHash('sha256').update(origin).digest('hex')
+    return this.request({ method: 'GET', path: `${name}/checkpoint` })
+  }
+
+  /** The next request goes over a connection of its own: whatever stood between is passed again. */
+  renew(): void {
+    drop(this.agent)
+    this.agent = this.newAgent()
+  }
+
+  async close(): Promise<void> {
+    await this.agent.destroy()
   }
 
   /**
    * One deadline over all of it, as a race: the client looks at an abort only after a pending connect has ended. What
    * failed takes its connection with it, so that a request given up on is not under way beside the next one.
    */
-  async post(body: string): Promise<WitnessAnswer> {
+  private async request(what: Request): Promise<WitnessAnswer> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
@@ -47,24 +78,18 @@ export class WitnessConnection {
       )
     })
     try {
-      return await Promise.race([this.exchange(body), late])
+      return await Promise.race([this.exchange(what), late])
     } catch (error) {
-      drop(this.agent)
-      this.agent = this.newAgent()
+      this.renew()
       throw error instanceof WitnessUnreachable ? error : new WitnessUnreachable(describe(error))
     } finally {
       clearTimeout(timer)
     }
   }
 
-  async close(): Promise<void> {
-    await this.agent.destroy()
-  }
-
-  private async exchange(body: string): Promise<WitnessAnswer> {
-    const { origin, pathname: path } = this.target
-    const headers = { 'content-type': 'text/plain; charset=utf-8' }
-    const response = await this.agent.request({ origin, path, method: 'POST', headers, body })
+  private async exchange({ path: below, ...what }: Request): Promise<WitnessAnswer> {
+    const { origin, pathname: path } = new URL(below, this.prefix)
+    const response = await this.agent.request({ origin, path, ...what })
     return {
       status: response.statusCode,
       mediaType: header(response.headers['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '',

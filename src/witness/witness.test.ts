@@ -12,7 +12,7 @@ import { parseWitnessRequest } from '../domain/ledger/witness-request.js'
 import { DEFAULT_WITNESS_LIMITS, Witness, type WitnessLimits } from './witness.js'
 
 /** Long where a test waits for an answer, as no test may depend on one being late. */
-const LIMITS: WitnessLimits = { ...DEFAULT_WITNESS_LIMITS, requestMs: 20_000, paceMs: 0 }
+const LIMITS: WitnessLimits = { ...DEFAULT_WITNESS_LIMITS, requestMs: 20_000, gapMs: 0, idleMs: 0 }
 const SHORT_MS = 150
 const SIZE = { 'content-type': 'text/x.tlog.size' }
 
@@ -114,9 +114,10 @@ describe('an honest witness', () => {
 })
 
 describe('a contradiction', () => {
-  test('is a witness that has cosigned more than there is', async () => {
+  test('is a larger checkpoint under the own signature, which a witness shows', async () => {
     const { log, server, witness } = await scene()
     server.latest = log.head(8)
+    server.shown = log.signed(8)
     const outcome = await witness.submit(log.checkpoint(7))
     expect(outcome).toEqual({
       kind: 'contradiction',
@@ -131,32 +132,79 @@ describe('a contradiction', () => {
           retryAfter: '',
           body: new TextEncoder().encode('8\n'),
         },
+        shown: log.signed(8),
       },
+    })
+  })
+
+  test.each([
+    ['nothing', () => undefined],
+    ['an error page', () => '<html>'],
+    ['what the ledger has', (log: WitnessedLog) => log.signed(7)],
+    [
+      'a checkpoint under another key',
+      (log: WitnessedLog) => log.signed(8).replace(/ \S+\n$/, ` ${'A'.repeat(92)}\n`),
+    ],
+  ])('is not a larger number for which a witness shows %s', async (_what, shown) => {
+    const { log, server, witness } = await scene()
+    server.latest = log.head(8)
+    server.shown = shown(log)
+    expect(await witness.submit(log.checkpoint(7))).toMatchObject({
+      kind: 'problem',
+      problem: 'claims-more',
+      detail: expect.stringContaining('a size larger than the ledger') as unknown,
     })
   })
 
   test.each([
     ['fork', 5],
     ['root-mismatch', 7],
-  ])('is a %s: a witness that has cosigned %d other entries', async (contradiction, size) => {
-    const { log, server, witness } = await scene()
-    server.latest = WitnessedLog.other.head(size)
-    const outcome = await witness.submit(log.checkpoint(7))
-    expect(outcome).toMatchObject({
-      kind: 'contradiction',
-      evidence: { contradiction, answer: { status: 422 } },
-    })
-    expect(oldSizes(server)).toEqual([0, size])
-  })
+  ])(
+    'is a %s: a witness that has cosigned %d other entries, and says so twice, over two connections',
+    async (contradiction, size) => {
+      const { log, server, witness } = await scene()
+      server.latest = WitnessedLog.other.head(size)
+      const outcome = await witness.submit(log.checkpoint(7))
+      expect(outcome).toMatchObject({
+        kind: 'contradiction',
+        evidence: { contradiction, answer: { status: 422 } },
+      })
+      expect(oldSizes(server)).toEqual([0, size, size])
+      expect(server.connections).toBe(2)
+    },
+  )
 
-  test('is a 409 without a size', async () => {
+  test('is a 409 without a size, of the very tree it cosigned', async () => {
     const { log, server, witness } = await scene()
     await witness.submit(log.checkpoint(7))
-    server.script.push(reply(409, 'root mismatch', { 'content-type': 'text/plain' }))
+    const mismatch = reply(409, 'root mismatch', { 'content-type': 'text/plain' })
+    server.script.push(mismatch, mismatch)
     expect(await witness.submit(log.checkpoint(7))).toMatchObject({
       kind: 'contradiction',
       evidence: { contradiction: 'root-mismatch' },
     })
+  })
+
+  test.each([
+    ['text/html', '<html>422</html>'],
+    ['text/plain', '<!doctype html>'],
+    ['application/json', '{}'],
+    ['application/problem+json', ''],
+  ])('is not a 422 of %s with the body %j, however often it comes', async (type, body) => {
+    const { log, server, witness } = await scene()
+    await witness.submit(log.checkpoint(3))
+    server.always = reply(422, body, { 'content-type': type })
+    for (let times = 0; times < 3; times += 1) {
+      expect(await witness.submit(log.checkpoint(7))).toMatchObject({ problem: 'bad-answer' })
+    }
+  })
+
+  test('is not a 422 that is not repeated', async () => {
+    const { log, server, witness } = await scene()
+    await witness.submit(log.checkpoint(3))
+    server.script.push(reply(422, 'unprocessable', { 'content-type': 'text/plain' }))
+    expect(await witness.submit(log.checkpoint(7))).toMatchObject({ kind: 'cosigned' })
+    expect(server.connections).toBe(2)
   })
 })
 
@@ -171,6 +219,8 @@ describe('a problem, and no alarm', () => {
     ['bad-answer', reply(200)],
     ['bad-answer', reply(202)],
     ['bad-answer', reply(409, '0\n', SIZE)],
+    ['bad-answer', reply(409)],
+    ['bad-answer', reply(422)],
     ['bad-answer', reply(409, 'seven\n', SIZE)],
     ['bad-answer', { kind: 'lie', about: 'tree' }],
     ['bad-answer', { kind: 'lie', about: 'key' }],
@@ -275,14 +325,15 @@ describe('a problem, and no alarm', () => {
 
 describe('when it is asked next', () => {
   /** From now, as far as a clock that goes on allows: never more, and a little less. */
-  const waitMs = (witness: Witness, size: number) => witness.dueAt(size) - performance.now()
+  const waitMs = (witness: Witness, size: number) => witness.dueAt(size, false) - performance.now()
 
-  test('after a success: a larger checkpoint once the pace allows, the same one when its time is old', async () => {
-    const { log, witness } = await scene({ paceMs: 50_000, refreshMs: 900_000 })
+  test('after a success: a larger checkpoint once the gap allows, sooner when a mint waits for it, the same one when its time is old', async () => {
+    const { log, witness } = await scene({ gapMs: 20_000, idleMs: 50_000, refreshMs: 900_000 })
     expect(waitMs(witness, 7)).toBeLessThanOrEqual(0)
     await witness.submit(log.checkpoint(7))
     expect(waitMs(witness, 8)).toBeGreaterThan(0)
     expect(waitMs(witness, 8)).toBeLessThanOrEqual(50_000)
+    expect(witness.dueAt(8, true)).toBe(witness.dueAt(8, false) - 30_000)
     expect(waitMs(witness, 7)).toBeGreaterThan(50_000)
     expect(waitMs(witness, 7)).toBeLessThanOrEqual(900_000)
     expect(witness.pending(8)).toBe(true)
@@ -316,14 +367,15 @@ describe('when it is asked next', () => {
     expect(waitMs(witness, 7)).toBeGreaterThan(200_000)
     expect(waitMs(witness, 7)).toBeLessThanOrEqual(300_000)
     await witness.submit(log.checkpoint(7))
-    expect(waitMs(witness, 7)).toBeLessThanOrEqual(500_000)
+    expect(waitMs(witness, 7)).toBeLessThanOrEqual(3_600_000)
+    expect(waitMs(witness, 7)).toBeGreaterThan(3_500_000)
   })
 
   test('while it is asked: not at all', async () => {
     const { log, server, witness } = await scene()
     server.always = { kind: 'held' }
     const outcome = witness.submit(log.checkpoint(7))
-    expect(witness.dueAt(7)).toBe(Infinity)
+    expect(witness.dueAt(7, true)).toBe(Infinity)
     expect(witness.pending(7)).toBe(true)
     await expect(witness.submit(log.checkpoint(7))).rejects.toThrow('one thing at a time')
     while (server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))

@@ -1,9 +1,16 @@
 // One witness: what it has cosigned, when it may be asked next, and the asking.
 
-import { formatSignedCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
-import { formatVkey, type NoteSignature } from '../domain/ledger/note.js'
+import {
+  formatSignedCheckpoint,
+  parseSignedCheckpoint,
+  type SignedCheckpoint,
+  verifyCheckpoint,
+} from '../domain/ledger/checkpoint.js'
+import { formatVkey, type NoteKey, type NoteSignature } from '../domain/ledger/note.js'
 import type { PolicyWitness } from '../domain/ledger/policy.js'
+import { FormatError } from '../domain/ledger/wire.js'
 import { formatWitnessRequest } from '../domain/ledger/witness-request.js'
+import { Pace, type PaceLimits } from './pace.js'
 import {
   type Contradiction,
   readAnswer,
@@ -15,6 +22,7 @@ import { type WitnessAnswer, WitnessConnection, WitnessUnreachable } from './wit
 
 /** The log that is witnessed, as far as a witness asks about it. */
 export interface OwnLog {
+  readonly key: NoteKey
   /** PROOF(oldSize, D[newSize]) of RFC 6962, from any size the log ever had. */
   proof(oldSize: number, newSize: number): Promise<readonly Uint8Array[]>
   /**
@@ -24,21 +32,17 @@ export interface OwnLog {
   newest(): Promise<SignedCheckpoint>
 }
 
-export interface WitnessLimits {
+export interface WitnessLimits extends PaceLimits {
   /** For one request, from the connect to the last byte; and for what our own log has to give for it. */
   requestMs: number
-  /** Between the starts of two submissions: public witnesses count on one a second from each log. */
-  paceMs: number
-  /** After a failure; doubled with each further one, up to the most. */
-  backoffMs: number
-  maxBackoffMs: number
   /** How old a cosignature gets before an idle log asks for one with a new time. */
   refreshMs: number
 }
 
 export const DEFAULT_WITNESS_LIMITS: WitnessLimits = {
   requestMs: 5_000,
-  paceMs: 1_000,
+  gapMs: 100,
+  idleMs: 1_000,
   backoffMs: 250,
   maxBackoffMs: 60_000,
   refreshMs: 3_600_000,
@@ -53,6 +57,8 @@ export interface Evidence {
   /** The body as it was sent. */
   request: string
   answer: WitnessAnswer
+  /** Of witness-ahead: the larger checkpoint under this ledger's own signature, as the witness showed it. */
+  shown?: string
 }
 
 export type Outcome =
@@ -78,34 +84,36 @@ export class Witness {
   /** Not kept over a restart: the first answer is then a 409 with the size, which costs one request. */
   private cosigned = { size: 0, at: -Infinity, time: 0 }
   private running = false
-  private failures = 0
-  /** As performance.now() counts. */
-  private readyAt = 0
+  private readonly pace: Pace
   private trouble: Trouble | undefined
 
   constructor(
     readonly member: PolicyWitness,
     private readonly log: OwnLog,
     private readonly limits: WitnessLimits,
-    private readonly random: () => number = Math.random,
+    random: () => number = Math.random,
   ) {
     if (member.url === undefined) throw new RangeError(`witness ${member.name} has no URL`)
     this.url = member.url
     this.vkey = formatVkey(member.key)
     this.connection = new WitnessConnection(member.url, limits.requestMs)
+    this.pace = new Pace(limits, random)
   }
 
-  /** When to submit a checkpoint of `size`, as performance.now() counts. Infinity: not before the request under way ends. */
-  dueAt(size: number): number {
+  /**
+   * When to submit a checkpoint of `size`, as performance.now() counts; `waited`: a mint waits for it. Infinity: not
+   * before the request under way ends.
+   */
+  dueAt(size: number, waited: boolean): number {
     if (this.running) return Infinity
-    if (this.cosigned.size < size) return this.readyAt
-    return Math.max(this.readyAt, this.cosigned.at + this.limits.refreshMs)
+    if (this.cosigned.size < size) return this.pace.readyAt(waited)
+    return Math.max(this.pace.readyAt(false), this.cosigned.at + this.limits.refreshMs)
   }
 
   /** Whether an answer about `size` may be had without waiting for a back-off to end. */
   pending(size: number): boolean {
     if (this.running) return true
-    return this.cosigned.size < size && (this.failures === 0 || this.readyAt <= performance.now())
+    return this.cosigned.size < size && !this.pace.backsOff(performance.now())
   }
 
   status(): WitnessStatus {
@@ -136,9 +144,11 @@ export class Witness {
     await this.connection.close()
   }
 
+  /** A contradiction stops the broker, so it is one only when it is repeated over a fresh connection. */
   private async exchange(first: SignedCheckpoint): Promise<Outcome> {
     let checkpoint = first
     let oldSize = Math.min(this.cosigned.size, first.size)
+    let said: Contradiction | undefined
     try {
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
         const proof = await this.proof(oldSize, checkpoint.size)
@@ -150,13 +160,16 @@ export class Witness {
           case 'cosigned':
             return { ...reading, checkpoint }
           case 'contradiction':
-            return this.contradiction(reading.contradiction, checkpoint, body, answer)
+            if (said === reading.contradiction)
+              return this.contradiction(said, { checkpoint, request: body, answer })
+            said = reading.contradiction
+            this.connection.renew()
+            break
           case 'problem':
             return reading
           case 'at-size':
             if (reading.size > checkpoint.size) checkpoint = await this.within(this.log.newest())
-            if (reading.size > checkpoint.size)
-              return this.contradiction('witness-ahead', checkpoint, body, answer)
+            if (reading.size > checkpoint.size) return await this.claimsMore({ request: body, answer })
             oldSize = reading.size
         }
       }
@@ -168,42 +181,67 @@ export class Witness {
     }
   }
 
+  /**
+   * It says that it has cosigned more than the ledger has. The number alone proves nothing, and a witness that made it
+   * up must not stop the broker: what this ledger's own key has signed does.
+   */
+  private async claimsMore(said: Pick<Evidence, 'request' | 'answer'>): Promise<Outcome> {
+    this.connection.renew()
+    const shown = await this.shownCheckpoint()
+    // Read after it: another broker may have appended meanwhile.
+    const checkpoint = await this.within(this.log.newest())
+    if (shown && shown.size > checkpoint.size)
+      return this.contradiction('witness-ahead', {
+        ...said,
+        checkpoint,
+        shown: formatSignedCheckpoint(shown),
+      })
+    return trouble(
+      'claims-more',
+      'it answered 409 with a size larger than the ledger, and shows no checkpoint that would prove it',
+    )
+  }
+
+  private async shownCheckpoint(): Promise<SignedCheckpoint | undefined> {
+    const { key } = this.log
+    try {
+      const { status, body } = await this.connection.read(key.name)
+      if (status !== 200) return undefined
+      const shown = parseSignedCheckpoint(body)
+      return shown.origin === key.name && verifyCheckpoint(shown, [key]).ok ? shown : undefined
+    } catch (error) {
+      if (error instanceof FormatError || error instanceof WitnessUnreachable) return undefined
+      throw error
+    }
+  }
+
   private remember(outcome: Outcome, startedAt: number): void {
     const now = performance.now()
     switch (outcome.kind) {
       case 'cosigned':
         this.cosigned = { size: outcome.checkpoint.size, at: now, time: outcome.time }
-        this.failures = 0
         this.trouble = undefined
-        this.readyAt = startedAt + this.limits.paceMs
+        this.pace.succeeded(startedAt, now)
         return
-      case 'problem':
-        this.failures += 1
+      case 'problem': {
+        const { problem, retryAfterMs } = outcome
         this.trouble = outcome
-        this.readyAt = now + this.backoff(outcome.retryAfterMs)
+        this.pace.failed(startedAt, now, { overloaded: problem === 'overloaded', retryAfterMs })
         return
+      }
       case 'contradiction':
         return
     }
   }
 
-  /** Half of it is chance: brokers and logs that lost a witness together must not come back together. */
-  private backoff(askedForMs: number): number {
-    const { backoffMs, maxBackoffMs } = this.limits
-    const grown = backoffMs * 2 ** Math.min(this.failures - 1, 30)
-    return Math.min(maxBackoffMs, Math.max(askedForMs, grown * (0.5 + this.random() / 2)))
-  }
-
   private contradiction(
     contradiction: Contradiction,
-    checkpoint: SignedCheckpoint,
-    request: string,
-    answer: WitnessAnswer,
+    said: Omit<Evidence, 'contradiction' | 'witness' | 'checkpoint'> & { checkpoint: SignedCheckpoint },
   ): Outcome {
     const { vkey, url } = this
     const witness = { name: this.member.name, vkey, url }
-    const note = formatSignedCheckpoint(checkpoint)
-    return { kind: 'contradiction', evidence: { contradiction, witness, checkpoint: note, request, answer } }
+    const checkpoint = formatSignedCheckpoint(said.checkpoint)
+    return { kind: 'contradiction', evidence: { ...said, contradiction, witness, checkpoint } }
   }
 
   /** Between equal sizes and from nothing there is none, and the specification wants no line. */
@@ -211,6 +249,7 @@ export class Witness {
     if (oldSize === 0 || oldSize === size) return []
     return this.within(this.log.proof(oldSize, size))
   }
+
   /** Our own log may hang too, as when its store does. A witness is then free again, and a stop does not wait for it. */
   private async within<T>(work: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined

@@ -16,14 +16,15 @@ import { formatVkey } from '../domain/ledger/note.js'
 import { quorumMet } from '../domain/ledger/policy.js'
 import { parseWitnessRequest } from '../domain/ledger/witness-request.js'
 import { DEFAULT_WITNESS_LIMITS, type WitnessLimits, type WitnessStatus } from './witness.js'
-import type { WitnessAlarm } from './witness-alarm.js'
+import { AlarmFile, type WitnessAlarm } from './witness-alarm.js'
 import { Witnesses, type WitnessesOptions } from './witnesses.js'
 
 /** No answer of the doubles is late, unless a test makes it so. */
 const QUICK: WitnessLimits = {
   ...DEFAULT_WITNESS_LIMITS,
   requestMs: 20_000,
-  paceMs: 0,
+  gapMs: 0,
+  idleMs: 0,
   backoffMs: 1,
   maxBackoffMs: 8,
 }
@@ -54,7 +55,7 @@ async function scene(count: number, quorum: string, limits: Partial<WitnessLimit
   const options: WitnessesOptions = {
     policy: log.policy(quorum),
     log,
-    alarmPath: log.alarmPath,
+    alarmFile: log.alarmFile,
     onAlarm: (alarm) => alarms.push(alarm),
     onStatus: (status) => statuses.push(status),
     limits: { ...QUICK, ...limits },
@@ -162,6 +163,23 @@ describe('the gate', () => {
     expect(cosigners(log, witnesses.latestWitnessed())).toEqual(['w1'])
   })
 
+  test('says who did not cosign, and what each said, when it stays shut', async () => {
+    const { log, witnesses } = await scene(4, 'all')
+    const [, unknown, silent, slow] = log.witnesses
+    if (unknown) unknown.always = { kind: 'reply', status: 404, body: 'secret of the witness' }
+    if (silent) silent.always = { kind: 'silent' }
+    if (slow) slow.always = { kind: 'reply', status: 429, headers: { 'retry-after': '3600' } }
+    witnesses.offer(log.checkpoint(7))
+    await until(() => witnesses.status().filter(({ problem }) => problem).length === 2)
+    await until(() => witnesses.status()[0]?.cosignedSize === 7)
+    await expect(witnesses.witnessed(7, SHORT)).rejects.toMatchObject({
+      code: 'unavailable',
+      message:
+        'too few witnesses cosigned in time: nothing is handed out (w2: not-enrolled, it answered 404: it does not ' +
+        'know this origin; w3: no answer yet; w4: overloaded, it answered 429)',
+    })
+  })
+
   test('shuts for all who wait when the broker stops', async () => {
     const { log, witnesses } = await scene(1, 'any')
     nth(log, 1).always = { kind: 'silent' }
@@ -203,6 +221,34 @@ describe('submission', () => {
     server.letGo()
     expect((await all).map(({ size }) => size)).toEqual([1, 100, 100])
     expect(sizesSeen(server)).toEqual([1, 100])
+    expect(server.mostInFlight).toBe(1)
+  })
+
+  /** With such an idle gap, nothing but a waiting mint can bring a second request within the life of a test. */
+  const IDLE = { gapMs: 0, idleMs: 3_600_000 }
+
+  test('begins as soon as a mint waits and the one before has ended, and is left for later where nothing waits', async () => {
+    const { log, witnesses } = await scene(2, 'all', IDLE)
+    for (let size = 1; size <= 5; size++) {
+      witnesses.offer(log.checkpoint(size))
+      if (size % 2 === 1) expect((await witnesses.witnessed(size, LONG)).size).toBe(size)
+    }
+    for (const server of log.witnesses) expect(sizesSeen(server)).toEqual([1, 3, 5])
+  })
+
+  test('of a mint that comes during a round is in the next one, together with all others that came', async () => {
+    const { log, witnesses } = await scene(1, 'any', IDLE)
+    const server = nth(log, 1)
+    server.always = { kind: 'held' }
+    witnesses.offer(log.checkpoint(1))
+    await until(() => server.requests.length === 1)
+    const all = Array.from({ length: 32 }, (_, i) => {
+      witnesses.offer(log.checkpoint(i + 2))
+      return witnesses.witnessed(i + 2, LONG)
+    })
+    server.letGo()
+    expect(new Set((await Promise.all(all)).map(({ size }) => size))).toEqual(new Set([33]))
+    expect(sizesSeen(server)).toEqual([1, 33])
     expect(server.mostInFlight).toBe(1)
   })
 
@@ -326,16 +372,22 @@ describe('an alarm', () => {
     '%s is raised once, with the evidence on disk, and shuts the gate',
     async (kind, status, head) => {
       const { log, witnesses, alarms } = await scene(3, 'any')
-      for (const witness of log.witnesses.slice(0, 2)) witness.latest = head(log)
+      for (const witness of log.witnesses.slice(0, 2)) {
+        witness.latest = head(log)
+        witness.shown = log.signed(8)
+      }
       nth(log, 3).always = { kind: 'silent' }
       witnesses.offer(log.checkpoint(7))
       await expect(witnesses.witnessed(7, LONG)).rejects.toMatchObject(unavailable(/contradicts the ledger/))
       expect(alarms).toEqual([
-        { kind, reason: expect.stringMatching(/^witness w[12] has cosigned .*witness-alarm\.json/) },
+        {
+          kind,
+          reason: expect.stringMatching(/^witness w[12] (?:has cosigned|shows) .*witness-alarm\.json/),
+        },
       ])
       expect(witnesses.alarm).toEqual(alarms[0])
 
-      const evidence = JSON.parse(readFileSync(log.alarmPath, 'utf8')) as Record<string, unknown>
+      const evidence = JSON.parse(readFileSync(log.alarmFile.path, 'utf8')) as Record<string, unknown>
       expect(evidence).toMatchObject({
         kind,
         answer: { status },
@@ -346,7 +398,7 @@ describe('an alarm', () => {
       expect({ vkey, url }).toEqual({ vkey: by && formatVkey(by.key), url: by?.url })
       expect(by?.requests.at(-1)).toBe(evidence['request'])
       expect(Date.parse(evidence['time'] as string)).not.toBeNaN()
-      expect(statSync(log.alarmPath).mode & 0o777).toBe(0o600)
+      expect(statSync(log.alarmFile.path).mode & 0o777).toBe(0o600)
     },
   )
 
@@ -370,31 +422,43 @@ describe('an alarm', () => {
     const { log, witnesses, alarms } = await scene(2, 'any')
     nth(log, 1).always = DOWN
     nth(log, 2).latest = head(log)
+    nth(log, 2).shown = log.signed(8)
     expect(await witnesses.checkAtStart(log.checkpoint(7))).toMatchObject({ kind })
     expect(alarms.length).toBe(1)
-    expect(existsSync(log.alarmPath)).toBe(true)
+    expect(existsSync(log.alarmFile.path)).toBe(true)
   })
 
-  test('stands after a restart without the witness, until its file is moved away; the evidence is not written over', async () => {
-    const { log, witnesses, alarms, again } = await scene(1, 'any')
+  test('stands until its file is moved away; the evidence is not written over', async () => {
+    const { log, witnesses, again } = await scene(1, 'any')
     const server = nth(log, 1)
     server.latest = log.head(8)
+    server.shown = log.signed(8)
     await witnesses.checkAtStart(log.checkpoint(7))
-    const evidence = readFileSync(log.alarmPath, 'utf8')
-    server.always = DOWN
-    const asked = server.requests.length
-    const second = again()
-    expect(await second.checkAtStart(log.checkpoint(7))).toMatchObject({ kind: 'unresolved' })
-    expect(server.requests.length).toBe(asked)
-    await expect(second.witnessed(1, LONG)).rejects.toMatchObject(unavailable(/contradicts/))
-    expect(readFileSync(log.alarmPath, 'utf8')).toBe(evidence)
-    expect(alarms.map(({ kind }) => kind)).toEqual(['witness-ahead', 'unresolved'])
+    const evidence = readFileSync(log.alarmFile.path, 'utf8')
+    const unresolved = log.alarmFile.unresolved()
+    expect(unresolved).toMatchObject({ kind: 'unresolved' })
+    expect(unresolved?.reason).toContain(log.alarmFile.path)
+    server.latest = WitnessedLog.other.head(7)
+    await again().checkAtStart(log.checkpoint(7))
+    expect(readFileSync(log.alarmFile.path, 'utf8')).toBe(evidence)
 
-    rmSync(log.alarmPath)
-    server.always = { kind: 'honest' }
+    rmSync(log.alarmFile.path)
+    expect(log.alarmFile.unresolved()).toBeUndefined()
+    server.latest = log.head(8)
     const third = again()
     expect(await third.checkAtStart(log.checkpoint(8))).toBeUndefined()
     expect((await third.witnessed(8, LONG)).size).toBe(8)
+  })
+
+  test('is not a larger number alone: who needs the witness waits, and everybody else goes on', async () => {
+    const { log, witnesses, alarms } = await scene(2, 'all')
+    nth(log, 2).latest = log.head(150)
+    expect(await witnesses.checkAtStart(log.checkpoint(7))).toBeUndefined()
+    await expect(witnesses.witnessed(7, SHORT)).rejects.toMatchObject(
+      unavailable(/\(w2: claims-more, it answered 409 with a size larger than the ledger/),
+    )
+    expect(alarms).toEqual([])
+    expect(existsSync(log.alarmFile.path)).toBe(false)
   })
 
   test('is raised although its evidence cannot be saved', async () => {
@@ -402,15 +466,16 @@ describe('an alarm', () => {
     open.push(log)
     const server = await log.startWitness()
     server.latest = log.head(8)
+    server.shown = log.signed(8)
     const notAFolder = join(log.dir, 'file')
     writeFileSync(notAFolder, '')
     const alarms: WitnessAlarm[] = []
     const policy = log.policy('any')
-    const alarmPath = join(notAFolder, 'witness-alarm.json')
+    const alarmFile = new AlarmFile(join(notAFolder, 'witness-alarm.json'))
     const witnesses = new Witnesses({
       policy,
       log,
-      alarmPath,
+      alarmFile,
       onAlarm: (alarm) => alarms.push(alarm),
       limits: QUICK,
     })
@@ -419,7 +484,9 @@ describe('an alarm', () => {
     expect(alarms).toEqual([
       {
         kind: 'witness-ahead',
-        reason: expect.stringMatching(/the evidence could not be saved at .* \((ENOTDIR|EEXIST)\)$/),
+        reason: expect.stringMatching(
+          /the evidence could not be saved at .* \((ENOTDIR|EEXIST)\): make that file writable/,
+        ),
       },
     ])
   })

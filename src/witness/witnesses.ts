@@ -16,14 +16,14 @@ import {
   type WitnessLimits,
   type WitnessStatus,
 } from './witness.js'
-import { AlarmFile, type WitnessAlarm } from './witness-alarm.js'
+import type { AlarmFile, WitnessAlarm } from './witness-alarm.js'
 
 export interface WitnessesOptions {
   /** Every witness has a URL: see readWitnessPolicy. */
   policy: Policy
   log: OwnLog
-  /** Where the evidence of an alarm is kept, in the data dir. As long as the file is there, the alarm stands. */
-  alarmPath: string
+  /** Not there yet: an alarm of an earlier run refuses the start, whether or not there is a policy. */
+  alarmFile: AlarmFile
   /** Called once, with the evidence already on disk. Minting stops here. */
   onAlarm: (alarm: WitnessAlarm) => void
   /** Called with the largest checkpoint that has its quorum, when there is one and whenever one more witness signed. */
@@ -50,7 +50,6 @@ const MOST_WAITING = 4096
 export class Witnesses {
   private readonly witnesses: readonly Witness[]
   private readonly cosignatures: Cosignatures
-  private readonly alarmFile: AlarmFile
   private newest: SignedCheckpoint | undefined
   private target: SignedCheckpoint | undefined
   private readonly waiting = new Set<Waiting>()
@@ -61,10 +60,9 @@ export class Witnesses {
   private closed = false
 
   constructor(private readonly options: WitnessesOptions) {
-    const { policy, log, alarmPath, limits = DEFAULT_WITNESS_LIMITS } = options
+    const { policy, log, limits = DEFAULT_WITNESS_LIMITS } = options
     this.witnesses = policy.witnesses.map((member) => new Witness(member, log, limits))
     this.cosignatures = new Cosignatures(policy)
-    this.alarmFile = new AlarmFile(alarmPath)
   }
 
   /** Once there is one it stays: for whoever is asked whether the broker is ready. */
@@ -76,10 +74,7 @@ export class Witnesses {
   offer(checkpoint: SignedCheckpoint): void {
     if (this.stopped || (this.newest && checkpoint.size <= this.newest.size)) return
     this.newest = checkpoint
-    this.kick ??= setImmediate(() => {
-      this.kick = undefined
-      this.advance()
-    })
+    this.soon()
   }
 
   /**
@@ -97,7 +92,7 @@ export class Witnesses {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(waiting)
-        reject(new LedgerError('unavailable', 'too few witnesses cosigned in time: nothing is handed out'))
+        reject(this.tooFew(size))
       }, timeoutMs)
       const waiting: Waiting = {
         size,
@@ -105,6 +100,7 @@ export class Witnesses {
         reject: (error) => (clearTimeout(timer), reject(error)),
       }
       this.waiting.add(waiting)
+      this.soon()
     })
   }
 
@@ -123,11 +119,6 @@ export class Witnesses {
    * Resolves with the alarm if there is one. A witness that cannot be reached costs its timeout and no more.
    */
   async checkAtStart(checkpoint: SignedCheckpoint): Promise<WitnessAlarm | undefined> {
-    const unresolved = this.alarmFile.unresolved()
-    if (unresolved) {
-      this.raise(unresolved)
-      return unresolved
-    }
     this.newest = this.target = checkpoint
     this.advance()
     await Promise.all(this.turns)
@@ -149,6 +140,14 @@ export class Witnesses {
     return this.closed || this.raised !== undefined
   }
 
+  /** Not at once: many checkpoints and callers may come in one turn of the event loop. */
+  private soon(): void {
+    this.kick ??= setImmediate(() => {
+      this.kick = undefined
+      this.advance()
+    })
+  }
+
   /** Starts every turn that is due, and comes back when the next one is. */
   private advance(): void {
     clearTimeout(this.timer)
@@ -156,9 +155,10 @@ export class Witnesses {
     if (this.roundOver()) this.target = this.newest
     const { target } = this
     if (!target) return
-    const due = this.witnesses.filter((witness) => witness.dueAt(target.size) <= performance.now())
+    const dueAt = (witness: Witness) => witness.dueAt(target.size, this.waiting.size > 0)
+    const due = this.witnesses.filter((witness) => dueAt(witness) <= performance.now())
     for (const witness of due) this.start(witness, target)
-    const next = Math.min(...this.witnesses.map((witness) => witness.dueAt(target.size)))
+    const next = Math.min(...this.witnesses.map(dueAt))
     if (next === Infinity) return
     this.timer = setTimeout(() => this.advance(), Math.max(1, next - performance.now()))
   }
@@ -208,7 +208,7 @@ export class Witnesses {
 
   /** Also when it is said while shutting down: the evidence is then found at the next start. */
   private contradicted(evidence: Evidence): void {
-    this.raise(this.alarmFile.save(evidence, new Date()))
+    this.raise(this.options.alarmFile.save(evidence, new Date()))
   }
 
   private raise(alarm: WitnessAlarm): void {
@@ -223,6 +223,18 @@ export class Witnesses {
     clearImmediate(this.kick)
     for (const waiting of this.waiting) waiting.reject(this.stoppedError())
     this.waiting.clear()
+  }
+
+  /** Nothing in it was sent by a witness: it goes to callers. */
+  private tooFew(size: number): LedgerError {
+    const missing = this.witnesses
+      .map((witness) => witness.status())
+      .filter(({ cosignedSize }) => cosignedSize < size)
+      .map(({ name, problem }) =>
+        problem ? `${name}: ${problem.problem}, ${problem.detail}` : `${name}: no answer yet`,
+      )
+    const message = 'too few witnesses cosigned in time: nothing is handed out'
+    return new LedgerError('unavailable', `${message} (${missing.join('; ')})`)
   }
 
   private stoppedError(): LedgerError {

@@ -26,6 +26,9 @@ const [JWT, CREDS] = ['/v1/mint-oidc-jwt', '/v1/mint-aws-creds']
 const [PLAIN, GATED] = ['https://plain.example.com', 'https://gated.example.com']
 const BOTH = ['witness.example/w1', 'witness.example/w2']
 
+const TOO_FEW =
+  /^ledger unavailable: too few witnesses cosigned in time: nothing is handed out \((?:w1: .+; )?w2: (?:no answer yet|[a-z-]+, .+)\)$/
+
 /** Two witnesses, and both must cosign. The second one is the one that things happen to. */
 let folder: WitnessedFolder
 let world: BrokerWithAws
@@ -39,7 +42,7 @@ beforeAll(async () => {
     BROKER_WITNESSED_AUDIENCES: GATED,
     BROKER_ALLOWED_ROLE_ARNS: OTHER_ROLE_ARN,
     BROKER_WITNESSED_ROLES: OTHER_ROLE_ARN,
-    BROKER_WITNESS_TIMEOUT_SECONDS: '2',
+    BROKER_WITNESS_TIMEOUT_SECONDS: '1',
   }
   world = await startBrokerWithAws({ dataDir: folder.dataDir, env })
   ;({ session } = await world.broker.session())
@@ -65,7 +68,7 @@ function expectNothingReleased({ status, body }: MintReply): void {
   expect(status).toBe(503)
   expect(body).toEqual({
     error: 'ledger_unavailable',
-    message: 'ledger unavailable: too few witnesses cosigned in time: nothing is handed out',
+    message: expect.stringMatching(TOO_FEW) as unknown,
   })
 }
 

@@ -36,9 +36,10 @@ afterEach(async () => {
   await folder.dispose()
 })
 
-const options = () => ({
+const ISSUER = { BROKER_OIDC_ISSUER: 'https://broker.example.com' }
+const options = (env: Record<string, string> = folder.env) => ({
   dataDir: folder.dataDir,
-  env: { ...folder.env, BROKER_OIDC_ISSUER: 'https://broker.example.com' },
+  env: { ...env, ...ISSUER },
 })
 
 async function start(): Promise<void> {
@@ -71,9 +72,9 @@ function evidence(): Evidence {
   return found
 }
 
-async function expectRefused(reason: RegExp): Promise<void> {
+async function expectRefused(reason: RegExp, settings = options()): Promise<void> {
   const before = entriesOf(folder.dataDir).length
-  const refused = await refusedStart(options())
+  const refused = await refusedStart(settings)
   expect(refused.code).toBe(1)
   expect(refused.reason).toMatch(reason)
   expect(refused.reason).toContain(folder.alarmPath)
@@ -90,7 +91,7 @@ async function expectStopped(kind: string): Promise<void> {
     if (status === 503) {
       expect(body.ledger_ok).toBe(false)
       expect(body.problems).toContainEqual(
-        `ledger: a witness contradicts the ledger (${kind}): nothing is minted until an operator has looked`,
+        `ledger: a witness contradicts the ledger (${kind}): nothing is minted until an operator has looked at witness-alarm.json in BROKER_DATA_DIR`,
       )
       break
     }
@@ -109,43 +110,51 @@ async function expectStopped(kind: string): Promise<void> {
 
 const LARGER = { size: 1_000, root: new Uint8Array(32).fill(7) }
 
+function showLarger(): void {
+  witness.latest = LARGER
+  witness.shown = folder.signed(LARGER)
+}
+
 test('a witness that knows a larger tree at start: refused, until an operator has looked', async () => {
   expect(await mint()).toMatchObject({ status: 200 })
   await stopCosigned()
-  const cosigned = witness.latest
-  witness.latest = LARGER
-  await expectRefused(/witness w1 has cosigned a larger tree than the ledger has/)
+  const { latest, shown } = witness
+  showLarger()
+  await expectRefused(/witness w1 shows a larger tree under this ledger's signature/)
   expect(evidence()).toMatchObject({ kind: 'witness-ahead', answer: { status: 409, body: '1000\n' } })
   const first = readFileSync(folder.alarmPath, 'utf8')
 
   // Out of reach it says nothing, and what it said still stands.
   await folder.stopWitness(1)
   await expectRefused(/a witness contradicted the ledger in an earlier run/)
+  // And nothing is gained by no longer asking.
+  const unset = options({ BROKER_LEDGER_ORIGIN: folder.log.name })
+  await expectRefused(/a witness contradicted the ledger in an earlier run/, unset)
   expect(readFileSync(folder.alarmPath, 'utf8')).toBe(first)
 
   await folder.restartWitness(1)
   witness = folder.witness(1)
-  witness.latest = cosigned
+  Object.assign(witness, { latest, shown })
   renameSync(folder.alarmPath, `${folder.alarmPath}.looked-at`)
   await start()
   expect(await mint()).toMatchObject({ status: 200 })
 })
 
 const reply = (status: number): Answer => ({ kind: 'reply', status })
+const PAGE: Answer = {
+  kind: 'reply',
+  status: 422,
+  body: '<html><h1>Unprocessable</h1></html>',
+  headers: { 'content-type': 'text/html' },
+}
 
 test.each([
-  { says: 'knows a larger tree', kind: 'witness-ahead', status: 409, turn: () => (witness.latest = LARGER) },
+  { says: 'shows a larger tree', kind: 'witness-ahead', status: 409, turn: showLarger },
   {
     says: 'finds no consistency (422)',
     kind: 'fork',
     status: 422,
     turn: () => (witness.always = reply(422)),
-  },
-  {
-    says: 'answers 409 without a size',
-    kind: 'fork',
-    status: 409,
-    turn: () => (witness.always = reply(409)),
   },
 ])('a witness that $says while mints go on: they stop', async ({ kind, status, turn }) => {
   await until(() => witness.latest.size === entriesOf(folder.dataDir).length)
@@ -158,6 +167,28 @@ test.each([
   witness.always = { kind: 'honest' }
   expect(await broker.stop()).toBe(0)
   await expectRefused(/a witness contradicted the ledger in an earlier run/)
+})
+
+test.each<[string, () => unknown]>([
+  ["a proxy's error page under 422", () => (witness.always = PAGE)],
+  ['a 422 that is not repeated', () => witness.script.push(reply(422))],
+  ['a larger number without a signature', () => (witness.latest = LARGER)],
+])('a witness that gives %s: mints that need no witness go on, also after a restart', async (_what, turn) => {
+  await until(() => witness.latest.size === entriesOf(folder.dataDir).length)
+  const honest = witness.latest
+  turn()
+  const asked = witness.requests.length
+  expect(await mint()).toMatchObject({ status: 200 })
+  await until(() => witness.requests.length > asked)
+  expect(await mint()).toMatchObject({ status: 200 })
+  expect(await broker.stop()).toBe(0)
+  await start()
+  expect(await mint()).toMatchObject({ status: 200 })
+  expect(existsSync(folder.alarmPath)).toBe(false)
+
+  if (witness.latest === LARGER) witness.latest = honest
+  witness.always = { kind: 'honest' }
+  await stopCosigned()
 })
 
 /** Puts an older copy of the ledger back, and of what else is named: by then its witness has cosigned more. */
@@ -200,7 +231,7 @@ test.each(['all that knows better', 'the whole folder'] as const)(
   'an older copy of the ledger was put back, and with it %s: refused by the larger size a witness knows',
   async (also) => {
     const size = await rollBack(also)
-    await expectRefused(/has cosigned a larger tree than the ledger has: it was rolled back/)
+    await expectRefused(/shows a larger tree under this ledger's signature: the ledger was rolled back/)
     const { kind, checkpoint, answer } = evidence()
     expect(kind).toBe('witness-ahead')
     expect(parseSignedCheckpoint(checkpoint).size).toBe(size)

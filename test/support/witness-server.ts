@@ -5,17 +5,12 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
-import { verifyCheckpoint } from '../../src/domain/ledger/checkpoint.js'
+import { formatSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { cosign } from '../../src/domain/ledger/cosignature.js'
-import { EMPTY_ROOT, type TreeHead, verifyConsistency } from '../../src/domain/ledger/merkle.js'
+import { EMPTY_ROOT, type TreeHead } from '../../src/domain/ledger/merkle.js'
 import { formatSignatures, type NoteKey, type Signer, signerFromSeed } from '../../src/domain/ledger/note.js'
-import {
-  formatSizeReply,
-  parseWitnessRequest,
-  SIZE_MEDIA_TYPE,
-  type WitnessRequest,
-} from '../../src/domain/ledger/witness-request.js'
-import { FormatError, sameBytes } from '../../src/domain/ledger/wire.js'
+import { parseWitnessRequest } from '../../src/domain/ledger/witness-request.js'
+import { judge, type Reply } from '../../tools/local-witness/judgement.js'
 
 /**
  * honest    what an honest witness answers
@@ -46,11 +41,15 @@ const HONEST: Answer = { kind: 'honest' }
 export class WitnessServer {
   /** What it has cosigned last: set it, and it knows another tree. Checked and set in one step, as the protocol demands. */
   latest: TreeHead = { size: 0, root: EMPTY_ROOT }
+  /** What it shows of the log to everybody, if anything: set by what it cosigns. Reading it is no request of `requests`. */
+  shown: string | undefined
   /** What the next requests are answered, in turn; after them, `always`. */
   readonly script: Answer[] = []
   always = HONEST
   /** The bodies of all requests, in order. */
   readonly requests: string[] = []
+  /** How many were made to it. */
+  connections = 0
   /** The most that were under way at once. */
   mostInFlight = 0
   /** Unix seconds in its cosignatures: each has the next one. */
@@ -69,6 +68,7 @@ export class WitnessServer {
     this.signer = signerFromSeed(options.name, 'cosignature', options.seed)
     server.on('request', (request, response) => void this.receive(request, response))
     server.on('connection', (socket) => {
+      this.connections += 1
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
       socket.on('error', () => socket.destroy())
@@ -111,6 +111,8 @@ export class WitnessServer {
     this.mostInFlight = Math.max(this.mostInFlight, this.inFlight)
     response.once('close', () => (this.inFlight -= 1))
     const body = await bodyOf(request)
+    if (request.method === 'GET' && /^\/w\/[0-9a-f]{64}\/checkpoint$/.test(request.url ?? ''))
+      return reply(response, this.shown === undefined ? { status: 404 } : { status: 200, body: this.shown })
     if (request.method !== 'POST' || request.url !== '/w/add-checkpoint')
       return reply(response, { status: 405 })
     this.requests.push(body)
@@ -140,9 +142,10 @@ export class WitnessServer {
   }
 
   private honest(body: string, response: ServerResponse): void {
-    const answer = judge(body, this.latest, this.options.log)
+    const answer = judge(body, [this.options.log], () => this.latest)
     if ('refused' in answer) return reply(response, answer.refused)
-    const { size, root, note } = answer.accepted.checkpoint
+    const { size, root, note } = answer.accepted
+    this.shown = formatSignedCheckpoint(answer.accepted)
     this.latest = { size, root }
     this.time += 1
     reply(response, { status: 200, body: formatSignatures([cosign(note.text, this.signer, this.time)]) })
@@ -163,41 +166,6 @@ export class WitnessServer {
     if (about === 'bit') line.signature[70] = (line.signature[70] ?? 0) ^ 1
     if (about === 'name') line.id = this.key.id
     reply(response, { status: 200, body: formatSignatures([line]) })
-  }
-}
-
-interface Reply {
-  status: number
-  body?: string
-  headers?: Record<string, string>
-}
-
-type Judgement = { accepted: WitnessRequest } | { refused: Reply }
-
-/** In the order of the specification. */
-function judge(body: string, latest: TreeHead, log: NoteKey): Judgement {
-  const request = parsed(body)
-  if (!request) return { refused: { status: 400 } }
-  const { oldSize, proof, checkpoint } = request
-  if (checkpoint.origin !== log.name) return { refused: { status: 404 } }
-  if (!verifyCheckpoint(checkpoint, [log]).ok) return { refused: { status: 403 } }
-  if (oldSize !== latest.size) {
-    const headers = { 'content-type': SIZE_MEDIA_TYPE }
-    return { refused: { status: 409, headers, body: formatSizeReply(latest.size) } }
-  }
-  const consistent =
-    oldSize === checkpoint.size
-      ? proof.length === 0 && sameBytes(latest.root, checkpoint.root)
-      : verifyConsistency(latest, checkpoint, proof)
-  return consistent ? { accepted: request } : { refused: { status: 422 } }
-}
-
-function parsed(body: string): WitnessRequest | undefined {
-  try {
-    return parseWitnessRequest(body)
-  } catch (error) {
-    if (error instanceof FormatError) return undefined
-    throw error
   }
 }
 

@@ -5,7 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { formatVkey, type NoteKey } from '../../src/domain/ledger/note.js'
+import { signCheckpoint } from '../../src/domain/ledger/checkpoint.js'
+import type { TreeHead } from '../../src/domain/ledger/merkle.js'
+import { formatVkey, type NoteKey, type Signer } from '../../src/domain/ledger/note.js'
 import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 import { freePort } from './free-port.js'
 import { WitnessServer } from './witness-server.js'
@@ -16,11 +18,20 @@ export class WitnessedFolder {
   readonly dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
   readonly alarmPath = join(this.dataDir, 'witness-alarm.json')
   readonly witnesses: WitnessServer[] = []
-  readonly log: NoteKey
+  private readonly signer: Signer
   private readonly policyPath = join(this.dataDir, 'witness-policy')
 
   private constructor() {
-    this.log = loadOrCreateLedgerKey(join(this.dataDir, 'ledger-key.json'), ORIGIN).signer.key
+    this.signer = loadOrCreateLedgerKey(join(this.dataDir, 'ledger-key.json'), ORIGIN).signer
+  }
+
+  get log(): NoteKey {
+    return this.signer.key
+  }
+
+  /** What only the ledger's key can make, of any tree. */
+  signed(head: TreeHead): string {
+    return signCheckpoint({ origin: ORIGIN, ...head }, this.signer)
   }
 
   /** With that many witnesses, of which `threshold` are a quorum. */
@@ -55,9 +66,9 @@ export class WitnessedFolder {
 
   /** The same witness again, with all it knows, at the same address. */
   async restartWitness(n: number): Promise<void> {
-    const { latest, port } = this.witness(n)
+    const { latest, shown, port } = this.witness(n)
     await this.startWitness(n, port)
-    this.witness(n).latest = latest
+    Object.assign(this.witness(n), { latest, shown })
   }
 
   witness(n: number): WitnessServer {

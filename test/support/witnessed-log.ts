@@ -11,6 +11,7 @@ import { consistencyProof, type TreeHead } from '../../src/domain/ledger/merkle.
 import { type NoteKey, type Signer, signerFromSeed } from '../../src/domain/ledger/note.js'
 import { parsePolicy, type Policy } from '../../src/domain/ledger/policy.js'
 import { formatVkey } from '../../src/domain/ledger/note.js'
+import { AlarmFile } from '../../src/witness/witness-alarm.js'
 import type { OwnLog } from '../../src/witness/witness.js'
 import { GrownTree } from './grown-tree.js'
 import { testEntry, tlog, unhex } from './tlog-vectors.js'
@@ -21,7 +22,7 @@ const GROWN = 200
 /** The log of the published vectors, grown on: what it was at every size, and witnesses for it. */
 export class WitnessedLog implements OwnLog {
   readonly dir = mkdtempSync(join(tmpdir(), 'witnessed-'))
-  readonly alarmPath = join(this.dir, 'witness-alarm.json')
+  readonly alarmFile = new AlarmFile(join(this.dir, 'witness-alarm.json'))
   readonly witnesses: WitnessServer[] = []
   readonly proofs: [number, number][] = []
   /** Of all that is in the store; what another broker may have brought it to. */
@@ -46,7 +47,12 @@ export class WitnessedLog implements OwnLog {
 
   checkpoint(size: number): SignedCheckpoint {
     this.size = Math.max(size, this.size)
-    return parseSignedCheckpoint(signCheckpoint({ origin: this.key.name, ...this.head(size) }, this.signer))
+    return parseSignedCheckpoint(this.signed(size))
+  }
+
+  /** A checkpoint of any size, whether or not the store has it. */
+  signed(size: number): string {
+    return signCheckpoint({ origin: this.key.name, ...this.head(size) }, this.signer)
   }
 
   proof(oldSize: number, newSize: number): Promise<Uint8Array[]> {
