@@ -47,6 +47,19 @@ export async function verify(ledgerPath: string, remembered?: Remembered): Promi
   return { ...(JSON.parse(stdout) as Omit<Verdict, 'exitCode'>), exitCode }
 }
 
+/** Checks a receipt offline: that its entry is in the log, and that the policy's witnesses have seen the log so. */
+export async function verifyReceipt(paths: {
+  receipt: string
+  jwt: string
+  policy: string
+}): Promise<string[]> {
+  const files = ['--receipt', paths.receipt, '--jwt', paths.jwt, '--policy', paths.policy]
+  const { exitCode, stdout, stderr } = await run(['receipt', '--json', ...files])
+  if (exitCode !== 0) throw new Error(`verify-ledger receipt ended with ${exitCode}: ${stderr}${stdout}`)
+  const { cosignatures } = JSON.parse(stdout) as { cosignatures: { witness: string }[] }
+  return cosignatures.map(({ witness }) => witness)
+}
+
 function run(args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [VERIFIER, ...args], { timeout: ENDS_WITHIN_MS }, (error, stdout, stderr) => {

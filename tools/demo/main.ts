@@ -12,7 +12,7 @@ process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
 
 const USAGE = `Usage: npm run demo
 
-Starts a local AWS STS and a broker on free ports and in a temporary folder, mints a token and AWS credentials,
+Starts a local AWS STS, a witness and a broker on free ports and in a temporary folder, mints a token and AWS credentials,
 verifies both as a stranger would, is refused a role, reads and verifies the ledger, and catches two forgeries of it.
 Needs no account, no network and no configuration, and leaves nothing behind.
 

@@ -1,6 +1,7 @@
 // The story, top to bottom. Every step checks what it shows; the first that does not hold ends it.
 
 import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 
 import type { Session } from '../broker-process.js'
 import {
@@ -11,6 +12,7 @@ import {
   rewriteEntry,
   verify,
   type Verdict,
+  verifyReceipt,
 } from './auditor.js'
 import {
   type CredsReply,
@@ -30,7 +32,7 @@ const UNLISTED_ROLE = 'arn:aws:iam::111122223333:role/administrator'
 
 export async function tellStory(tell: Teller, stage: Stage): Promise<void> {
   await tell.step(
-    'A broker starts, beside a local stand-in for AWS STS',
+    'A broker starts, beside a local stand-in for AWS STS and a local witness',
     'It makes its keys, opens its ledger, and asks STS whether it answers before it listens.',
     () => start(tell, stage),
   )
@@ -48,6 +50,11 @@ export async function tellStory(tell: Teller, stage: Stage): Promise<void> {
     'A stranger verifies the token',
     'Knowing the issuer URL alone: discovery, public keys over HTTP, signature, audience, expiry.',
     () => verifyAsStranger(tell, stage, jwt),
+  )
+  await tell.step(
+    'A witness has seen it too',
+    "Somebody else's program cosigned the ledger before the token left: it cosigns no other history of it.",
+    () => verifyWitnessed(tell, stage, jwt),
   )
   const creds = await tell.step(
     'The agent asks for AWS credentials',
@@ -81,7 +88,7 @@ export async function tellStory(tell: Teller, stage: Stage): Promise<void> {
   )
   await tell.step(
     'Somebody cuts the refusal off the end of another copy',
-    'No chain can show that its own tail is gone. Whoever kept the size and head from step 9 can.',
+    'No chain can show that its own tail is gone. Whoever kept the size and head from step 10 can.',
     () => catchCut(tell, stage, verdict),
   )
   await tell.step('The broker is asked to stop', 'It finishes what is under way and closes its files.', () =>
@@ -94,6 +101,7 @@ async function start(tell: Teller, stage: Stage): Promise<void> {
   tell.holds('ready: /readyz answers 200')
   tell.fact('broker', stage.broker.url)
   tell.fact('local AWS', stage.aws.url)
+  tell.fact('witness', stage.witness.url)
   tell.fact('data', stage.folder)
 }
 
@@ -127,6 +135,23 @@ async function verifyAsStranger(
   tell.fact('keys', jwksUri)
   tell.fact('sub', payload.sub)
   tell.fact('aud', String(payload.aud))
+}
+
+async function verifyWitnessed(tell: Teller, stage: Stage, { jwt, ledger }: JwtReply): Promise<void> {
+  const { receipt = '' } = ledger
+  const paths = {
+    receipt: stage.path('mint.tlog-proof'),
+    jwt: stage.path('token.jwt'),
+    policy: stage.policyPath,
+  }
+  writeFileSync(paths.receipt, receipt)
+  writeFileSync(paths.jwt, jwt)
+  const [witness] = await verifyReceipt(paths)
+  expectThat(witness !== undefined, 'the receipt has no cosignature')
+  const { size } = stage.witness.latest(ledger.origin) ?? { size: 0 }
+  expectThat(size > ledger.index, `the witness has seen ${size} entries only`)
+  tell.holds('the receipt proves, offline, that the token is in a ledger that the witness has cosigned')
+  tell.fact('cosigned by', witness)
 }
 
 async function mintCreds(tell: Teller, { broker }: Stage, { session }: Session): Promise<CredsReply> {
@@ -183,11 +208,11 @@ async function readLedger(
     minted?.['accessKeyId'] === creds.access_key_id,
     `entry ${creds.ledger.index} is not about these keys`,
   )
-  tell.holds(`entry ${creds.ledger.index} names the access key id of step 5`)
+  tell.holds(`entry ${creds.ledger.index} names the access key id of step 6`)
 
   const last = entries.at(-1)
   expectThat(last?.type === 'MintRefused', `the last entry is ${last?.type}, not MintRefused`)
-  tell.holds(`entry ${last.index} is the refusal of step 7`)
+  tell.holds(`entry ${last.index} is the refusal of step 8`)
   return entries
 }
 
