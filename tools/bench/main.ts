@@ -12,6 +12,7 @@ import { measureMints, type MintTimes, recordedHome } from './mint.js'
 import { measureReadSide } from './read-side.js'
 import { jsonReport, machine, type Report, reportOf, textReport } from './report.js'
 import { measureVerification } from './verification.js'
+import { measureWitnessed } from './witnessed.js'
 
 const USAGE = `Usage: npm run bench -- [options]
 
@@ -32,13 +33,14 @@ const FULL: MintTimes = { rounds: 9, seconds: 4, warmUpSeconds: 5 }
 async function measure(bench: Bench, quick: boolean): Promise<Report> {
   const before = machine()
   const mint = await measureMints(bench, quick ? QUICK : FULL)
+  const witnessed = await measureWitnessed(bench, quick ? 3 : 8)
   const append = await measureAppend(bench, quick ? 3 : 8)
   const growth = quick ? undefined : await measureGrowth(bench)
   const home = growth?.home ?? { ...recordedHome(bench), ports: await freePorts() }
   const ledgerPath = join(home.dataDir, 'ledger.sqlite')
   const verify = await measureVerification(bench, ledgerPath, quick ? 2 : 3)
   const readSide = await measureReadSide(bench, home, quick ? 2 : 3)
-  return reportOf({ machine: before, mint, append, verify, readSide, growth })
+  return reportOf({ machine: before, mint, witnessed, append, verify, readSide, growth })
 }
 
 async function measureAppend(bench: Bench, seconds: number): Promise<AppendResult> {

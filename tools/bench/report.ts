@@ -9,6 +9,7 @@ import type { ProofFigures } from './proofs.js'
 import type { IncrementFigures, ReadSideFigures, TileFigures } from './read-side.js'
 import { median, rounded } from './statistics.js'
 import type { VerifyFigures } from './verification.js'
+import type { WitnessedFigures } from './witnessed.js'
 
 export interface Report {
   machine: { cores: number; node: string; loadBefore: number }
@@ -18,6 +19,8 @@ export interface Report {
     replyBytes: number
     proofByIndex: ProofFigures
   }
+  /** Mints that wait for a witness. */
+  witnessed: WitnessedFigures
   append: { perSecond: number }
   verify: Omit<VerifyFigures, 'peakMb'>
   verifyTiles: TileFigures & { increment: IncrementFigures }
@@ -34,13 +37,15 @@ export function machine(): Report['machine'] {
 export interface Measurements {
   machine: Report['machine']
   mint: MintFigures
+  witnessed: WitnessedFigures
   append: AppendResult
   verify: VerifyFigures
   readSide: ReadSideFigures
   growth: GrowthFigures | undefined
 }
 
-export function reportOf({ machine, mint, append, verify, readSide, growth }: Measurements): Report {
+export function reportOf(measured: Measurements): Report {
+  const { machine, mint, witnessed, append, verify, readSide, growth } = measured
   const { receipts, ...mints } = mint
   const { peakMb, ...verifying } = verify
   const { proofs, replyBytes, tiles, increment } = readSide
@@ -48,6 +53,7 @@ export function reportOf({ machine, mint, append, verify, readSide, growth }: Me
     machine,
     mint: mints,
     receipts: { ...receipts, replyBytes, proofByIndex: proofs },
+    witnessed,
     append: { perSecond: append.entries / append.seconds },
     verify: verifying,
     verifyTiles: { ...tiles, increment },
@@ -73,7 +79,7 @@ export function jsonReport(report: Report): string {
 }
 
 export function textReport(report: Report): string {
-  const { machine, mint, receipts, append, verify, verifyTiles, memory, startup, growth } = report
+  const { machine, mint, receipts, witnessed, append, verify, verifyTiles, memory, startup, growth } = report
   const rows: Row[] = [
     [
       'mint-oidc-jwt',
@@ -89,6 +95,11 @@ export function textReport(report: Report): string {
     ],
     ...cpuRow(mint),
     ...receiptRows(receipts),
+    [
+      'witnessed mint',
+      `${ms(witnessed.p50Ms)}, ${ms(witnessed.p99Ms)}`,
+      `p50, p99 at ${witnessed.connections} at once, a witness that answers in ${witnessed.witnessMs} ms; wanted: p50 250 ms or less`,
+    ],
     ['append', `${whole(append.perSecond)} entries/s`, 'chained, in the store, durable'],
     [
       'verify-ledger',
