@@ -12,11 +12,12 @@ const only = (name, folder, allowed, comment) => ({
 const PROGRAMS = {
   agentkeys: ['client'],
   'agentkeys-daemon': ['agentkeys', 'client'],
-  bench: [],
+  bench: ['local-witness'],
   client: [],
-  demo: ['local-aws'],
+  demo: ['local-aws', 'local-witness'],
   deploy: [],
   'local-aws': [],
+  'local-witness': [],
   'verify-ledger': [],
 }
 

@@ -115,6 +115,6 @@ export function targetOf({ url }: BrokerProcess, bearers: string[]) {
 
 export async function sessionsOf(broker: BrokerProcess, count: number): Promise<string[]> {
   const bearers: string[] = []
-  for (let i = 0; i < count; i += 1) bearers.push((await broker.session(`bench ${i}`)).session)
+  for (let i = 0; i < count; i += 1) bearers.push((await broker.session(`bench-${i}`)).session)
   return bearers
 }

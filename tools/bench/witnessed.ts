@@ -42,7 +42,7 @@ export async function measureWitnessed(bench: Bench, seconds: number): Promise<W
     const ports = await freePorts()
     const broker = await bench.broker({ dataDir, ports, env, flags: ['--skip-startup-check'] })
     const bearers: string[] = []
-    for (let n = 0; n < CONNECTIONS; n += 1) bearers.push((await broker.session(`bench ${n}`)).session)
+    for (let n = 0; n < CONNECTIONS; n += 1) bearers.push((await broker.session(`bench-${n}`)).session)
     const order = { port: ports[0], path: '/v1/mint-oidc-jwt', bearers }
     await bench.load.ask({ ...order, seconds: 1 })
     const { requests, seconds: took, p50Ms, p99Ms } = await bench.load.ask({ ...order, seconds })
