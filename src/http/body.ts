@@ -4,6 +4,7 @@ import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/c
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 import { BrokerError } from '../domain/errors.js'
+import { duplicateMember } from '../domain/json-members.js'
 import { readFields } from './fields.js'
 
 export const BODY_LIMIT = 16 * 1024
@@ -12,24 +13,47 @@ export const BODY_LIMIT = 16 * 1024
 const MOST_LEVELS = 8
 
 /**
- * A body that says it is JSON, or looks like a JSON object (curl -d without a header), is read strictly. Any other was
- * always ignored and still is: old clients send none.
+ * Nothing is the defaults. Anything else has to be a JSON object: what is not understood must not become a credential
+ * that was not asked for. An object is read whatever its content type says (curl -d without a header).
  */
 export function readBodies(server: FastifyInstance): void {
   server.removeAllContentTypeParsers()
-  server.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (request, body, done) => {
+  server.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (request, body, done) => {
     try {
-      done(null, parseBody(request, body as string))
+      done(null, parseBody(request, textOf(request, body as Buffer)))
     } catch (error) {
       done(error as Error)
     }
   })
 }
 
+const AS_JSON = 'the body must be a JSON object, sent as application/json'
+
+/** A 415: what was sent may be right, and is in a form that is not read here. */
+export class UnsupportedBody extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UnsupportedBody'
+  }
+}
+
+function textOf({ headers }: FastifyRequest, body: Buffer): string {
+  if (body.length === 0) return ''
+  const coding = headers['content-encoding'] ?? 'identity'
+  if (coding.toLowerCase() !== 'identity') throw new UnsupportedBody('the body must not be compressed')
+  const charset = /;\s*charset="?([^";\s]*)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8'
+  if (!/^utf-?8$/i.test(charset)) throw new UnsupportedBody('the body must be UTF-8')
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+  } catch {
+    throw new UnsupportedBody('the body must be UTF-8')
+  }
+}
+
 function parseBody(request: FastifyRequest, body: string): unknown {
   if (body.trim() === '') return undefined
   const declared = /^application\/(?:[\w.+-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')
-  if (!declared && !body.trimStart().startsWith('{')) return undefined
+  if (!declared && !body.trimStart().startsWith('{')) throw new UnsupportedBody(AS_JSON)
   let value: unknown
   try {
     value = JSON.parse(body, (key, member: unknown) => {
@@ -41,6 +65,7 @@ function parseBody(request: FastifyRequest, body: string): unknown {
     // JSON.parse quotes the body in its message; the caller knows its own, the log should not.
     throw new BrokerError('bad_request', 'the body is not JSON')
   }
+  if (duplicateMember(body) !== undefined) throw new BrokerError('bad_request', 'the body has a member twice')
   if (isDeeper(value, MOST_LEVELS)) throw new BrokerError('bad_request', 'the body is nested too deeply')
   return value
 }

@@ -7,6 +7,7 @@ import { RefusalCounter } from '../commands/refusal-counter.js'
 import { BrokerError, type ErrorKind } from '../domain/errors.js'
 import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
 import { SessionError, type SessionErrorCode } from '../session/session-backend.js'
+import { UnsupportedBody } from './body.js'
 import { errorBody, JSON_TYPE, KINDS } from './error-body.js'
 import { allowedMethods } from './unknown-route.js'
 
@@ -41,6 +42,7 @@ function problemOf(error: unknown): Problem {
     const kind = LEDGER_KIND[error.code]
     return { kind, detail: error.message, ...(kind === 'ledger_unavailable' ? { retryAfterSeconds: 1 } : {}) }
   }
+  if (error instanceof UnsupportedBody) return { kind: 'bad_request', detail: error.message, status: 415 }
   return refusedByFastify(error) ?? { kind: 'internal', detail: 'the broker failed; its log says why' }
 }
 

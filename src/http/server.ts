@@ -7,12 +7,13 @@ import type { Logger } from 'pino'
 
 import { RefusalCounter } from '../commands/refusal-counter.js'
 import { NestLog } from '../logging.js'
+import { refuseAmbiguousRequests } from './ambiguous-request.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
 import { refuseConnection, refuseUrl } from './malformed-request.js'
 import { endConnectionsAtClose } from './closing.js'
 import { Connections, type Handler } from './connections.js'
-import { newRequestId } from './error-body.js'
+import { commonHeaders, newRequestId } from './error-body.js'
 import { refuseOverloaded } from './overload.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
@@ -57,7 +58,9 @@ export async function createServer(
     logger: new NestLog(log),
   })
   const server = app.getHttpAdapter().getInstance()
+  sendCommonHeaders(server)
   refuseEncodedPaths(server)
+  refuseAmbiguousRequests(server)
   readBodies(server)
   endConnectionsAtClose(server, connections)
   app.get(Metrics).watch(connections)
@@ -73,5 +76,12 @@ function describe(app: NestFastifyApplication, server: FastifyInstance, version:
   server.get('/openapi.json', async (_request, reply) => {
     text ??= import('./api-description.js').then(({ describeApi }) => describeApi(app, version))
     return reply.type('application/json').send(await text)
+  })
+}
+
+function sendCommonHeaders(server: FastifyInstance): void {
+  server.addHook('onRequest', ({ id }, reply, done) => {
+    void reply.headers(commonHeaders(id))
+    done()
   })
 }

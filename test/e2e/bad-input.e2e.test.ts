@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { BrokerProcess } from '../support/broker-process.js'
 import { rawRequest, sendRaw } from '../support/raw-http.js'
 import { type SessionBackendServer, startSessionBackendServer } from '../support/session-backend-server.js'
+import { until } from '../support/until.js'
 import { entriesDuring, expectVerified, only } from '../support/audited-ledger.js'
 
 const PATH = '/v1/mint-oidc-jwt'
@@ -42,7 +43,7 @@ async function mint(headers: string[], body = '', path = PATH): Promise<[status:
 const bearing = (token: string) => `Authorization: Bearer ${token}`
 
 describe('the bearer', () => {
-  const NO_HEADERS: [name: string, headers: string[], path?: string][] = [
+  const NO_HEADERS: [name: string, headers: string[]][] = [
     ['no header', []],
     ['an empty header', ['Authorization:']],
     ['an empty token', ['Authorization: Bearer ']],
@@ -57,13 +58,12 @@ describe('the bearer', () => {
     ['non-ASCII', [bearing('café')]],
     ['two headers, good ones', [bearing(GOOD), bearing(GOOD)]],
     ['two headers, the first one good', [bearing(GOOD), bearing('another')]],
-    ['a token in the query', [], `${PATH}?access_token=${GOOD}`],
   ]
 
   test('in any other form than `Bearer`, a space and the token is no header, and the backend is not asked', async () => {
     const asked = backend.calls.length
-    for (const [name, headers, path] of NO_HEADERS) {
-      expect([name, await mint(headers, '', path)]).toEqual([name, [401, NO_HEADER]])
+    for (const [name, headers] of NO_HEADERS) {
+      expect([name, await mint(headers)]).toEqual([name, [401, NO_HEADER]])
     }
     expect(backend.calls).toHaveLength(asked)
   })
@@ -98,6 +98,8 @@ describe('the body', () => {
   const REFUSED: [name: string, body: string, message: string | RegExp][] = [
     ['not JSON', '{"audience":', 'the body is not JSON'],
     ['more after the end', '{} {}', 'the body is not JSON'],
+    ['a member twice', '{"role":"a","\\u0072ole":"b"}', 'the body has a member twice'],
+    ['UTF-16', '{\0"\0r\0', 'the body is not JSON'],
     ['null', 'null', 'the body must be a JSON object'],
     ['a list', '[{}]', 'the body must be a JSON object'],
     ['a text', '"audience"', 'the body must be a JSON object'],
@@ -157,7 +159,7 @@ describe('the body', () => {
     expect([status, JSON.parse(answer)]).toEqual([413, tooBig])
   })
 
-  test('a JSON object is read whatever its content type says; anything else that is not JSON is ignored', async () => {
+  test('a JSON object is read whatever its content type says; an empty body is the defaults', async () => {
     const asked = async (headers: string[], body: string) => {
       const [status, reply] = await mint([bearing(GOOD), ...headers], body)
       expect(status).toBe(200)
@@ -170,14 +172,63 @@ describe('the body', () => {
     expect(await asked([form], '{"ttl_seconds":60}')).toBe(60)
     expect(await asked(['Content-Type: application/json; charset=utf-8'], '{"ttl_seconds":60}')).toBe(60)
     expect(await asked([form], '')).toBe(300)
-    expect(await asked([form], 'ttl_seconds=60')).toBe(300)
-    expect(await asked(['Content-Type: text/plain'], 'hello')).toBe(300)
     expect(await asked(['Content-Type: application/json'], '')).toBe(300)
     expect(await asked(['Content-Type: application/json'], '{}')).toBe(300)
+  })
+
+  test.each([
+    ['a form', ['Content-Type: application/x-www-form-urlencoded'], 'role=x&ttl_seconds=60'],
+    ['multipart', ['Content-Type: multipart/form-data; boundary=b'], '--b\r\n\r\n--b--'],
+    ['XML', ['Content-Type: application/xml'], '<role/>'],
+    ['plain text', [], 'hello'],
+    ['gzip', ['Content-Type: application/json', 'Content-Encoding: gzip'], '\x1f\x8b'],
+    ['another charset', ['Content-Type: application/json; charset=utf-16'], '{}'],
+  ])('%s is a 415 that says what is read, and leaves no entry', async (_name, headers, body) => {
+    const entries = await entriesDuring(broker.dataDir, async () => {
+      const [status, reply] = await mint([bearing(GOOD), ...headers], body)
+      expect([status, reply]).toEqual([
+        415,
+        { error: 'bad_request', message: expect.stringMatching(/^bad request: the body must /) },
+      ])
+    })
+    expect(entries).toEqual([])
   })
 })
 
 describe('the request', () => {
+  test.each([
+    ['a query', [], `${PATH}?ttl_seconds=60`, 'a POST takes no query: send the fields as a JSON object'],
+    ['a second Host', ['Host: a.test', 'Host: b.test'], PATH, 'there is more than one host header'],
+    [
+      'a second Content-Type',
+      ['Content-Type: application/json', 'Content-Type: text/xml'],
+      PATH,
+      'there is more than one content-type header',
+    ],
+    [
+      'another transfer encoding',
+      ['Transfer-Encoding: gzip, chunked'],
+      PATH,
+      'the only transfer encoding that is read is chunked',
+    ],
+  ])('with %s is a 400, and mints nothing', async (_name, headers, path, detail) => {
+    const entries = await entriesDuring(broker.dataDir, async () => {
+      expect(await mint([bearing(GOOD), ...headers], '', path)).toEqual([
+        400,
+        { error: 'bad_request', message: `bad request: ${detail}` },
+      ])
+    })
+    expect(entries).toEqual([])
+  })
+
+  test('has its id in the reply and in the log, and no reply is to be sniffed', async () => {
+    const { headers } = await broker.post(PATH, GOOD)
+    const id = headers.get('x-request-id')
+    expect(id).toMatch(/^[0-9a-f-]{36}$/)
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+    await until(() => broker.log.includes(`"requestId":"${id}"`))
+  })
+
   test('that is no HTTP, or two at once, is a 400 in our words', async () => {
     const ambiguous = [bearing(GOOD), 'Content-Length: 3', 'Transfer-Encoding: chunked']
     for (const bytes of [
