@@ -73,6 +73,7 @@ async function openParts(
   log.info({ kid: key.kid }, 'OIDC signer ready')
   const sessions = await openSessions(config.backend, config.dataDir)
   onClose(() => sessions.close())
+  if (sessions instanceof EmbeddedSessions) await sessions.open()
   const sts = await openSts(config.aws)
   onClose(() => sts.close())
   log.info(sts.describeCredentials())

@@ -35,8 +35,8 @@ const cleanup: (() => unknown)[] = []
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'audit-http-'))
   const sessions = new EmbeddedSessions(join(folder, 'sessions.sqlite'), () => new Date())
-  alice = sessions.create('alice')
-  bob = sessions.create('bob')
+  alice = await sessions.create('alice')
+  bob = await sessions.create('bob')
 
   const store = new MemoryEventStore()
   const ledger = tellTheStory()

@@ -9,7 +9,8 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Logger } from '@nestjs/common'
 
-import { EmbeddedSessions, type IssuedSession } from '../session/embedded-sessions.js'
+import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import type { IssuedSession } from '../session/session-store.js'
 import { HttpSessionBackend } from '../session/http-backend.js'
 import { type SessionListener, startSessionListener } from './session-listener.js'
 

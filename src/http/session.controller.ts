@@ -1,7 +1,8 @@
 import { BadRequestException, Body, Controller, Get, Header, Headers, HttpCode, Post } from '@nestjs/common'
 
 import { parseWallet } from '../domain/wallet.js'
-import { EmbeddedSessions, type IssuedSession, type RevokeTarget } from '../session/embedded-sessions.js'
+import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import type { IssuedSession, RevokeTarget } from '../session/session-store.js'
 import { SessionError } from '../session/session-backend.js'
 import { ChildSessionBody, CreateSessionBody, RevokeSessionBody } from './session.dto.js'
 
@@ -12,7 +13,7 @@ export class SessionController {
 
   @Post('session/create')
   @HttpCode(200)
-  create(@Body() body: CreateSessionBody): IssuedSession {
+  create(@Body() body: CreateSessionBody): Promise<IssuedSession> {
     return this.sessions.create(body.auth_token)
   }
 
@@ -24,16 +25,19 @@ export class SessionController {
 
   @Post('session/child')
   @HttpCode(200)
-  child(@Body() body: ChildSessionBody, @Headers('authorization') authorization?: string): IssuedSession {
+  child(
+    @Body() body: ChildSessionBody,
+    @Headers('authorization') authorization?: string,
+  ): Promise<IssuedSession> {
     const { services, read_only: readOnly } = body.scope
     return this.sessions.child(bearerOf(authorization), { services, readOnly })
   }
 
   @Post('session/revoke')
   @HttpCode(200)
-  revoke(@Body() body: RevokeSessionBody, @Headers('authorization') authorization?: string) {
+  async revoke(@Body() body: RevokeSessionBody, @Headers('authorization') authorization?: string) {
     const target = revokeTarget(body)
-    const revoked = this.sessions.revoke(bearerOf(authorization), target)
+    const revoked = await this.sessions.revoke(bearerOf(authorization), target)
     return 'session' in target ? { ok: true } : { ok: true, sessions_revoked: revoked }
   }
 

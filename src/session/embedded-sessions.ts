@@ -1,240 +1,148 @@
-import { hash, randomBytes } from 'node:crypto'
+import { Worker } from 'node:worker_threads'
 
-import type Sqlite from 'better-sqlite3'
+import { type Session, SessionBackend, SessionError, type SessionErrorCode } from './session-backend.js'
+import { type IssuedSession, type RevokeTarget, type Scope, SessionRefusal } from './session-store.js'
 
-import { parseWallet, type Wallet } from '../domain/wallet.js'
-import { assertWellFormed, type Session, SessionBackend, SessionError } from './session-backend.js'
-import { isSqliteError } from '../storage/sqlite-error.js'
-import { openSessionFile } from './session-file.js'
+/** What embedded-sessions.worker.ts is asked, with the time of the question. */
+export type SessionQuestion =
+  | { op: 'open' }
+  | { op: 'validate'; bearer: string }
+  | { op: 'healthy' }
+  | { op: 'create'; authToken: string }
+  | { op: 'child'; bearer: string; scope: Scope }
+  | { op: 'revoke'; bearer: string; target: RevokeTarget }
 
-export const SESSION_TTL_SECONDS = 2_592_000
+/** An error's class does not survive the way between threads. No message holds a bearer. */
+export type SessionAnswer =
+  | { ok: true; value: unknown }
+  | { ok: false; kind: 'session'; code: SessionErrorCode; message: string; reason?: string }
+  | { ok: false; kind: 'refusal'; code: SessionRefusal['code']; message: string }
+  | { ok: false; kind: 'other'; message: string }
 
-/** What a child session is for. Whoever stores credentials reads it; the broker itself only keeps it from widening. */
-export interface Scope {
-  services: string[]
-  readOnly: boolean
+interface Waiting {
+  resolve: (value: unknown) => void
+  reject: (error: Error) => void
+  timer: NodeJS.Timeout
 }
 
-/** The only time the token is seen: what is stored is its SHA-256. */
-export interface IssuedSession {
-  session: string
-  wallet: Wallet
-}
-
-export type RevokeTarget = { session: string } | { wallet: Wallet }
-
-/** A valid caller asked for what is not theirs, or for what is not there. */
-export class SessionRefusal extends Error {
-  constructor(
-    readonly code: 'denied' | 'not-found',
-    message: string,
-  ) {
-    super(message)
-    this.name = 'SessionRefusal'
-  }
-}
-
-interface Row {
-  token_sha256: string
-  wallet: string
-  scope: string | null
-  expires_at: number
-  revoked_at: number | null
-}
-
-interface Target {
-  session: string | null
-  wallet: string | null
-}
-
-const FIND = 'SELECT token_sha256, wallet, scope, expires_at, revoked_at FROM session WHERE token_sha256 = ?'
-
-const IS_OWNED = `
-  SELECT min(target.wallet = @caller OR parent.wallet IS @caller) AS owned
-  FROM session target LEFT JOIN session parent ON parent.token_sha256 = target.parent_sha256
-  WHERE target.token_sha256 = @session OR target.wallet = @wallet`
-
-const REVOKE = `
-  WITH RECURSIVE doomed (token_sha256) AS (
-    SELECT token_sha256 FROM session WHERE token_sha256 = @session OR wallet = @wallet
-    UNION
-    SELECT child.token_sha256 FROM session child JOIN doomed ON child.parent_sha256 = doomed.token_sha256
-  )
-  UPDATE session SET revoked_at = @now WHERE revoked_at IS NULL AND token_sha256 IN doomed`
-
-const ADD_SESSION = `
-  INSERT INTO session (token_sha256, wallet, parent_sha256, scope, created_at, expires_at)
-  VALUES (@token, @wallet, @parent, @scope, @now, @expires)`
+/** Longer than SQLite waits for a lock. A question that waited so long is not looked at any more. */
+const DEADLINE_MS = 10_000
+const OPEN_DEADLINE_MS = 60_000
+const MOST_WAITING = 4_096
 
 /**
- * The session backend of a broker that is not given one. Any auth token but `invalid` is let in: who can reach `create`
- * can have a session, so it is for one machine and its owner (src/http/session-listener.ts serves loopback only).
- *
- * A child belongs to a wallet of its own. It ends when its parent ends: it has the parent's expiry, and revoking a
- * session revokes all that descend from it in the same transaction, so validate looks at one row only.
+ * The session backend of a broker that is not given one (session-store.ts), in a thread of its own: a lock or a slow disk
+ * holds up requests that need a session, and nothing else. The thread is started by the first question.
  */
 export class EmbeddedSessions extends SessionBackend {
-  private readonly db: Sqlite.Database
-  private readonly find: Sqlite.Statement<[string], Row>
-  private readonly probe: Sqlite.Statement<[]>
+  private worker: Worker | undefined
+  private readonly waiting = new Map<number, Waiting>()
+  private lastId = 0
+  private closed = false
 
   constructor(
-    path: string,
+    private readonly path: string,
     private readonly now: () => Date,
+    private readonly deadlineMs = DEADLINE_MS,
   ) {
     super()
-    this.db = openSessionFile(path)
-    this.find = this.db.prepare(FIND)
-    this.probe = this.db.prepare('SELECT 1 FROM session LIMIT 1')
   }
 
-  validate(bearer: string): Promise<Session> {
-    return new Promise((resolve) => resolve(this.store(() => this.session(bearer))))
+  /** Rejects with the reason, which names the file, when it cannot be used. */
+  async open(): Promise<void> {
+    await this.ask({ op: 'open' }, OPEN_DEADLINE_MS)
+  }
+
+  async validate(bearer: string): Promise<Session> {
+    return (await this.ask({ op: 'validate', bearer })) as Session
   }
 
   healthy(): Promise<boolean> {
-    try {
-      this.probe.get()
-      return Promise.resolve(true)
-    } catch {
-      return Promise.resolve(false)
-    }
-  }
-
-  close(): Promise<void> {
-    this.db.close()
-    return Promise.resolve()
-  }
-
-  /** The same auth token again is the same wallet and one session more: those before stay valid. */
-  create(authToken: string): IssuedSession {
-    // A lone surrogate has no UTF-8 form of its own: two such tokens would hash to one wallet.
-    if (authToken === '' || authToken === 'invalid' || !authToken.isWellFormed())
-      throw new SessionError('unauthorized', 'auth token not valid')
-    return this.change(() => {
-      const auth = sha256(authToken)
-      this.run(
-        'INSERT INTO wallet VALUES (?, ?, ?) ON CONFLICT (auth_sha256) DO NOTHING',
-        newWallet(),
-        auth,
-        this.seconds(),
-      )
-      const known = this.db.prepare<[string], { wallet: Wallet }>(
-        'SELECT wallet FROM wallet WHERE auth_sha256 = ?',
-      )
-      const wallet = walletOf(known.get(auth))
-      return this.add(wallet, { parent: null, scope: null, expires: this.seconds() + SESSION_TTL_SECONDS })
-    })
-  }
-
-  child(bearer: string, scope: Scope): IssuedSession {
-    return this.change(() => {
-      const parent = this.live(bearer)
-      assertNarrower(scope, parent)
-      const wallet = newWallet()
-      this.run('INSERT INTO wallet VALUES (?, NULL, ?)', wallet, this.seconds())
-      return this.add(wallet, {
-        parent: parent.token_sha256,
-        scope: JSON.stringify(scope),
-        expires: parent.expires_at,
-      })
-    })
-  }
-
-  /**
-   * Returns how many sessions this call has ended, descendants included; 0 when all had ended before.
-   * The caller owns what has its own wallet, and the children of sessions of its own wallet.
-   */
-  revoke(bearer: string, target: RevokeTarget): number {
-    return this.change(() => {
-      const { wallet: caller } = this.live(bearer)
-      const which: Target =
-        'session' in target
-          ? { session: sha256(target.session), wallet: null }
-          : { session: null, wallet: target.wallet }
-      const { owned } = this.db
-        .prepare<[Target & { caller: string }], { owned: number | null }>(IS_OWNED)
-        .get({ ...which, caller }) ?? { owned: null }
-      if (owned === null) throw new SessionRefusal('not-found', 'no such session')
-      if (owned === 0) throw new SessionRefusal('denied', 'the session belongs to another wallet')
-      return this.run(REVOKE, { ...which, now: this.seconds() })
-    })
-  }
-
-  private session(bearer: string): Session {
-    return { wallet: walletOf(this.live(bearer)), backend: 'embedded' }
-  }
-
-  /** The lookup is by SHA-256: what its timing could tell is about the hash, which says nothing of the token. */
-  private live(bearer: string): Row {
-    assertWellFormed(bearer)
-    const row = this.find.get(sha256(bearer))
-    if (!row) throw new SessionError('unauthorized', 'session not found')
-    if (row.revoked_at !== null) throw new SessionError('unauthorized', 'session revoked')
-    if (this.seconds() > row.expires_at) throw new SessionError('unauthorized', 'session expired')
-    return row
-  }
-
-  private add(
-    wallet: Wallet,
-    row: { parent: string | null; scope: string | null; expires: number },
-  ): IssuedSession {
-    const session = randomBytes(32).toString('hex')
-    this.run(ADD_SESSION, { ...row, wallet, token: sha256(session), now: this.seconds() })
-    return { session, wallet }
-  }
-
-  private run(sql: string, ...values: unknown[]): number {
-    return this.db.prepare(sql).run(...values).changes
-  }
-
-  /** Durable when it returns: COMMIT in WAL mode with synchronous=FULL has synced the log. */
-  private change<T>(work: () => T): T {
-    return this.store(() => this.db.transaction(work).immediate())
-  }
-
-  /** A store that fails is doubt, and doubt is no session. SQLite's message stays in the cause: it may name a path. */
-  private store<T>(work: () => T): T {
-    try {
-      return work()
-    } catch (cause) {
-      const failed = isSqliteError(cause)
-      if (!failed && this.db.open) throw cause
-      const code = failed ? cause.code : 'closed'
-      throw new SessionError('backend-unreachable', `session store failed (${code})`, { cause })
-    }
-  }
-
-  private seconds(): number {
-    return Math.floor(this.now().getTime() / 1000)
-  }
-}
-
-function sha256(text: string): string {
-  return hash('sha256', text, 'hex')
-}
-
-function newWallet(): Wallet {
-  return `0x${randomBytes(20).toString('hex')}` as Wallet
-}
-
-/** The file is not believed either. */
-function walletOf(row: { wallet: string } | undefined): Wallet {
-  const wallet = parseWallet(row?.wallet)
-  if (!wallet)
-    throw new SessionError(
-      'backend-unreachable',
-      'session store holds a wallet that is not 0x and 40 hex digits',
+    return this.ask({ op: 'healthy' }).then(
+      (healthy) => healthy === true,
+      () => false,
     )
-  return wallet
+  }
+
+  async create(authToken: string): Promise<IssuedSession> {
+    return (await this.ask({ op: 'create', authToken })) as IssuedSession
+  }
+
+  async child(bearer: string, scope: Scope): Promise<IssuedSession> {
+    return (await this.ask({ op: 'child', bearer, scope })) as IssuedSession
+  }
+
+  /** How many sessions this call has ended. */
+  async revoke(bearer: string, target: RevokeTarget): Promise<number> {
+    return (await this.ask({ op: 'revoke', bearer, target })) as number
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    const { worker } = this
+    if (!worker) return
+    const ended = new Promise((resolve) => worker.once('exit', resolve))
+    worker.postMessage('close')
+    await ended
+  }
+
+  private ask(question: SessionQuestion, deadlineMs = this.deadlineMs): Promise<unknown> {
+    if (this.closed) return Promise.reject(failed('closed'))
+    if (this.waiting.size >= MOST_WAITING) return Promise.reject(failed('too many requests wait'))
+    const worker = (this.worker ??= this.started())
+    const id = (this.lastId += 1)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.waiting.delete(id)
+        reject(failed('no answer in time'))
+      }, deadlineMs)
+      this.waiting.set(id, { resolve, reject, timer })
+      const at = this.now().getTime()
+      worker.postMessage({ id, question, at, until: Date.now() + deadlineMs })
+    })
+  }
+
+  private started(): Worker {
+    const worker = new Worker(new URL('./embedded-sessions.worker.js', import.meta.url), {
+      workerData: this.path,
+    })
+    worker.on('message', ({ id, answer }: { id: number; answer: SessionAnswer }) => this.settle(id, answer))
+    worker.on('error', () => this.lose(worker))
+    worker.on('exit', () => this.lose(worker))
+    return worker
+  }
+
+  private settle(id: number, answer: SessionAnswer): void {
+    const waiting = this.waiting.get(id)
+    if (!waiting) return
+    this.waiting.delete(id)
+    clearTimeout(waiting.timer)
+    if (answer.ok) waiting.resolve(answer.value)
+    else waiting.reject(errorOf(answer))
+  }
+
+  private lose(worker: Worker): void {
+    if (this.worker !== worker) return
+    this.worker = undefined
+    for (const { reject, timer } of this.waiting.values()) {
+      clearTimeout(timer)
+      reject(failed('its thread ended'))
+    }
+    this.waiting.clear()
+  }
 }
 
-/** Otherwise a read-only child would make itself a child that writes. */
-function assertNarrower(scope: Scope, parent: Row): void {
-  if (parent.scope === null) return
-  const limit = JSON.parse(parent.scope) as Scope
-  if (limit.readOnly && !scope.readOnly)
-    throw new SessionRefusal('denied', 'scope.read_only: the parent is read-only')
-  if (!scope.services.every((service) => limit.services.includes(service)))
-    throw new SessionRefusal('denied', 'scope.services: not all are in the scope of the parent')
+function failed(why: string): SessionError {
+  return new SessionError('backend-unreachable', `session store failed (${why})`)
+}
+
+function errorOf(answer: Extract<SessionAnswer, { ok: false }>): Error {
+  switch (answer.kind) {
+    case 'session':
+      return new SessionError(answer.code, answer.message, { cause: answer.reason })
+    case 'refusal':
+      return new SessionRefusal(answer.code, answer.message)
+    case 'other':
+      return new Error(answer.message)
+  }
 }

@@ -1,7 +1,10 @@
-import { closeSync, fchmodSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, fchmodSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-import Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3'
+
+import { DurableSqlite } from '../storage/durable-sqlite.js'
+import { makeFolder } from '../storage/folder.js'
 
 const VERSION = 1
 
@@ -28,25 +31,15 @@ const SCHEMA = `
 `
 
 /** Opens or makes the file. SQLite gives the -wal and -shm files beside it the mode of the file itself. */
-export function openSessionFile(path: string): Sqlite.Database {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+export function openSessionFile(path: string): DurableSqlite {
+  makeFolder(dirname(path))
   const file = openSync(path, 'a', 0o600)
   fchmodSync(file, 0o600)
   closeSync(file)
-  const db = new Sqlite(path, { timeout: 2000 })
-  try {
-    prepare(db, path)
-    return db
-  } catch (error) {
-    db.close()
-    throw error
-  }
+  return new DurableSqlite(path, (db) => prepare(db, path))
 }
 
 function prepare(db: Sqlite.Database, path: string): void {
-  db.pragma('journal_mode = WAL')
-  // A session that was handed out, and a revocation that was confirmed, survive a power cut.
-  db.pragma('synchronous = FULL')
   db.pragma('foreign_keys = ON')
   const version = () => db.pragma('user_version', { simple: true })
   // Two processes that start at once make the tables once: the second looks again when it holds the file.

@@ -45,7 +45,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
         limits,
       },
     )
-    bearer = (broker.parts.sessions as EmbeddedSessions).create('somebody').session
+    bearer = (await (broker.parts.sessions as EmbeddedSessions).create('somebody')).session
   })
   afterAll(async () => {
     await broker.close()

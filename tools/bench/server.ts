@@ -47,12 +47,13 @@ async function serve({ ledger, sessions }: ServerOrder): Promise<Serving> {
   await app.listen(0, '127.0.0.1')
   closing.unshift(() => app.close())
   const { port } = app.getHttpServer().address() as AddressInfo
-  return { port, bearers: bearersOf(parts.sessions, sessions) }
+  return { port, bearers: await bearersOf(parts.sessions, sessions) }
 }
 
-function bearersOf(sessions: unknown, count: number): string[] {
+async function bearersOf(sessions: unknown, count: number): Promise<string[]> {
   if (!(sessions instanceof EmbeddedSessions)) throw new Error('the bench needs the embedded session backend')
-  return Array.from({ length: count }, (_, i) => sessions.create(`bench ${i}`).session)
+  const made = Array.from({ length: count }, (_, i) => sessions.create(`bench ${i}`))
+  return (await Promise.all(made)).map(({ session }) => session)
 }
 
 answerOrders(serve, async () => {
