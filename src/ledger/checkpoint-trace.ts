@@ -21,6 +21,8 @@ const EVERY_MS = 100
 export class CheckpointTrace {
   private next: SignedCheckpoint | undefined
   private writing: Promise<void> | undefined
+  private failing = false
+  private closed = false
 
   constructor(
     private readonly path: string,
@@ -56,8 +58,9 @@ export class CheckpointTrace {
     this.writing ??= this.write()
   }
 
-  /** Everything remembered is on disk when this resolves. */
+  /** Everything remembered is on disk when this resolves, or onTrouble has been called. */
   async close(): Promise<void> {
+    this.closed = true
     await this.writing
   }
 
@@ -78,8 +81,12 @@ export class CheckpointTrace {
       this.next = undefined
       try {
         await replaceFile(this.path, formatSignedCheckpoint(checkpoint), 0o600)
+        this.failing = false
       } catch (error) {
-        this.onTrouble(error as Error)
+        if (!this.failing) this.onTrouble(error as Error)
+        this.failing = true
+        // A new file each time: its pages are written again, so that its sync means something.
+        if (!this.closed) this.next ??= checkpoint
       }
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
     }

@@ -1,6 +1,8 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+
+import { makeFolder } from './folder.js'
 
 /**
  * Writes a whole file or none: a neighbour is written and synced, then renamed over `path`, then the folder is synced.
@@ -8,7 +10,7 @@ import { basename, dirname, join } from 'node:path'
  */
 export function writeFileAtomically(path: string, text: string | Uint8Array, mode: number): void {
   const folder = dirname(path)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const neighbour = neighbourOf(path)
   rmSync(neighbour, { force: true })
   try {

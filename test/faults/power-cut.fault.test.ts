@@ -67,6 +67,30 @@ test('while syncs of the ledger fail nothing is released; what was in doubt is s
   expect(await mint(session)).toBe(200)
 })
 
+test('a revocation is answered only when it is synced, and outlives a power cut', async () => {
+  const { session } = await broker.session()
+  const revoke = async () => {
+    const { status } = await fetch(`${broker.sessionUrl}/session/revoke`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${session}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ target_session: revoked }),
+    })
+    return status
+  }
+  const { session: revoked } = await broker.session()
+  disk.failSyncs('sessions.sqlite')
+  expect(await revoke()).toBeGreaterThanOrEqual(500)
+  expect(await revoke()).toBeGreaterThanOrEqual(500)
+  disk.heal()
+  expect(await revoke()).toBe(200)
+  await cutPower()
+  broker = await broker.restart()
+  expect(await mint(revoked)).toBe(401)
+  expect(await mint(session)).toBe(200)
+  await broker.stop('SIGKILL')
+  expect(received.unexplainedBy(await verifiedLedger(disk.path))).toEqual([])
+})
+
 test('a broker that starts on what an earlier one could not sync makes it durable first', async () => {
   const { session } = await broker.session()
   expect(await mint(session)).toBe(200)
