@@ -88,7 +88,16 @@ export class LedgerWriter {
         return { kind: 'durable' }
       } catch (error) {
         const code = codeOf(error)
-        if (code === 'conflict') return this.foundThere(entries, inDoubt)
+        if (code === 'conflict') {
+          const found = await this.foundThere(entries, inDoubt)
+          if (found) return found
+          // Another append holds the place and is not committed: it may still be taken back. Only the same bytes may be
+          // tried again, since an earlier try of ours may be that append.
+          this.note(error)
+          if (closing.aborted) return { kind: 'unconfirmed', error: ledgerError(error) }
+          await this.pause(attempt)
+          continue
+        }
         if (isDamage(error)) return { kind: 'lost', reason: error.message }
         this.note(error)
         if (!inDoubt && code === 'unknown') this.reportDoubt(error)
@@ -100,8 +109,12 @@ export class LedgerWriter {
     }
   }
 
-  /** After a conflict: what stands where we wanted to write? Ours, where an earlier try's answer was lost, or others'. */
-  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<WriteOutcome> {
+  /**
+   * After a conflict: what stands where we wanted to write? Ours, where an earlier try's answer was lost, or others'.
+   * Undefined: nothing that can be read yet. A cluster refuses our append from the moment it has accepted another one,
+   * and shows that one only once it is committed.
+   */
+  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<WriteOutcome | undefined> {
     const { observed, sharing } = this.parts
     // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
     if (!inDoubt && sharing && (await observed.bringsNextSoon())) {
@@ -111,6 +124,7 @@ export class LedgerWriter {
     for (let attempt = 0; ; attempt += 1) {
       try {
         const there = await this.readFromHead(ours.length)
+        if (there.length === 0) return undefined
         const written = sameAtTheStart(there, ours)
         if (written === ours.length) return { kind: 'durable' }
         await this.takeOver(there)
@@ -127,7 +141,7 @@ export class LedgerWriter {
     }
   }
 
-  /** `atLeast` entries, or as many as there are. Something must be there, since an append conflicted with it. */
+  /** `atLeast` entries, or as many as there are. Rejects with LedgerChanged where the entry before them is gone. */
   private async readFromHead(atLeast: number): Promise<Stored[]> {
     const { size } = this.parts.head
     const there: Stored[] = []
@@ -136,7 +150,7 @@ export class LedgerWriter {
       if (page.length === 0) break
       there.push(...page)
     }
-    if (there.length === 0)
+    if (there.length === 0 && size > 0 && (await this.readPage(size - 1)).length === 0)
       throw new LedgerChanged(`the ledger has fewer than the ${size} entries it had before`)
     return there
   }

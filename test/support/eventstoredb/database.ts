@@ -5,6 +5,8 @@
 import { EventEmitter } from 'node:events'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 
+import { Commits } from './commits.js'
+
 export interface Proposed {
   id: string
   type: string
@@ -29,6 +31,8 @@ export type Verdict =
   | { ok: true; revision: number; position: number | undefined }
   | { ok: false; why: 'wrong-version'; current: number; expected: Expected }
   | { ok: false; why: 'deleted' | 'too-large' }
+  /** Accepted, and answered when it is committed or taken back. */
+  | { ok: false; why: 'uncommitted' }
 
 /** `$tb` of a soft-deleted stream: the greatest 64-bit revision, as JSON.parse rounds it. */
 const SOFT_DELETED = 9223372036854775807n
@@ -48,6 +52,7 @@ export class Database {
   /** 'changed' after every append, deletion and redaction. */
   readonly changes = new EventEmitter().setMaxListeners(0)
   maxAppendBytes = 1024 * 1024
+  readonly commits = new Commits()
 
   constructor(private readonly file?: string) {
     if (!file || !existsSync(file)) return
@@ -93,7 +98,11 @@ export class Database {
     if (events.reduce((bytes, { data }) => bytes + data.length, 0) > this.maxAppendBytes)
       return { ok: false, why: 'too-large' }
 
-    const head = this.events(stream).length - 1
+    const committed = this.events(stream).length - 1
+    // What is accepted holds its place, and no reader sees it.
+    const waiting = this.commits.waiting(stream)
+    if (waiting && sameIds(waiting, events)) return { ok: false, why: 'uncommitted' }
+    const head = committed + (waiting?.length ?? 0)
     const after = expected === 'no_stream' ? -1 : typeof expected === 'bigint' ? Number(expected) : head
     if (expected === 'stream_exists' && (head < 0 || this.isSoftDeleted(stream)))
       return head < 0 ? wrongVersion(head, expected) : { ok: false, why: 'deleted' }
@@ -103,10 +112,18 @@ export class Database {
       if (replayed) return replayed
       if (expected !== 'no_stream' || !this.isSoftDeleted(stream)) return wrongVersion(head, expected)
       // NO_STREAM on a soft-deleted stream begins it anew, after the old head.
-    } else if (after > head) {
+    } else if (after > head || waiting) {
       return wrongVersion(head, expected)
     }
+    if (this.commits.accept(stream, events, () => void this.write(stream, events)))
+      return { ok: false, why: 'uncommitted' }
     return this.write(stream, events)
+  }
+
+  /** How an append that was accepted ended: success where its events stand at their place. */
+  replayed(stream: string, expected: Expected, events: readonly Proposed[]): Verdict {
+    const after = typeof expected === 'bigint' ? Number(expected) : -1
+    return this.replay(stream, after, events) ?? wrongVersion(this.events(stream).length - 1, expected)
   }
 
   /**
@@ -223,6 +240,10 @@ export class Database {
     if ('tombstone' in saved) this.tombstones.add(saved.tombstone)
     else this.take({ ...saved, data: decode(saved.data), metadata: decode(saved.metadata) })
   }
+}
+
+function sameIds(one: readonly Proposed[], other: readonly Proposed[]): boolean {
+  return one.length === other.length && one.every(({ id }, i) => id === other[i]?.id)
 }
 
 function wrongVersion(current: number, expected: Expected): Verdict {

@@ -84,6 +84,8 @@ export function appendAnswer(
   switch (verdict.why) {
     case 'wrong-version':
       return new streams.AppendResp().setWrongExpectedVersion(wrongVersion(verdict.current, verdict.expected))
+    case 'uncommitted':
+      return failure(status.ABORTED, 'Operation timed out')
     case 'deleted':
       return streamDeleted(stream)
     case 'too-large':

@@ -62,7 +62,14 @@ async function append(
   // Appends that are under way together are applied in any order: only one at a time keeps its place.
   await pause(node.applyDelayMs())
   const written = fault === 'commit-half-then-time-out' ? events.slice(0, events.length / 2) : events
-  const verdict = node.database.append(stream, wire.expectedRevision(options), written)
+  const expected = wire.expectedRevision(options)
+  let verdict = node.database.append(stream, expected, written)
+  if (!verdict.ok && verdict.why === 'uncommitted') {
+    await node.database.commits.settled()
+    // Success without writing where it was committed. Where it was taken back, nobody may write it by asking.
+    verdict = node.database.replayed(stream, expected, written)
+    if (!verdict.ok) return wire.failure(status.ABORTED, 'Operation timed out')
+  }
   if (fault === 'commit-then-time-out' || fault === 'commit-half-then-time-out')
     return wire.failure(status.ABORTED, 'Operation timed out')
   if (fault === 'commit-then-lose-the-reply') {
