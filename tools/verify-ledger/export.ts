@@ -8,6 +8,7 @@ import type { Row } from '../../src/domain/ledger/verify.js'
 
 import { parseArguments } from './arguments.js'
 import { Progress } from './progress.js'
+import { targetOf } from './regular-file.js'
 import { openSource, parseSource } from './sources/open.js'
 import { type Source, SourceError, SourceFault } from './sources/source.js'
 
@@ -24,7 +25,8 @@ export async function exportCommand(args: readonly string[]): Promise<number> {
   const access = { tokenFile: values['token-file'], stream: values.stream }
   const source = await openSource(await parseSource(name), access)
   try {
-    if (values.out === undefined) await exportTo(toStdout, source)
+    // Opening it again fails where it is a socket, and would truncate it where it is a file.
+    if (values.out === undefined || values.out === '/dev/stdout') await exportTo(toStdout, source)
     else await writeWhole(values.out, (write) => exportTo(write, source))
     return 0
   } catch (error) {
@@ -64,7 +66,10 @@ async function toStdout(lines: string): Promise<void> {
 }
 
 /** A file is there whole or not at all: a neighbour is written and synced, then renamed over it. */
-async function writeWhole(path: string, fill: (write: Write) => Promise<void>): Promise<void> {
+async function writeWhole(out: string, fill: (write: Write) => Promise<void>): Promise<void> {
+  const { kind, path } = targetOf(out)
+  // A pipe or a device is written to; renaming a file over it would take it away.
+  if (kind === 'other') return writeThrough(path, fill)
   const neighbour = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
   try {
     const file = await open(neighbour, 'wx', 0o600)
@@ -82,6 +87,17 @@ async function writeWhole(path: string, fill: (write: Write) => Promise<void>): 
     await rm(neighbour, { force: true })
     if (cause instanceof NoLine || cause instanceof SourceError || cause instanceof SourceFault) throw cause
     throw new SourceError(`${path} cannot be written: ${(cause as Error).message}`, { cause })
+  }
+}
+
+async function writeThrough(path: string, fill: (write: Write) => Promise<void>): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    await fill(async (lines) => {
+      await file.appendFile(lines)
+    })
+  } finally {
+    await file.close()
   }
 }
 

@@ -83,6 +83,8 @@ describe('a ledger that nobody touched', () => {
           head,
           root: null,
           resumedFrom: 0,
+          entriesRead: 10,
+          notRemembered: null,
           log: null,
           firstFinding: null,
           findingCount: 0,

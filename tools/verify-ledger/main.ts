@@ -78,14 +78,30 @@ process.stdout.on('error', (error: Error) => {
   process.exit(3)
 })
 
-process.exitCode = await run(process.argv.slice(2)).catch((error: unknown) => {
+// A token on the command line is a mistake; repeating it in a message would put it into a log as well.
+const TOKEN = /ey[\w-]{8,}\.[\w-]{2,}\.[\w-]*/g
+
+/** Says why and gives the exit code. */
+function failed(error: unknown): number {
   const message = error instanceof Error ? error.message : String(error)
-  process.stderr.write(`verify-ledger: ${message}\n`)
+  process.stderr.write(`verify-ledger: ${message.replace(TOKEN, '(a token, not shown)')}\n`)
   if (error instanceof UsageError) {
     process.stderr.write('Try verify-ledger --help\n')
     return 2
   }
   // A defect of our own says nothing about the ledger either, but whoever mends it needs to know where it is.
-  if (!(error instanceof SourceError) && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  if (!(error instanceof SourceError) && error instanceof Error)
+    process.stderr.write(`${error.stack?.replace(TOKEN, '(a token, not shown)')}\n`)
   return 3
-})
+}
+
+// What is thrown outside of every promise says nothing about the ledger: 3, where Node itself would end with 1.
+for (const event of ['uncaughtException', 'unhandledRejection'])
+  process.on(event, (error: unknown) => process.exit(failed(error)))
+
+try {
+  process.exitCode = await run(process.argv.slice(2))
+} catch (error) {
+  // At once: after an internal error, a thread or a socket may still be open and keep the process from ending.
+  process.exit(failed(error))
+}

@@ -28,6 +28,10 @@ export function receiptCommand(args: readonly string[]): number {
   const { receipt, jwt, entry } = values
   if (receipt === undefined) throw new UsageError('--receipt FILE is missing')
   const policy = parsePolicyOf(values.vkey, values.policy)
+  if (jwt !== undefined && JWT.test(jwt.trim()))
+    throw new UsageError(
+      '--jwt takes the name of a file, and this is the token itself: every user of the machine can read a command line',
+    )
   const proof = parsed('--receipt', receipt, parseReceipt)
   const verdict = verifyReceipt(proof, policy, {
     entry: entry === undefined ? undefined : parsed('--entry', entry, withoutLf),
@@ -38,6 +42,8 @@ export function receiptCommand(args: readonly string[]): number {
   process.stdout.write(values.json ? jsonVerdict(verdict, compared) : textVerdict(verdict, compared))
   return verdict.ok ? 0 : 1
 }
+
+const JWT = /^[\w-]{2,}\.[\w-]{2,}\.[\w-]{2,}$/
 
 /** A receipt has one form. What goes wrong most often is told by name. */
 function parseReceipt(bytes: Uint8Array): TlogProof {

@@ -1,7 +1,6 @@
 // What was verified last time: the checkpoint, and what it takes to go on from there. An auditor's own memory of a log.
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 
@@ -17,7 +16,9 @@ import { decodeBase64, encodeBase64, FormatError } from '../../src/domain/ledger
 import { writeFileAtomically } from '../../src/storage/atomic-file.js'
 
 import type { VerifierState } from './checks.js'
+import { readBoundedSync, targetOf } from './regular-file.js'
 import { SourceError } from './sources/source.js'
+import { UsageError } from './usage-error.js'
 
 export interface Remembered {
   checkpoint: SignedCheckpoint
@@ -35,6 +36,9 @@ export function defaultStatePath(origin: string): string {
   const name = createHash('sha256').update(origin).digest('hex')
   return join(home, 'agentkeys', 'verify-ledger', `${name}.json`)
 }
+
+/** A hundred times what it holds at most: tens of megabytes of ids. */
+const MAX_STATE_BYTES = 2 ** 30
 
 /** Undefined when there is no such file. Throws SourceError when it cannot be used. */
 export function readRemembered(path: string): Remembered | undefined {
@@ -70,7 +74,9 @@ export function keepEvidence(path: string, checkpoints: readonly SignedCheckpoin
 
 function write(path: string, content: string | Uint8Array): void {
   try {
-    writeFileAtomically(path, content, 0o600)
+    const target = targetOf(path)
+    if (target.kind === 'other') throw new SourceError('it is no regular file')
+    writeFileAtomically(target.path, content, 0o600)
   } catch (cause) {
     throw new SourceError(`${path} cannot be written: ${(cause as Error).message}`, { cause })
   }
@@ -78,10 +84,15 @@ function write(path: string, content: string | Uint8Array): void {
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    const { kind } = targetOf(path)
+    if (kind === 'absent') return undefined
+    if (kind === 'other')
+      throw new UsageError(`${path} is no regular file, so no state can be kept in it: --no-state keeps none`)
+    return Buffer.from(readBoundedSync(path, MAX_STATE_BYTES)).toString()
   } catch (cause) {
+    if (cause instanceof SourceError || cause instanceof UsageError) throw cause
     const { code, message } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT') return undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new SourceError(`${path} cannot be read: ${message}`, { cause })
   }
 }

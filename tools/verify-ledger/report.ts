@@ -31,7 +31,16 @@ export function jsonReport({ outcome, seconds }: Report): string {
     note: formatSignedCheckpoint(outcome.checkpoint),
   }
   const report = {
-    ...{ ok, size, head, root: root && encodeBase64(root), resumedFrom, log },
+    ...{
+      ok,
+      size,
+      head,
+      root: root && encodeBase64(root),
+      resumedFrom,
+      entriesRead: size - resumedFrom,
+      log,
+    },
+    notRemembered: outcome.notRemembered,
     ...{ firstFinding, findingCount, findingsByKind, findings, counts, ...speed },
   }
   return `${JSON.stringify(report)}\n`
@@ -43,7 +52,7 @@ export function textReport(report: Report): string {
   const lines = [
     `ledger   ${source}`,
     ...logLines(outcome),
-    `size     ${number(verdict.size)} entries${resumedFrom > 0 ? `, of which ${number(resumedFrom)} were verified before` : ''}`,
+    `size     ${number(verdict.size)} entries${resumedFrom > 0 ? `, of which ${number(verdict.size - resumedFrom)} were read now and ${number(resumedFrom)} are trusted from last time` : ''}`,
     `head     ${verdict.head ?? 'the last entry is unreadable'}`,
     ...mintLines(verdict.counts),
     `time     ${seconds.toFixed(1)} s, ${number(rate(outcome, seconds))} entries/s`,
@@ -91,21 +100,36 @@ function verifiedLines({ outcome, expected }: Report): string[] {
   const remembered =
     expected?.head !== undefined && `The first ${number(expected.size)} entries are those you remember.`
   return [
-    'VERIFIED: every entry is in canonical form, follows from the one before, and says what a broker may do.',
+    `VERIFIED: every entry${outcome.resumedFrom > 0 ? ` from ${number(outcome.resumedFrom)} on` : ''} is in canonical form, follows from the one before, and says what a broker may do.`,
+    ...(outcome.otherKeyRemembered
+      ? ['What was remembered is of another key than the one you gave: nothing was held against it.']
+      : []),
     ...(remembered ? [remembered] : []),
     ...consistentWith.map(
       (size) => `It has grown from the checkpoint of ${number(size)} entries: nothing before was changed.`,
     ),
-    ...(outcome.root ? logVerifiedLines(outcome) : ['', ...nextTimeLines(verdict)]),
+    ...(outcome.root
+      ? logVerifiedLines(outcome)
+      : [...unsignedLines(outcome), '', ...nextTimeLines(verdict)]),
   ]
 }
 
-function logVerifiedLines({ statePath, resumedFrom }: Outcome): string[] {
+/** Of a source that signs nothing. */
+function unsignedLines({ checkpoint, key, verdict: { size } }: Outcome): string[] {
+  if (!checkpoint || !key)
+    return ['No signature was checked: whoever can write to it could have chained all of it again.']
+  return checkpoint.size < size
+    ? [`Entries from ${number(checkpoint.size)} on are behind the checkpoint: no signature vouches for them.`]
+    : []
+}
+
+function logVerifiedLines({ statePath, resumedFrom, notRemembered }: Outcome): string[] {
   return [
     resumedFrom === 0
       ? 'The tree of these entries is the one that was signed, and every tile is as it must be.'
       : `The tree is the one that was signed, and every tile from entry ${number(resumedFrom)} on is as it must be: --full reads those before again.`,
-    ...(statePath === null
+    ...(notRemembered === null ? [] : ['', `Nothing could be remembered: ${notRemembered}`]),
+    ...(statePath === null || notRemembered !== null
       ? [
           '',
           'Nothing is remembered of this run: keep the checkpoint, and give it next time with --checkpoint.',
@@ -116,7 +140,7 @@ function logVerifiedLines({ statePath, resumedFrom }: Outcome): string[] {
 
 function nextTimeLines({ size, head }: Verdict): string[] {
   return [
-    'A chain cannot show that its own tail was cut off. Keep size and head somewhere else, and next time give',
+    'A chain cannot show that its own tail was cut off, nor that all of it was written again. Keep size and head somewhere else, and next time give',
     `  --expect-size ${size} --expect-head ${head ?? GENESIS}`,
   ]
 }

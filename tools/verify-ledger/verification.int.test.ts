@@ -1,11 +1,13 @@
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -316,7 +318,62 @@ describe('a run after another', () => {
   test('under another key does not believe what was remembered', async () => {
     await grow(600)
     const outcome = await verified(log(entries, { signer: STRANGER }), { vkey: STRANGER.key })
-    expect(kinds(outcome)).toContainEqual([599, 'not-signed'])
+    expect(kinds(outcome)).toEqual([[0, 'wrong-vkey']])
+    expect(outcome).toMatchObject({ otherKeyRemembered: true, resumedFrom: 0, consistentWith: [] })
+  })
+
+  test('under the right key replaces what was remembered of a wrong one', async () => {
+    const forged = new LedgerBuilder().open({ vkey: formatVkey(STRANGER.key) }).brokerStarted()
+    expect(kinds(await verified(log(forged.entries, { signer: STRANGER })))).toEqual([])
+    rmSync(folder, { recursive: true })
+    expect(await verified(good, { vkey })).toMatchObject({ verdict: { ok: true }, otherKeyRemembered: true })
+    expect(await verified(good, { vkey })).toMatchObject({
+      otherKeyRemembered: false,
+      consistentWith: [SIZE],
+    })
+  })
+
+  test('reads everything again once the rules are others, and holds the ledger against the checkpoint', async () => {
+    await grow(600)
+    const { rules, ...before } = JSON.parse(remembered()) as { rules: number }
+    writeFileSync(statePath, JSON.stringify(before))
+    const first = await verified(good, { vkey })
+    expect(first).toMatchObject({ resumedFrom: 0, consistentWith: [600] })
+    expect(JSON.parse(remembered())).toMatchObject({ rules })
+    expect((await verified(good, { vkey })).resumedFrom).toBe(512)
+  })
+
+  test('that cannot remember has its verdict all the same', async () => {
+    mkdirSync(states, { recursive: true })
+    writeFileSync(statePath, '')
+    const outcome = await verified(good, { vkey, statePath: join(statePath, 'below', 'a-file.json') })
+    expect(outcome.verdict.ok).toBe(true)
+    expect(outcome.notRemembered).toContain('cannot be written')
+  })
+
+  test('follows a link to its state, and replaces nothing that is no regular file', async () => {
+    const link = join(states, 'link.json')
+    mkdirSync(states, { recursive: true })
+    await grow(600)
+    symlinkSync(statePath, link)
+    expect((await verified(good, { vkey, statePath: link })).resumedFrom).toBe(512)
+    expect(lstatSync(link).isSymbolicLink()).toBe(true)
+    expect((await verified(good, { vkey })).consistentWith).toEqual([SIZE])
+    await expect(verified(good, { vkey, statePath: '/dev/null' })).rejects.toThrow('is no regular file')
+  })
+
+  test('of a mirror with a byte changed finds that, and never a fork', async () => {
+    await grow(700)
+    rmSync(folder, { recursive: true })
+    spoil('tile/entries/000', replaced('"aud":"sts', '"aud":"stz'))
+    const outcome = await verified(folder, { vkey, full: true })
+    expect(new Set(kinds(outcome).map(([, kind]) => kind))).toEqual(
+      new Set(['broken-link', 'wrong-tile', 'wrong-root']),
+    )
+    expect(outcome.evidence).toEqual([])
+    const older = parseSignedCheckpoint(signedHead(300, root(entries.slice(0, 300))))
+    const kindsOfBoth = kinds(await verified(folder, { vkey, checkpoint: older })).map(([, kind]) => kind)
+    expect(kindsOfBoth).not.toContain('log-forked')
   })
 
   test('without a key finds that the log has changed its own', async () => {

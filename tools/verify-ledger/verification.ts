@@ -62,6 +62,10 @@ export interface Outcome {
   /** Files with checkpoints that contradict one another. */
   evidence: readonly string[]
   statePath: string | null
+  /** Why nothing could be remembered of a run that found nothing; null otherwise. */
+  notRemembered: string | null
+  /** What was remembered was of another key than the one that is given, so nothing was held against it. */
+  otherKeyRemembered: boolean
 }
 
 /** A checkpoint to hold the entries against. */
@@ -77,14 +81,24 @@ export async function verify(source: Source, options: Options = {}): Promise<Out
   const current = source.log && parseSignedCheckpoint(source.log.checkpoint)
   const statePath =
     current && options.statePath !== 'none' ? (options.statePath ?? defaultStatePath(current.origin)) : null
-  const remembered = statePath === null ? undefined : readRemembered(statePath)
-  return new Verification(source, options, { current, remembered, statePath }).run()
+  const found = statePath === null ? undefined : readRemembered(statePath)
+  // A key that is given beats one that is remembered: the last run may have gone by a key that nobody vouched for.
+  const otherKeyRemembered = found !== undefined && !isGiven(found.key, options)
+  const remembered = otherKeyRemembered ? undefined : found
+  return new Verification(source, options, { current, remembered, statePath, otherKeyRemembered }).run()
 }
 
 interface Known {
   current: SignedCheckpoint | undefined
   remembered: Remembered | undefined
   statePath: string | null
+  otherKeyRemembered: boolean
+}
+
+/** Whether the reader's own words allow this key: they name it, or no key. */
+function isGiven(key: NoteKey, { vkey, policy }: Options): boolean {
+  const given = vkey ? [vkey] : (policy?.logs.map((log) => log.key) ?? [])
+  return given.length === 0 || given.some((one) => formatVkey(one) === formatVkey(key))
 }
 
 class Verification {
@@ -96,6 +110,7 @@ class Verification {
   private trust: Trust | undefined
   private evidence: string[] = []
   private consistentWith: number[] = []
+  private notRemembered: string | null = null
 
   constructor(
     private readonly source: Source,
@@ -200,7 +215,9 @@ class Verification {
     const size = this.known.current?.size ?? checked.size
     const last = Math.max(0, checkpoint.size - 1)
     if (checkpoint.size > size) {
-      const detail = `${name} is of ${checkpoint.size} entries, and the ledger now has ${size}`
+      const detail = this.known.current
+        ? `${size} entries are older than what you have seen: ${name} is of ${checkpoint.size}`
+        : `${name} is of ${checkpoint.size} entries, and the ledger now has ${size}`
       return this.contradicted(head, finding(size, this.known.current ? 'log-shrunk' : 'cut-off', detail))
     }
     const root = checked.roots.get(checkpoint.size)
@@ -213,7 +230,19 @@ class Verification {
     if (current)
       return this.add([finding(last, 'wrong-root', 'the root of the entries is not that of the checkpoint')])
     const detail = `the first ${checkpoint.size} entries do not have the root of ${name}`
-    this.contradicted(head, finding(last, this.known.current ? 'log-forked' : 'other-head', detail))
+    if (!this.known.current) return this.add([finding(last, 'other-head', detail)])
+    if (this.contradicts(checkpoint, this.known.current, checked))
+      return this.contradicted(head, finding(last, 'log-forked', detail))
+    // The entries are not those of the checkpoint that is served either, so they say nothing of what the log signed.
+    const same = sameHead(checkpoint, this.known.current)
+    if (!same) this.add([finding(last, 'wrong-root', detail)])
+  }
+
+  /** Whether two heads, both signed, cannot be of one log: of one size, or what leads to the later is not the earlier. */
+  private contradicts(older: SignedCheckpoint, current: SignedCheckpoint, { roots }: Checked): boolean {
+    if (older.size === current.size) return !sameBytes(older.root, current.root)
+    const served = roots.get(current.size)
+    return served !== undefined && sameBytes(served, current.root)
   }
 
   private contradicted({ checkpoint }: Head, found: Finding): void {
@@ -233,7 +262,13 @@ class Verification {
   private remember({ state }: Checked): void {
     const { current, statePath } = this.known
     if (statePath === null || !current || !this.signed?.key) return
-    writeRemembered(statePath, { checkpoint: current, key: this.signed.key, state })
+    try {
+      writeRemembered(statePath, { checkpoint: current, key: this.signed.key, state })
+    } catch (error) {
+      // The verdict is about the ledger, and the ledger was read.
+      if (!(error instanceof SourceError)) throw error
+      this.notRemembered = error.message
+    }
   }
 
   private add(findings: readonly Finding[]): void {
@@ -241,7 +276,7 @@ class Verification {
   }
 
   private outcome(checked: Checked | undefined, resumedFrom: number): Outcome {
-    const { current, statePath } = this.known
+    const { current, statePath, otherKeyRemembered } = this.known
     const nothing = { size: 0, head: null, counts: { byType: {}, unknownType: 0, unanswered: 0 } }
     const { size, head, counts } = checked ?? nothing
     return {
@@ -255,8 +290,14 @@ class Verification {
       consistentWith: this.consistentWith,
       evidence: [...new Set(this.evidence)],
       statePath,
+      notRemembered: this.notRemembered,
+      otherKeyRemembered,
     }
   }
+}
+
+function sameHead(a: SignedCheckpoint, b: SignedCheckpoint): boolean {
+  return a.size === b.size && sameBytes(a.root, b.root)
 }
 
 function sameRoot({ checkpoint }: Head, roots: Checked['roots']): boolean {

@@ -1,7 +1,5 @@
 // verify-ledger SOURCE
 
-import { readFileSync } from 'node:fs'
-
 import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { type NoteKey, parseVkey } from '../../src/domain/ledger/note.js'
 import { parsePolicy, type Policy } from '../../src/domain/ledger/policy.js'
@@ -9,8 +7,10 @@ import type { Expected } from '../../src/domain/ledger/verify.js'
 import { FormatError } from '../../src/domain/ledger/wire.js'
 
 import { parseArguments } from './arguments.js'
+import { refuseMangled } from './mangled.js'
 import { Progress } from './progress.js'
 import { jsonReport, textReport } from './report.js'
+import { readBoundedSync } from './regular-file.js'
 import { openSource, parseSource } from './sources/open.js'
 import { type Source, SourceError } from './sources/source.js'
 import { UsageError } from './usage-error.js'
@@ -90,14 +90,19 @@ function parseKey(text: string): NoteKey {
   }
 }
 
+/** More than any checkpoint, receipt, policy, entry or JWT. */
+const MAX_OPTION_BYTES = 1024 * 1024
+
 /** A file that the reader names. Throws SourceError when it is not there, UsageError when it is something else. */
 export function parsed<T>(option: string, path: string, parse: (bytes: Uint8Array) => T): T {
   let bytes: Uint8Array
   try {
-    bytes = readFileSync(path)
+    bytes = readBoundedSync(path, MAX_OPTION_BYTES)
   } catch (cause) {
+    if (cause instanceof SourceError) throw cause
     throw new SourceError(`${option} ${path} cannot be read: ${(cause as Error).message}`, { cause })
   }
+  refuseMangled(bytes, `${option} ${path}`)
   try {
     return parse(new Uint8Array(bytes))
   } catch (error) {

@@ -138,7 +138,8 @@ const ADVICE = {
   'wrong-bundle': TILES,
   'missing-tile':
     'The log signed for entries it does not serve, and those behind them were not read. Ask again; then ask the operator for this file from a backup or a mirror.',
-  'log-shrunk': EQUIVOCATION,
+  'log-shrunk':
+    'This is older than what you have seen: a stale mirror, or a roll-back. Ask the log itself, at its own address; if it too has fewer entries, keep both checkpoints (see evidence) and show them to the operator and the witnesses.',
   'log-forked': EQUIVOCATION,
   'not-opened': 'This is no ledger from its beginning: ask the operator for the entries from index 0 on.',
   'opened-again':

@@ -1,9 +1,12 @@
 // An exported ledger: one canonical entry a line, each ended by a line feed.
 
-import { open, type FileHandle } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 
 import { MAX_ENTRY_BYTES } from '../../../src/domain/ledger/entry.js'
 import type { Row } from '../../../src/domain/ledger/verify.js'
+
+import { refuseMangled } from '../mangled.js'
+import { openRegular } from '../regular-file.js'
 
 import { SourceError, type Batch, type Source } from './source.js'
 
@@ -24,10 +27,11 @@ export class JsonlSource implements Source {
 
   static async open(path: string): Promise<JsonlSource> {
     try {
-      const file = await open(path, 'r')
+      const file = await openRegular(path)
       const { size } = await file.stat()
       return new JsonlSource(path, file, size)
     } catch (cause) {
+      if (cause instanceof SourceError) throw cause
       throw new SourceError(`${path} cannot be read: ${(cause as Error).message}`, { cause })
     }
   }
@@ -59,6 +63,7 @@ export class JsonlSource implements Source {
         throw new SourceError(`${this.description} cannot be read: ${cause.message}`, { cause })
       })
       if (bytesRead === 0) return
+      if (this.bytesRead === 0) refuseMangled(chunk.subarray(0, bytesRead), this.description)
       this.bytesRead += bytesRead
       yield chunk.subarray(0, bytesRead)
     }

@@ -108,7 +108,11 @@ function streamOf({ stream = DEFAULT_STREAM }: Access): string {
 
 async function tokenOf({ tokenFile }: Access): Promise<{ token?: string }> {
   if (tokenFile === undefined) return {}
-  const text = await readFile(tokenFile, 'utf8').catch((cause: Error) => {
+  const text = await readFile(tokenFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT' || cause.code === 'ENAMETOOLONG')
+      throw new SourceError(
+        '--token-file names no file (its value is not shown: it may be the token, and no command line is a place for that)',
+      )
     throw new SourceError(`${tokenFile} cannot be read: ${cause.message}`, { cause })
   })
   const token = text.trim()

@@ -1,16 +1,21 @@
 // The embedded ledger's file. Read-only, in short reads, so that a broker may go on writing and checkpointing.
 
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 
 import Database from 'better-sqlite3'
 
 import { MAX_ENTRY_BYTES } from '../../../src/domain/ledger/entry.js'
 import type { Row } from '../../../src/domain/ledger/verify.js'
 
-import { SourceError, type Batch, type Source } from './source.js'
+import { finding } from '../../../src/domain/ledger/findings.js'
+import { notRegular } from '../regular-file.js'
+
+import { SourceError, SourceFault, type Batch, type Source } from './source.js'
 
 const BATCH_ROWS = 500
 const BATCH_BYTES = 256_000
+/** Indexes are safe integers, and so is one more. */
+const LAST_PLACE = Number.MAX_SAFE_INTEGER - 1
 
 export class SqliteSource implements Source {
   readonly description: string
@@ -23,6 +28,9 @@ export class SqliteSource implements Source {
 
   constructor(private readonly path: string) {
     this.description = `sqlite:${path}`
+    // SQLite would wait for ever for the writer of a pipe.
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found && !found.isFile()) throw notRegular(path)
     this.database = this.attempt(() => new Database(path, { readonly: true, fileMustExist: true }))
     try {
       this.attempt(() => this.database.pragma('busy_timeout = 5000'))
@@ -48,11 +56,12 @@ export class SqliteSource implements Source {
     let rowsAtOnce = 64
     while (this.place < this.end) {
       const batch = this.attempt(() => this.contiguous(Math.min(rowsAtOnce, this.end - this.place)))
-      if (batch.rows.length === 0) return
+      if (batch.rows.length === 0) break
       this.place = batch.from + batch.rows.length
       rowsAtOnce = rowsFor(batch.rows)
       yield await Promise.resolve(batch)
     }
+    this.attempt(() => this.lookOutside())
   }
 
   progress(): number {
@@ -121,22 +130,29 @@ export class SqliteSource implements Source {
   }
 
   private lastPlace(): number {
-    const [first, last] = this.database
-      .prepare('SELECT min(idx), max(idx) FROM ledger')
-      .raw()
-      .get() as number[]
-    if (first === undefined || last === undefined || first === null) return -1
-    if (first < 0 || !Number.isSafeInteger(last)) {
-      throw new SourceError(`${this.description} holds no ledger: idx runs from ${first} to ${last}`)
-    }
-    return last
+    const last = this.database
+      .prepare(`SELECT max(idx) FROM ledger WHERE idx BETWEEN 0 AND ${LAST_PLACE}`)
+      .pluck()
+      .get() as number | null
+    return last ?? -1
+  }
+
+  /** A broker never writes there, and none of the reads above goes there. */
+  private lookOutside(): void {
+    const outside = this.database
+      .prepare(`SELECT CAST(idx AS TEXT) FROM ledger WHERE idx < 0 OR idx > ${LAST_PLACE} LIMIT 1`)
+      .pluck()
+      .get() as string | undefined
+    if (outside === undefined) return
+    const detail = `a row is kept at place ${outside} of the store, where no entry can be`
+    throw new SourceFault(finding(this.place, 'wrong-index', detail))
   }
 
   private attempt<T>(read: () => T): T {
     try {
       return read()
     } catch (error) {
-      if (error instanceof SourceError) throw error
+      if (error instanceof SourceError || error instanceof SourceFault) throw error
       throw new SourceError(`${this.description} cannot be read: ${this.reason(error as Error)}`, {
         cause: error,
       })
@@ -147,7 +163,7 @@ export class SqliteSource implements Source {
   private reason(error: Error): string {
     const { code } = error as { code?: unknown }
     if (typeof code !== 'string' || !/^SQLITE_(?:CANTOPEN|READONLY)/.test(code)) return error.message
-    if (!existsSync(this.path)) return 'there is no such file'
+    if (!statSync(this.path, { throwIfNoEntry: false })) return 'there is no such file'
     return `${error.message}: a file in WAL mode needs a -shm file beside it, so copy it to a folder you may write to`
   }
 }

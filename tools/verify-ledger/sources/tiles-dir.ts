@@ -1,5 +1,7 @@
-import { open, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+
+import { openRegular, readBounded } from '../regular-file.js'
 
 import { SourceError } from './source.js'
 import type { Files } from './tiles.js'
@@ -11,11 +13,9 @@ export class DirectoryFiles implements Files {
   async get(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
     const name = join(this.description, path)
     try {
-      const file = await open(name, 'r')
+      const file = await openRegular(name)
       try {
-        const { size } = await file.stat()
-        if (size > maxBytes) throw new SourceError(`${name} has ${size} bytes, and may have ${maxBytes}`)
-        return await file.readFile()
+        return await readBounded(file, name, maxBytes)
       } finally {
         await file.close()
       }
