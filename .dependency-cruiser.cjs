@@ -29,7 +29,7 @@ module.exports = {
         'The format and the decisions: no Nest, no I/O, no clock. Hashing and curves are the only outside code.',
       severity: 'error',
       from: { path: '^src/domain', ...code },
-      to: { pathNot: '^src/domain|^#sha256$|node_modules/@noble/|^(node:)?crypto$' },
+      to: { pathNot: '^src/domain|^#(?:sha256|ed25519)$|node_modules/@noble/|^(node:)?crypto$' },
     },
     only('format-stands-alone', '^src/domain/ledger/', '^src/domain/ledger/', 'All an auditor has to trust.'),
     only('store-knows-the-format', '^src/event-store/', '^src/(event-store|domain|storage)/'),

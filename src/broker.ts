@@ -16,13 +16,19 @@ import type { MintPolicy } from './domain/mint.js'
 import type { LedgerEvent } from './domain/ledger/events.js'
 import { LedgerError } from './domain/ledger-error.js'
 import { type Ledger } from './ledger/ledger.js'
-import { announceKey } from './oidc/announce-key.js'
-import { loadOrCreateSigningKey, type SigningKey } from './oidc/key-file.js'
+import { LedgerRefused } from './ledger/open-ledger.js'
+import { announceKey, KeyRefused } from './oidc/announce-key.js'
+import {
+  discardSigningKey,
+  loadOrCreateSigningKey,
+  settleSigningKey,
+  type SigningKey,
+} from './oidc/key-file.js'
 import { TokenSigner } from './oidc/token-signer.js'
 import { EmbeddedSessions } from './session/embedded-sessions.js'
 import type { SessionBackend } from './session/session-backend.js'
 import { openRecords, REAL, type Records, type Seams } from './records.js'
-import { openDataDir } from './storage/data-dir.js'
+import { type DataDir, openDataDir } from './storage/data-dir.js'
 import { type FileToken, loadOrCreateToken } from './storage/token-file.js'
 import { VERSION } from './version.js'
 
@@ -68,8 +74,7 @@ async function openParts(
 ): Promise<Parts> {
   const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
   onClose(() => dataDir.release())
-  const { nodeId } = dataDir
-  const key = loadOrCreateSigningKey(config.oidcKeypairPath, now())
+  const key = loadOrCreateSigningKey(config.oidcKeypairPath)
   log.info({ kid: key.kid }, 'OIDC signer ready')
   const sessions = await openSessions(config.backend, config.dataDir)
   onClose(() => sessions.close())
@@ -83,12 +88,8 @@ async function openParts(
   // Nothing asks for it yet.
   loadOrCreateToken(config.operatorTokenFile)
 
-  const opened = await openRecords(config, dataDir, { log, onClose, seams })
+  const opened = await openWithKey(config, key, dataDir, { log, onClose, seams })
   const { ledger, projector } = opened
-  await announceBroker(opened, key, {
-    type: 'BrokerStarted',
-    data: { node: nodeId, version: VERSION, configSha256: configSha256(config) },
-  })
   await projector.caughtUpTo(ledger.size)
   projector.started()
 
@@ -101,15 +102,36 @@ async function openParts(
   }
 }
 
-/** Decided anew for as long as brokers that start at the same moment change the keys under each other. */
-async function announceBroker(
-  { ledger, projector, keys }: Records,
+/** The ledger, in which `key` is the active one. A key that was made for nothing is taken away again. */
+async function openWithKey(
+  config: Config,
   key: SigningKey,
-  started: LedgerEvent,
+  dataDir: DataDir,
+  opening: Parameters<typeof openRecords>[2],
+): Promise<Records> {
+  const { oidcKeypairPath: path } = config
+  try {
+    const records = await openRecords(config, dataDir, opening)
+    const data = { node: dataDir.nodeId, version: VERSION, configSha256: configSha256(config) }
+    const shared = config.ledger.store.kind === 'esdb'
+    await announceBroker(records, key, { shared, started: { type: 'BrokerStarted', data } })
+    settleSigningKey(path, key)
+    return records
+  } catch (error) {
+    if (error instanceof KeyRefused || error instanceof LedgerRefused) discardSigningKey(path, key)
+    throw error
+  }
+}
+
+/** Decided again for as long as brokers that start at the same moment change the keys under each other. */
+async function announceBroker(
+  { ledger, ledgerKey: { signer }, projector, keys }: Records,
+  key: SigningKey,
+  { shared, started }: { shared: boolean; started: LedgerEvent },
 ): Promise<void> {
   for (;;) {
     try {
-      await ledger.append([...announceKey(key, keys), started])
+      await ledger.append([...announceKey(key, keys.known(), { signer, shared }), started])
       return
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code !== 'keys-changed') throw error

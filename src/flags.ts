@@ -12,6 +12,7 @@ export type CommandLine =
   | { kind: 'export-tiles'; flags: Flags; directory: string }
   | { kind: 'init-eventstore'; appPasswordFile: string; auditPasswordFile: string; waitSeconds: number }
   | { kind: 'migrate-ledger'; from: string; to: string }
+  | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
@@ -21,6 +22,7 @@ export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker export-tiles DIR
        agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE [--wait SECONDS]
        agentkeys-broker migrate-ledger --from STORE --to STORE
+       agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
 
@@ -39,6 +41,8 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
                          has no leader or no administrator yet
   migrate-ledger         copy a ledger, byte for byte; STORE is sqlite:PATH, or env:NAME for a variable with an
                          esdb:// URL. No broker may run meanwhile; what was cut off goes on when run again
+  adopt-ledger           say which entries no holder of the ledger key signed; with size and head, as verify-ledger
+                         prints them, take them over. Needed once for a ledger from before appends were signed
 
 The rest is set by environment variables, all in docs/configuration.md. The ones most used:
 
@@ -90,6 +94,8 @@ function parseValues(args: readonly string[]) {
     wait: { type: 'string' },
     from: { type: 'string' },
     to: { type: 'string' },
+    'expect-size': { type: 'string' },
+    'expect-head': { type: 'string' },
     help: { type: 'boolean', default: false },
     version: { type: 'boolean', default: false },
   } as const
@@ -118,13 +124,23 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
       if (!from || !to || rest.length > 0)
         throw new WrongFlag('migrate-ledger takes --from STORE and --to STORE')
       return { kind: command, from, to }
+    case 'adopt-ledger':
+      if (rest.length > 0) throw new WrongFlag('adopt-ledger takes --expect-size N and --expect-head HASH')
+      return { kind: command, flags, ...parseExpected(values['expect-size'], values['expect-head']) }
     default:
-      throw new WrongFlag('takes flags only, or a subcommand: export-tiles, init-eventstore, migrate-ledger')
+      throw new WrongFlag(
+        'takes flags only, or a subcommand: adopt-ledger, export-tiles, init-eventstore, migrate-ledger',
+      )
   }
 }
 
+const SUBCOMMAND_FLAGS = [
+  ...(['app-password-file', 'audit-password-file', 'wait', 'from', 'to'] as const),
+  ...(['expect-size', 'expect-head'] as const),
+]
+
 function assertNoSubcommandFlags(values: Values): void {
-  for (const name of ['app-password-file', 'audit-password-file', 'wait', 'from', 'to'] as const)
+  for (const name of SUBCOMMAND_FLAGS)
     if (values[name] !== undefined) throw new WrongFlag(`--${name} belongs to a subcommand`)
 }
 
@@ -136,6 +152,18 @@ function parsePort(text: string): number {
 function parseWait(text: string): number {
   if (/^[0-9]{1,4}$/.test(text)) return Number(text)
   throw new WrongFlag(`--wait "${printable(text)}": expected a number of seconds, 0 to 9999`)
+}
+
+function parseExpected(
+  size: string | undefined,
+  head: string | undefined,
+): { size: number | undefined; head: string | undefined } {
+  if (size === undefined && head === undefined) return { size, head }
+  if (!/^[0-9]{1,15}$/.test(size ?? '') || !/^[0-9a-f]{64}$/.test(head ?? ''))
+    throw new WrongFlag(
+      '--expect-size N and --expect-head HASH belong together: 64 hex digits, as verify-ledger prints them',
+    )
+  return { size: Number(size), head }
 }
 
 function parseBind(text: string): string {

@@ -35,6 +35,10 @@ async function main(): Promise<void> {
       return finish(
         await (await import('./subcommands/migrate-ledger.js')).migrateLedgerBetween(line, process.env),
       )
+    case 'adopt-ledger': {
+      const config = configured(line.flags)
+      return finish(await (await import('./subcommands/adopt-ledger.js')).adoptLedger(line, config))
+    }
     case 'run': {
       const config = configured(line.flags)
       return (await import('./run.js')).run(config)

@@ -7,13 +7,14 @@ import type { Logger } from 'pino'
 import type { Config } from './config.js'
 import type { LedgerStoreConfig } from './config/ledger.js'
 import type { SignedCheckpoint } from './domain/ledger/checkpoint.js'
+import { LedgerSignatures } from './domain/ledger/ledger-signature.js'
+import type { Sealed } from './domain/ledger/entry.js'
 import { EMPTY_ROOT } from './domain/ledger/merkle.js'
 import type { EventStore } from './event-store/event-store.js'
 import { ReadAheadStore } from './event-store/read-ahead.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
 import { CheckpointTrace } from './ledger/checkpoint-trace.js'
-import { type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
-import { KeyStates } from './ledger/key-states.js'
+import { discardLedgerKey, type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
 import { Ledger } from './ledger/ledger.js'
 import { LiveFollow } from './ledger/live-follow.js'
 import { LogTree } from './ledger/log-tree.js'
@@ -31,6 +32,7 @@ import { openWitnessing } from './witnessing.js'
 export interface Records {
   store: EventStore
   ledger: Ledger
+  ledgerKey: LedgerKey
   projector: Projector
   keys: KeysView
   tiles: PublishedTiles
@@ -69,15 +71,15 @@ export async function openRecords(
   const key = keptKey ?? (await newKey(config, store, trace))
   // Before the ledger is opened: one that was emptied must not be begun anew.
   if (trace.last() && (await store.size()) === 0) trace.check(0, key.signer.key, () => EMPTY_ROOT)
-  const identity = { origin, vkey: key.vkey, software: `agentkeys-broker/${VERSION}` }
-  const head = await openLedger(store, identity, now())
+  const head = await opened(store, key, keyPath)
   const size = head.entry.index + 1
   log.info({ ledger: store.description, origin, size }, 'ledger opened')
 
-  const keys = new KeysView(now)
+  const keys = new KeysView(now, new LedgerSignatures(key.signer.key))
   const live = config.ledger.store.kind === 'esdb' ? new LiveFollow(nodeId, size) : undefined
   const followed = live ? new ReadAheadStore(store, live.watch) : store
-  const projector = new Projector(followed, keys, { readModelPath: config.auditDbPath, log })
+  const trust = { ledgerKey: key.signer.key, signedHead: { size, leafHash: head.leafHash } }
+  const projector = new Projector(followed, keys, { readModelPath: config.auditDbPath, trust, log })
   onClose(() => projector.stop())
   await projector.start()
   await projector.caughtUpTo(size)
@@ -102,7 +104,8 @@ export async function openRecords(
   trace.remember(tree.checkpoint)
 
   const appender = new Appender(store, head, now, (entries) => tree.append(entries), seams.limits, {
-    keys: KeyStates.of(keys.known(), keys.activeKid()),
+    signer: key.signer,
+    keys: keys.known(),
     displaced,
     onDoubt: (reason) =>
       log.error(
@@ -117,7 +120,17 @@ export async function openRecords(
     : { probe: () => store.size() }
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
-  return { store, ledger, projector, keys, tiles, audit }
+  return { store, ledger, ledgerKey: key, projector, keys, tiles, audit }
+}
+
+async function opened(store: EventStore, key: LedgerKey, keyPath: string): Promise<Sealed> {
+  try {
+    return await openLedger(store, { signer: key.signer, software: `agentkeys-broker/${VERSION}` }, now())
+  } catch (error) {
+    // Another broker opened it at the same moment, with a key of its own.
+    if (error instanceof LedgerRefused) discardLedgerKey(keyPath, key)
+    throw error
+  }
 }
 
 /** A new ledger's key. For a ledger that there is, any other key is of no use, and would be taken for its own. */

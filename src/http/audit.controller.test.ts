@@ -1,3 +1,4 @@
+import { SIGNATURES, signed, SIGNER } from '../../test/support/ledger-signer.js'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,10 +42,14 @@ beforeAll(async () => {
   const store = new MemoryEventStore()
   const ledger = tellTheStory()
   size = ledger.entries.length
-  await store.append(ledger.entries, 0)
+  await store.append(signed(ledger.entries), 0)
   const readModelPath = join(folder, 'audit.sqlite')
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-  const projector = new Projector(store, new KeysView(() => new Date()), { readModelPath, log })
+  const projector = new Projector(store, new KeysView(() => new Date(), SIGNATURES), {
+    readModelPath,
+    trust: { ledgerKey: SIGNER.key },
+    log,
+  })
   await projector.start()
   await projector.caughtUpTo(size)
 

@@ -58,8 +58,7 @@ export class Readiness {
       backend_ok: backend,
       sts_ok: sts,
       ledger_ok: ledger.ok ? behind && `ledger: ${behind}` : `ledger: ${ledger.reason}`,
-      signer_ok:
-        this.keys.activeKid() === this.signer.kid ? undefined : 'the signing key is not the active one',
+      signer_ok: this.keys.isActive(this.signer.jwk) ? undefined : 'the signing key is not the active one',
       projections_ok: projections.ok ? undefined : `read models: ${projections.reason}`,
     }
     const found = Object.values(problems).filter((problem) => problem !== undefined)

@@ -1,3 +1,7 @@
+import type { PublicJwk } from '../domain/ledger/events.js'
+import { thumbprint } from '../domain/ledger/jwk.js'
+import { signKey } from '../domain/ledger/ledger-signature.js'
+import { SIGNATURES, SIGNER } from '../../test/support/ledger-signer.js'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -17,11 +21,26 @@ const PUBLISHED_AT = '2026-11-20T12:00:00.000Z'
 const X = 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU'
 const Y = 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0'
 
-const row = (kid: string, change: Partial<SigningKeyRow> = {}): SigningKeyRow => ({
-  kid,
+const stateOf = ({ retired_at, revoked_at }: Partial<SigningKeyRow>) =>
+  revoked_at ? 'revoked' : retired_at ? 'retired' : 'activated'
+
+const row = (kid: string, change: Partial<SigningKeyRow> = {}): SigningKeyRow =>
+  rowOf({ kty: 'EC', crv: 'P-256', x: X, y: Y, kid, alg: 'ES256', use: 'sig' }, change)
+
+const rowOf = (jwk: PublicJwk, change: Partial<SigningKeyRow> = {}): SigningKeyRow => ({
+  kid: jwk.kid,
   alg: 'ES256',
   // As canonical JSON has it in an entry: members in another order.
-  jwk: JSON.stringify({ alg: 'ES256', crv: 'P-256', kid, kty: 'EC', use: 'sig', x: X, y: Y }),
+  jwk: JSON.stringify({
+    alg: 'ES256',
+    crv: 'P-256',
+    kid: jwk.kid,
+    kty: 'EC',
+    use: 'sig',
+    x: jwk.x,
+    y: jwk.y,
+  }),
+  signature: signKey({ kid: jwk.kid, thumbprint: thumbprint(jwk), state: stateOf(change) }, SIGNER),
   ...{ published_index: 2, published_at: PUBLISHED_AT, activated_index: 3, activated_at: PUBLISHED_AT },
   ...{ retired_index: null, retired_at: null, revoked_index: null, revoked_at: null, revoked_reason: null },
   ...change,
@@ -33,7 +52,7 @@ let server: Served
 
 async function serve(sourceIdentity: boolean): Promise<void> {
   now = Date.parse(PUBLISHED_AT)
-  keys = new KeysView(() => new Date(now))
+  keys = new KeysView(() => new Date(now), SIGNATURES)
   const policy: MintPolicy = {
     ...{ issuer: ISSUER, dataRoleArn: undefined, allowedRoleArns: [], allowedAudiences: [] },
     ...{ jwtTtlSeconds: 300, sessionDurationSeconds: 3600, sourceIdentity },
@@ -110,8 +129,8 @@ describe('the JWKS', () => {
   test('verifies what the signer signs, to an independent library', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'jwks-'))
     try {
-      const key = loadOrCreateSigningKey(join(folder, 'key.json'), new Date())
-      keys.show([row(key.kid, { jwk: JSON.stringify(key.jwk) })])
+      const key = loadOrCreateSigningKey(join(folder, 'key.json'))
+      keys.show([rowOf(key.jwk)])
       const signer = new TokenSigner(key)
       const iat = Math.floor(Date.now() / 1000)
       const jwt = signer.sign(signer.prepare({ iss: ISSUER, sub: 's', aud: 'a', iat, exp: iat + 60 }))

@@ -1,13 +1,23 @@
 // The appender beside other writers: what the live follow brings, turns, and keys that change under it.
 
+import { SIGNATURES, signed, SIGNER } from '../../test/support/ledger-signer.js'
+import { LedgerBuilder } from '../../test/support/ledger-builder.js'
+import { thumbprint } from '../domain/ledger/jwk.js'
+import { type SignedKeyState, signKey } from '../domain/ledger/ledger-signature.js'
+import { type KeyState, SigningKeys } from '../domain/ledger/signing-keys.js'
 import { expect, test } from '@jest/globals'
 
 import { chain, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
-import { type EventStore, StoreError, type StoreErrorCode } from '../event-store/event-store.js'
+import {
+  type EntryToAppend,
+  type EventStore,
+  StoreError,
+  type StoreErrorCode,
+  toStored,
+} from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
-import { Appender, DEFAULT_LIMITS } from './appender.js'
-import { KeyStates } from './key-states.js'
+import { Appender, type AppenderOptions, DEFAULT_LIMITS } from './appender.js'
 import type { AppendEnd } from './turn-taking.js'
 
 const NOW = new Date('2026-11-20T12:00:00.000Z')
@@ -15,30 +25,41 @@ const started = (node: string): LedgerEvent => ({
   type: 'BrokerStarted',
   data: { node, version: '1', configSha256: 'f' },
 })
-const key = (type: 'SigningKeyActivated' | 'SigningKeyRetired', kid: string): LedgerEvent => ({
-  type,
-  data: { kid, alg: 'ES256' },
+const builder = new LedgerBuilder()
+const signature = (kid: string, state: SignedKeyState) =>
+  signKey({ kid, thumbprint: thumbprint(builder.jwk(kid)), state }, SIGNER)
+const activated = (kid: string): LedgerEvent => ({
+  type: 'SigningKeyActivated',
+  data: { kid, alg: 'ES256', signature: signature(kid, 'activated') },
+})
+const retired = (kid: string): LedgerEvent => ({
+  type: 'SigningKeyRetired',
+  data: { kid, alg: 'ES256', signature: signature(kid, 'retired') },
 })
 const published = (kid: string): LedgerEvent => ({
   type: 'SigningKeyPublished',
-  data: {
-    kid,
-    alg: 'ES256',
-    jwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid, alg: 'ES256', use: 'sig' },
-  },
+  data: { kid, alg: 'ES256', jwk: builder.jwk(kid), signature: signature(kid, 'published') },
 })
+const known = (...keys: [kid: string, state: KeyState][]) =>
+  new SigningKeys(
+    SIGNATURES,
+    keys.map(([kid, state]) => ({ kid, thumbprint: thumbprint(builder.jwk(kid)), state, signed: true })),
+  )
 const issued = (kid: string) => ({ type: 'JwtIssued', data: { kid } }) as unknown as LedgerEvent
 
-function chained(last: Sealed | undefined, events: LedgerEvent[]): Sealed[] {
+function chained(last: Sealed | undefined, events: LedgerEvent[]): EntryToAppend[] {
   const entries: Sealed[] = []
   for (const event of events) entries.push(chain(entries.at(-1) ?? last, event, NOW))
-  return entries
+  return signed(entries)
 }
 
-function appender(store: EventStore, options: ConstructorParameters<typeof Appender>[5] = {}) {
+function appender(store: EventStore, options: Omit<AppenderOptions, 'signer'> = {}) {
   const taken: number[] = []
   const take = (entries: readonly Sealed[]) => taken.push(...entries.map(({ entry }) => entry.index))
-  return { taken, writer: new Appender(store, undefined, () => NOW, take, DEFAULT_LIMITS, options) }
+  return {
+    taken,
+    writer: new Appender(store, undefined, () => NOW, take, DEFAULT_LIMITS, { ...options, signer: SIGNER }),
+  }
 }
 /** Others may write too; without a `turn` to wait for, nobody does. `ended`: what the appender told of each append. */
 function beside(turn: Promise<void> | undefined) {
@@ -46,16 +67,15 @@ function beside(turn: Promise<void> | undefined) {
   const afterAppend = (end: AppendEnd) => void ended.push(end)
   return { ended, sharing: { alone: !turn, beforeAppend: () => turn, afterAppend, saw: () => {} } }
 }
-const stored = (entries: Sealed[]) => entries.map(({ entry: { index }, text }) => ({ index, text }))
 
 test('entries of others advance the head, once each; our own are skipped', async () => {
   const store = new MemoryEventStore()
   const { writer, taken } = appender(store)
   const theirs = chained(undefined, [started('a'), started('b')])
   await store.append(theirs, 0)
-  writer.observe(stored(theirs))
+  writer.observe(theirs.map(toStored))
   const [mine] = await writer.append([started('mine')])
-  writer.observe(stored([...theirs, mine as Sealed]))
+  writer.observe([...theirs, mine as Sealed].map(toStored))
   expect(taken).toEqual([0, 1, 2])
   expect(writer.size).toBe(3)
 })
@@ -63,7 +83,7 @@ test('entries of others advance the head, once each; our own are skipped', async
 test('an entry that does not follow from the head halts the writer', async () => {
   const { writer } = appender(new MemoryEventStore())
   const [, second] = chained(undefined, [started('a'), started('b')])
-  writer.observe(stored([second as Sealed]))
+  writer.observe([toStored(second!)])
   expect(writer.status()).toMatchObject({ ok: false, reason: expect.stringContaining('does not follow') })
   await expect(writer.append([started('x')])).rejects.toMatchObject({ code: 'failed' })
 })
@@ -135,11 +155,11 @@ test('an append that was cut off in the middle, with nobody else about, has fail
 
 test('no token is recorded under a key that another broker has replaced, however late that became known', async () => {
   const store = new MemoryEventStore()
-  const keys = KeyStates.of([{ kid: 'old', over: false }], 'old')
+  const keys = known(['old', 'active'])
   const { writer } = appender(store, { keys })
   await writer.append([issued('old')])
   const before = writer.last
-  const rotation = [published('new'), key('SigningKeyActivated', 'new'), key('SigningKeyRetired', 'old')]
+  const rotation = [published('new'), activated('new'), retired('old')]
   // Not observed: the conflict is the first that is heard of it.
   await store.append(chained(before, rotation), 1)
   await expect(writer.append([issued('old')])).rejects.toMatchObject({ code: 'key-not-active' })
@@ -149,16 +169,12 @@ test('no token is recorded under a key that another broker has replaced, however
 
 test.each([
   ['published a second time', [published('old')]],
-  ['activated beside the active one', [published('new'), key('SigningKeyActivated', 'new')]],
-  ['activated again', [key('SigningKeyActivated', 'old')]],
-  ['taken back into use', [key('SigningKeyActivated', 'gone'), key('SigningKeyRetired', 'old')]],
+  ['activated beside the active one', [published('new'), activated('new')]],
+  ['activated again', [activated('old')]],
+  ['taken back into use', [activated('gone'), retired('old')]],
 ])('a key that would be %s is not written: decide anew', async (_, events) => {
   const store = new MemoryEventStore()
-  const known = [
-    { kid: 'old', over: false },
-    { kid: 'gone', over: true },
-  ]
-  const { writer } = appender(store, { keys: KeyStates.of(known, 'old') })
+  const { writer } = appender(store, { keys: known(['old', 'active'], ['gone', 'retired']) })
   await expect(writer.append(events)).rejects.toMatchObject({ code: 'keys-changed' })
   expect(await store.size()).toBe(0)
 })

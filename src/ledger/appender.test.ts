@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 
+import { signed, SIGNER } from '../../test/support/ledger-signer.js'
 import { FAULTS, FaultyStore } from '../../test/support/faulty-store.js'
 import { chain, GENESIS, parseEntry, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
@@ -17,7 +18,7 @@ const event = (name: string): LedgerEvent => ({
 })
 
 function appender(store: EventStore, limits = QUICK, now = () => new Date(NOW.getTime() + (seconds += 1))) {
-  return new Appender(store, undefined, now, undefined, limits)
+  return new Appender(store, undefined, now, () => undefined, limits, { signer: SIGNER })
 }
 
 /** The whole ledger, checked: contiguous, linked, canonical, in order of time. */
@@ -130,7 +131,8 @@ describe('a group of which a part was written', () => {
     const store = new FaultyStore(new MemoryEventStore())
     const writer = appender(store)
     store.cutAfter = 2
-    store.afterCut = async (written) => store.append([chain(written.at(-1), event('theirs'), new Date())], 2)
+    store.afterCut = async (written) =>
+      store.append(signed([chain(written.at(-1), event('theirs'), new Date())]), 2)
     const callers = ['a', 'b'].map((name) => writer.append([event(`${name}1`), event(`${name}2`)]))
     expect((await Promise.all(callers)).flat().map(({ entry }) => entry.index)).toEqual([0, 1, 3, 4])
     expect(await ledgerOf(store)).toEqual(['a1', 'a2', 'theirs', 'b1', 'b2'])
@@ -249,7 +251,7 @@ class Interrupted extends MemoryEventStore {
 
 test("others' entries may be read in part only: ours come after what was read, and nothing is halted", async () => {
   const store = new Interrupted()
-  await store.append([chain(undefined, event('theirs'), NOW)], 0)
+  await store.append(signed([chain(undefined, event('theirs'), NOW)]), 0)
   const writer = appender(store)
   await writer.append([event('mine')])
   expect(await ledgerOf(store)).toEqual(['theirs', 'mine'])

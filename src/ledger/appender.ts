@@ -3,13 +3,16 @@
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
-import type { EventStore, Stored } from '../event-store/event-store.js'
+import { LedgerSignatures, signAppend } from '../domain/ledger/ledger-signature.js'
+import type { Signer } from '../domain/ledger/note.js'
+import type { SigningKeys } from '../domain/ledger/signing-keys.js'
+import type { EntryToAppend, EventStore, Stored } from '../event-store/event-store.js'
 import { type Chained, chainGroup, refuse, settle, settlePart, type Waiting } from './group.js'
-import type { KeyStates } from './key-states.js'
 import { type Committed, LedgerChanged, LedgerHead } from './ledger-head.js'
 import { LedgerWriter, type WriteOutcome, type WriterLimits } from './ledger-writer.js'
 import { Observed } from './observed.js'
 import type { Sharing } from './turn-taking.js'
+import { UNSIGNED_FOR_MS } from '../domain/ledger/unsigned.js'
 
 export interface AppenderLimits extends WriterLimits {
   /** How many callers may wait. The next one is told to come back. */
@@ -39,8 +42,10 @@ const RESTORE = 'run verify-ledger, then restore the ledger'
 export type AppenderStatus = { ok: true } | { ok: false; reason: string }
 
 export interface AppenderOptions {
+  /** The ledger's own key: signs each append, and nothing is taken over that it has not signed. */
+  signer: Signer
   /** The issuer's keys as of the head; without them events about keys are not looked at. */
-  keys?: KeyStates
+  keys?: SigningKeys
   /** Where other brokers write to the same ledger. */
   sharing?: Sharing
   /** Why this broker is no longer the one that may append here; asked before an append counts as durable. */
@@ -64,6 +69,7 @@ export class Appender {
   private readonly head: LedgerHead
   private readonly observed: Observed
   private readonly writer: LedgerWriter
+  private readonly signer: Signer
   private readonly sharing: Sharing | undefined
   private readonly closing = new AbortController()
   private pumping: Promise<void> | undefined
@@ -74,15 +80,16 @@ export class Appender {
     store: EventStore,
     last: Sealed | undefined,
     private readonly now: () => Date,
-    committed: Committed = () => undefined,
-    private readonly limits: AppenderLimits = DEFAULT_LIMITS,
-    private readonly options: AppenderOptions = {},
+    committed: Committed,
+    private readonly limits: AppenderLimits,
+    private readonly options: AppenderOptions,
   ) {
-    const { keys, sharing, onDoubt } = options
-    const head = new LedgerHead(last, keys, committed)
+    const { signer, keys, sharing, onDoubt } = options
+    const head = new LedgerHead(last, keys, new LedgerSignatures(signer.key), committed)
     const observed = new Observed(head)
     const closing = this.closing.signal
     this.writer = new LedgerWriter({ store, head, observed, sharing, limits, now, closing, onDoubt })
+    this.signer = signer
     this.head = head
     this.observed = observed
     this.sharing = sharing
@@ -109,6 +116,8 @@ export class Appender {
     const displaced = this.halted ? undefined : this.options.displaced?.()
     if (displaced !== undefined) this.halt(displaced)
     if (this.halted) return { ok: false, reason: this.halted.message }
+    const unsigned = this.observed.unsignedFor(UNSIGNED_FOR_MS)
+    if (unsigned !== undefined) return { ok: false, reason: unsigned }
     const { trouble } = this.writer
     const recent = trouble && (this.pumping || this.now().getTime() - trouble.at < TROUBLE_MS)
     return recent ? { ok: false, reason: trouble.reason } : { ok: true }
@@ -200,7 +209,7 @@ export class Appender {
     const entries = chained.flatMap(({ entries }) => entries)
     if (entries.length === 0) return []
     this.writing = true
-    const outcome = this.unlessDisplaced(await this.writer.write(entries))
+    const outcome = this.unlessDisplaced(await this.writer.write(signed(entries, this.signer)))
     this.writing = false
     switch (outcome.kind) {
       case 'durable':
@@ -252,6 +261,18 @@ export class Appender {
     this.options.onHalt?.(reason)
     return (this.halted = new LedgerError('failed', reason))
   }
+}
+
+/** The leaf hash of the last one covers all of them, and all before. */
+function signed(entries: readonly Sealed[], signer: Signer): EntryToAppend[] {
+  return entries.map((entry, i) => {
+    if (i < entries.length - 1) return entry
+    const {
+      entry: { index },
+      leafHash,
+    } = entry
+    return { ...entry, signature: signAppend({ size: index + 1, leafHash }, signer) }
+  })
 }
 
 function tell(durable: readonly Chained[]): void {

@@ -3,7 +3,7 @@
 import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
-import { keyProblem, type KeyStates, keysAfter } from './key-states.js'
+import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
 
 /** A caller, until it is told what became of its events. */
 export interface Waiting {
@@ -21,7 +21,7 @@ export interface Chained {
 
 export interface Head {
   last: Sealed | undefined
-  keys: KeyStates | undefined
+  keys: SigningKeys | undefined
   now: Date
 }
 
@@ -39,7 +39,7 @@ export function chainGroup(
     if (chained.length > 0 && bytes > maxBytes) return { chained, rest: group.slice(at) }
     if (entries.length > 0) chained.push({ waiting, entries })
     last = entries.at(-1) ?? last
-    keys = keysAfter(keys, entries)
+    keys &&= keysAfter(keys, entries)
   }
   return { chained, rest: [] }
 }
@@ -80,7 +80,7 @@ export function refuse(waiting: Waiting, error: LedgerError): void {
 /** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
 function chainAll(waiting: Waiting, { last, keys, now }: Head): Sealed[] {
   const entries: Sealed[] = []
-  const problem = keys && keyProblem(waiting.events, keys)
+  const problem = keys && appendProblem(waiting.events, keys)
   if (problem) {
     refuse(waiting, new LedgerError(problem, KEY_PROBLEM[problem]))
     return []

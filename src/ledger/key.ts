@@ -1,12 +1,15 @@
 // The ledger's own Ed25519 key, which signs checkpoints. Not the issuer's key: witnesses take no ES256.
 
+import { rmSync } from 'node:fs'
 import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto'
 
 import { formatSkey, formatVkey, noteKey, parseSkey, type Signer } from '../domain/ledger/note.js'
-import { writeFileAtomically } from '../storage/atomic-file.js'
+import { createFileAtomically } from '../storage/atomic-file.js'
 import { parsePrivateJson, PrivateFileError, readPrivateFile } from '../storage/private-file.js'
 
 export interface LedgerKey {
+  /** The file was made just now. */
+  isNew: boolean
   /** What auditors need: goes into LedgerOpened and under /ledger/vkey. */
   vkey: string
   signer: Signer
@@ -23,13 +26,21 @@ export function loadLedgerKey(path: string, origin: string): LedgerKey | undefin
  * ever replaces a file that is there. Throws PrivateFileError.
  */
 export function loadOrCreateLedgerKey(path: string, origin: string): LedgerKey {
-  const kept = loadLedgerKey(path, origin)
-  if (kept) return kept
-  const seed = randomBytes(32)
-  const key = ledgerKey(origin, seed)
-  const file = { vkey: key.vkey, skey: formatSkey(origin, seed) }
-  writeFileAtomically(path, `${JSON.stringify(file, null, 2)}\n`, 0o600)
-  return key
+  for (;;) {
+    const kept = loadLedgerKey(path, origin)
+    if (kept) return kept
+    const seed = randomBytes(32)
+    const key = ledgerKey(origin, seed)
+    const file = { vkey: key.vkey, skey: formatSkey(origin, seed) }
+    // Another broker may make the same file at this moment: then its key is the key.
+    if (createFileAtomically(path, `${JSON.stringify(file, null, 2)}\n`, 0o600))
+      return { ...key, isNew: true }
+  }
+}
+
+/** Takes away a key that was made for a ledger which another broker opened with its own. */
+export function discardLedgerKey(path: string, { isNew }: LedgerKey): void {
+  if (isNew) rmSync(path, { force: true })
 }
 
 function parseKey(path: string, text: string, origin: string): Uint8Array {
@@ -63,5 +74,9 @@ function ledgerKey(origin: string, seed: Uint8Array): LedgerKey {
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   const key = noteKey(origin, 'ed25519', new Uint8Array(spki.subarray(SPKI_PREFIX_BYTES)))
-  return { vkey: formatVkey(key), signer: { key, sign: (message) => sign(null, message, privateKey) } }
+  return {
+    isNew: false,
+    vkey: formatVkey(key),
+    signer: { key, sign: (message) => sign(null, message, privateKey) },
+  }
 }

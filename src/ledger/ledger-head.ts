@@ -2,7 +2,8 @@
 
 import { EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { Stored } from '../event-store/event-store.js'
-import { type KeyStates, keysAfter } from './key-states.js'
+import { type LedgerSignatures, signedLength } from '../domain/ledger/ledger-signature.js'
+import { keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
 import { linked } from './open-ledger.js'
 
 /** What happens after entries became durable, ours or another broker's, and before their callers hear of it. */
@@ -19,7 +20,8 @@ export class LedgerChanged extends Error {
 export class LedgerHead {
   constructor(
     private durable: Sealed | undefined,
-    private keyStates: KeyStates | undefined,
+    private signingKeys: SigningKeys | undefined,
+    private readonly signatures: LedgerSignatures,
     private readonly committed: Committed,
   ) {}
 
@@ -34,20 +36,31 @@ export class LedgerHead {
   }
 
   /** The issuer's keys at this point, where they are known. */
-  get keys(): KeyStates | undefined {
-    return this.keyStates
+  get keys(): SigningKeys | undefined {
+    return this.signingKeys
   }
 
   /** Our own entries, chained onto this head, are durable. */
   advance(entries: readonly Sealed[]): void {
     this.durable = entries.at(-1) ?? this.durable
-    this.keyStates = keysAfter(this.keyStates, entries)
+    this.signingKeys &&= keysAfter(this.signingKeys, entries)
     this.committed(entries)
   }
 
-  /** Takes over what others wrote. Throws LedgerChanged where it does not follow from here. */
-  follow(stored: readonly Stored[]): void {
-    this.advance(this.linkedHere(stored))
+  /**
+   * Takes over what others wrote, up to the last entry that a holder of the ledger key has signed: how many that are.
+   * `tried`: the signatures of so many were found to be none before. Throws LedgerChanged where they do not follow from
+   * here.
+   */
+  follow(stored: readonly Stored[], tried = 0): number {
+    const entries = this.linkedHere(stored)
+    const untried = stored
+      .slice(tried)
+      .map(({ index, signature }, i) => ({ index, signature, leafHash: entries[tried + i]?.leafHash ?? '' }))
+    const signed = signedLength(untried, this.signatures)
+    if (signed === 0) return 0
+    this.advance(entries.slice(0, tried + signed))
+    return tried + signed
   }
 
   private linkedHere(stored: readonly Stored[]): Sealed[] {

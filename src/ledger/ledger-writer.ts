@@ -2,11 +2,11 @@
 // appender".
 
 import { LedgerError } from '../domain/ledger-error.js'
-import type { Sealed } from '../domain/ledger/entry.js'
-import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { type EntryToAppend, type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { LedgerChanged, type LedgerHead } from './ledger-head.js'
 import type { Observed } from './observed.js'
 import type { Sharing } from './turn-taking.js'
+import { UNSIGNED_FOR_MS, unsignedEntries } from '../domain/ledger/unsigned.js'
 
 export interface WriterLimits {
   /** How long the store may be silent before an append's outcome counts as unknown: longer than its own deadlines. */
@@ -66,7 +66,7 @@ export class LedgerWriter {
   }
 
   /** `entries` follow from the head. Nothing else may be written meanwhile. */
-  async write(entries: readonly Sealed[]): Promise<WriteOutcome> {
+  async write(entries: readonly EntryToAppend[]): Promise<WriteOutcome> {
     try {
       const outcome = await this.outcomeOf(entries)
       if (outcome.kind === 'durable') {
@@ -80,7 +80,7 @@ export class LedgerWriter {
     }
   }
 
-  private async outcomeOf(entries: readonly Sealed[]): Promise<WriteOutcome> {
+  private async outcomeOf(entries: readonly EntryToAppend[]): Promise<WriteOutcome> {
     const { store, head, closing } = this.parts
     for (let attempt = 0, inDoubt = false; ; attempt += 1) {
       try {
@@ -114,21 +114,30 @@ export class LedgerWriter {
    * Undefined: nothing that can be read yet. A cluster refuses our append from the moment it has accepted another one,
    * and shows that one only once it is committed.
    */
-  private async foundThere(ours: readonly Sealed[], inDoubt: boolean): Promise<WriteOutcome | undefined> {
-    const { observed, sharing } = this.parts
+  private async foundThere(
+    ours: readonly EntryToAppend[],
+    inDoubt: boolean,
+  ): Promise<WriteOutcome | undefined> {
+    const { head, observed, sharing } = this.parts
     // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
-    if (!inDoubt && sharing && (await observed.bringsNextSoon())) {
-      observed.takeOver()
-      return { kind: 'overtaken', written: 0 }
-    }
+    if (!inDoubt && sharing && (await observed.bringsMoreSoon())) return { kind: 'overtaken', written: 0 }
+    const unsignedAfter = performance.now() + UNSIGNED_FOR_MS
     for (let attempt = 0; ; attempt += 1) {
       try {
         const there = await this.readFromHead(ours.length)
         if (there.length === 0) return undefined
         const written = sameAtTheStart(there, ours)
         if (written === ours.length) return { kind: 'durable' }
-        await this.takeOver(there)
-        return { kind: 'overtaken', written }
+        // Chained by this broker: the signature of its next append covers them.
+        if (written > 0) head.advance(ours.slice(0, written))
+        const before = head.size
+        const unsigned = await this.takeOver(there.slice(written))
+        if (written > 0 || head.size > before) return { kind: 'overtaken', written }
+        const problem = new StoreError('unavailable', unsignedEntries(before, unsigned))
+        this.note(problem)
+        if (performance.now() > unsignedAfter || this.parts.closing.aborted)
+          return { kind: 'unconfirmed', error: ledgerError(problem) }
+        await this.pause(attempt)
       } catch (error) {
         if (error instanceof LedgerChanged) throw error
         if (isDamage(error)) throw new LedgerChanged(error.message, { cause: error })
@@ -155,18 +164,27 @@ export class LedgerWriter {
     return there
   }
 
-  /** `there`, and what can be read after it: what is left is met by the next append. */
-  private async takeOver(there: readonly Stored[]): Promise<void> {
-    const { head, sharing } = this.parts
-    for (let page = there; page.length > 0; page = await this.readOn()) {
-      head.follow(page)
-      sharing?.saw(page)
+  /**
+   * `there`, and what can be read after it, as far as it is signed; what is written later is met by the next append.
+   * Resolves with how many entries are left that no broker signed.
+   */
+  private async takeOver(there: readonly Stored[]): Promise<number> {
+    const { head, sharing, limits } = this.parts
+    for (let page = there; ;) {
+      const taken = head.follow(page)
+      sharing?.saw(page.slice(0, taken))
+      const unsigned = page.slice(taken)
+      // No append has more entries than that.
+      const more = unsigned.length >= limits.groupEntries ? [] : await this.readOn(unsigned.length)
+      if (more.length === 0) return unsigned.length
+      page = [...unsigned, ...more]
     }
   }
 
-  private async readOn(): Promise<Stored[]> {
+  /** What is behind the head and `skipped` entries. */
+  private async readOn(skipped: number): Promise<Stored[]> {
     try {
-      return await this.readPage(this.parts.head.size)
+      return await this.readPage(this.parts.head.size + skipped)
     } catch (error) {
       if (codeOf(error) === 'refused') throw error
       this.note(error)
@@ -209,7 +227,7 @@ export class LedgerWriter {
 }
 
 /** How many of `ours` are there, from the first one on. */
-function sameAtTheStart(there: readonly Stored[], ours: readonly Sealed[]): number {
+function sameAtTheStart(there: readonly Stored[], ours: readonly EntryToAppend[]): number {
   const other = ours.findIndex(({ text }, i) => there[i]?.text !== text)
   return other < 0 ? ours.length : other
 }

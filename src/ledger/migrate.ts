@@ -3,7 +3,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { LedgerSignatures, signedLength } from '../domain/ledger/ledger-signature.js'
+import { parseVkey } from '../domain/ledger/note.js'
+import { unsignedEntries } from '../domain/ledger/unsigned.js'
+import { type EntryToAppend, type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { ADVICE, asDamage, LedgerRefused, linked, parsed } from './open-ledger.js'
 
 /** The most that one read asks for, in every store. */
@@ -37,6 +40,7 @@ export async function migrateLedger({
       `${to.description} has ${there} entries, more than the ${size} of ${from.description}`,
     )
 
+  await assertSigned(from, size)
   let last: Sealed | undefined
   // One page is on its way while the next one is read and checked.
   let underWay: Promise<void> = Promise.resolve()
@@ -52,7 +56,19 @@ export async function migrateLedger({
   return { size, copied: size - there }
 }
 
-async function bring(to: EventStore, entries: readonly Sealed[], there: number): Promise<void> {
+/** Only what a broker signed is moved. The key is the one that entry 0 names: a broker accepts no other. */
+async function assertSigned(from: EventStore, size: number): Promise<void> {
+  const [first] = await from.read(0, 1)
+  const vkey = first && parsed(first).entry.data['vkey']
+  if (typeof vkey !== 'string')
+    throw new LedgerRefused(`${from.description}: entry 0 names no ledger key: ${ADVICE}`)
+  const stored = await from.read(size - 1, 1)
+  const heads = stored.map((last) => ({ ...last, leafHash: parsed(last).leafHash }))
+  if (signedLength(heads, new LedgerSignatures(parseVkey(vkey))) === 0)
+    throw new LedgerRefused(`${from.description}: ${unsignedEntries(size - 1, 1)}`)
+}
+
+async function bring(to: EventStore, entries: readonly EntryToAppend[], there: number): Promise<void> {
   const known = entries.filter(({ entry }) => entry.index < there)
   await assertSame(to, known)
   for (const group of groupsOf(entries.slice(known.length))) await appendSurely(to, group)
@@ -77,7 +93,7 @@ async function assertCopied(
 async function* checked(
   store: EventStore,
   { from, size }: { from: number; size: number },
-): AsyncGenerator<Sealed[]> {
+): AsyncGenerator<EntryToAppend[]> {
   let last: Sealed | undefined
   let ahead = store.read(from, Math.min(PAGE, size - from))
   for (let at = from; at < size;) {
@@ -91,10 +107,14 @@ async function* checked(
       // Awaited in its turn, or never, when this page is refused.
       ahead.catch(() => undefined)
     }
-    const entries = sealed(store, last, stored, first)
+    const entries = sealed(store, last, stored, first).map((entry, i) => withSignature(entry, stored[i]))
     last = entries.at(-1)
     yield entries
   }
+}
+
+function withSignature(entry: Sealed, stored: Stored | undefined): EntryToAppend {
+  return stored?.signature === undefined ? entry : { ...entry, signature: stored.signature }
 }
 
 function sealed(
@@ -129,8 +149,8 @@ async function assertSame(to: EventStore, entries: readonly Sealed[]): Promise<v
   }
 }
 
-function groupsOf(entries: readonly Sealed[]): Sealed[][] {
-  const groups: Sealed[][] = []
+function groupsOf(entries: readonly EntryToAppend[]): EntryToAppend[][] {
+  const groups: EntryToAppend[][] = []
   let bytes = Infinity
   for (const entry of entries) {
     const length = Buffer.byteLength(entry.text)
@@ -145,7 +165,7 @@ function groupsOf(entries: readonly Sealed[]): Sealed[][] {
 }
 
 /** Again and again the same bytes at the same place, for as long as that may help. */
-async function appendSurely(to: EventStore, group: Sealed[]): Promise<void> {
+async function appendSurely(to: EventStore, group: EntryToAppend[]): Promise<void> {
   const at = group[0]?.entry.index ?? 0
   for (let tried = 1; ; tried += 1) {
     try {
@@ -160,7 +180,7 @@ async function appendSurely(to: EventStore, group: Sealed[]): Promise<void> {
   }
 }
 
-async function bringRest(to: EventStore, group: Sealed[]): Promise<void> {
+async function bringRest(to: EventStore, group: EntryToAppend[]): Promise<void> {
   const there = (await to.size()) - (group[0]?.entry.index ?? 0)
   const known = group.slice(0, Math.max(1, there))
   await assertSame(to, known)

@@ -1,5 +1,6 @@
+import { MOST_UNSIGNED, unsignedEntries } from '../domain/ledger/unsigned.js'
 import type { Stored } from '../event-store/event-store.js'
-import type { LedgerHead } from './ledger-head.js'
+import { LedgerChanged, type LedgerHead } from './ledger-head.js'
 
 /** How long the live follow may take to bring what another broker was faster with. Then the store is asked. */
 const FOLLOWED_WITHIN_MS = 250
@@ -7,6 +8,9 @@ const FOLLOWED_WITHIN_MS = 250
 /** What the live follow brought and the head did not take over yet, some of it from before the head. */
 export class Observed {
   private waiting: Stored[] = []
+  /** How many of those waiting were looked at and are not signed. */
+  private tried = 0
+  private unsignedSince: number | undefined
   private whenAdded: (() => void) | undefined
 
   constructor(private readonly head: LedgerHead) {}
@@ -22,31 +26,50 @@ export class Observed {
     this.whenAdded?.()
   }
 
-  /** The head takes over what is there. Throws LedgerChanged where it does not follow from the head. */
-  takeOver(): void {
+  /**
+   * The head takes over what is there and signed: whether it is further on now. Throws LedgerChanged where that does not
+   * follow from the head.
+   */
+  takeOver(): boolean {
     const { size } = this.head
-    const foreign = this.waiting.filter(({ index }) => index >= size)
-    this.waiting = []
-    if (foreign.length > 0) this.head.follow(foreign)
+    const known = this.waiting.findIndex(({ index }) => index >= size)
+    const foreign = known < 0 ? [] : this.waiting.slice(known)
+    const tried = known > 0 ? 0 : Math.min(this.tried, foreign.length)
+    const taken = foreign.slice(tried).some(({ signature }) => signature !== undefined)
+      ? this.head.follow(foreign, tried)
+      : 0
+    this.waiting = foreign.slice(taken)
+    this.tried = this.waiting.length
+    if (this.tried > MOST_UNSIGNED) throw new LedgerChanged(unsignedEntries(this.head.size, this.tried))
+    if (this.tried === 0) this.unsignedSince = undefined
+    else this.unsignedSince ??= performance.now()
+    return taken > 0
   }
 
-  /** Whether the entry after the head is there, or comes within a moment. */
-  async bringsNextSoon(): Promise<boolean> {
-    if (!this.hasNext()) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, FOLLOWED_WITHIN_MS)
+  /** What is wrong where entries have waited for a signature for longer than `ms`. */
+  unsignedFor(ms: number): string | undefined {
+    if (this.unsignedSince === undefined || performance.now() - this.unsignedSince < ms) return undefined
+    return unsignedEntries(this.head.size, this.waiting.length)
+  }
+
+  /** Whether the head is further on, now or within a moment. Rejects with LedgerChanged. */
+  async bringsMoreSoon(): Promise<boolean> {
+    if (this.takeOver()) return true
+    let timer: NodeJS.Timeout | undefined
+    try {
+      return await new Promise<boolean>((resolve, reject) => {
+        timer = setTimeout(() => resolve(false), FOLLOWED_WITHIN_MS)
         this.whenAdded = () => {
-          if (!this.hasNext()) return
-          clearTimeout(timer)
-          resolve()
+          try {
+            if (this.takeOver()) resolve(true)
+          } catch (error) {
+            reject(error as Error)
+          }
         }
       })
+    } finally {
+      clearTimeout(timer)
       this.whenAdded = undefined
     }
-    return this.hasNext()
-  }
-
-  private hasNext(): boolean {
-    return this.waiting.some(({ index }) => index === this.head.size)
   }
 }

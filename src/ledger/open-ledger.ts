@@ -1,7 +1,17 @@
-// Is this the ledger we know? Asked once, before the first append.
+// Is this the ledger we know, and did brokers write its end? Asked once, before the first append.
+
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { chain, type Entry, EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
+import {
+  LedgerSignatures,
+  type MaybeSigned,
+  signAppend,
+  signedLength,
+} from '../domain/ledger/ledger-signature.js'
+import { formatVkey, type Signer } from '../domain/ledger/note.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { UNSIGNED_FOR_MS, unsignedEntries } from '../domain/ledger/unsigned.js'
 
 /** How many of the latest entries are checked at start. The whole ledger is verify-ledger's work. */
 const TAIL = 500
@@ -10,8 +20,8 @@ export const NAME_ANOTHER = 'point BROKER_LEDGER_URL (in EventStoreDB BROKER_LED
 export const ADVICE = 'run verify-ledger, keep the evidence, and restore the ledger from a copy that verifies'
 
 export interface LedgerIdentity {
-  origin: string
-  vkey: string
+  /** The ledger's own key; its name is the origin. */
+  signer: Signer
   software: string
 }
 
@@ -24,19 +34,23 @@ export class LedgerRefused extends Error {
 }
 
 /**
- * The ledger's last entry, after checking that entry 0 names our origin and key and that the tail is a chain. An empty
- * ledger is opened: LedgerOpened is durable when this resolves. Throws LedgerRefused, or the store's StoreError.
+ * The ledger's last entry, after checking that entry 0 names our origin and key and that the tail is a chain which a holder
+ * of the ledger key has signed to its end. An empty ledger is opened: LedgerOpened is durable when this resolves. Throws LedgerRefused, or the store's StoreError.
  */
 export async function openLedger(store: EventStore, identity: LedgerIdentity, now: Date): Promise<Sealed> {
+  const { signer, software } = identity
+  const { name: origin } = signer.key
   for (;;) {
     const size = await store.size()
     if (size > 0) {
-      await checkFirst(store, identity)
-      return checkTail(store, size)
+      await checkFirst(store, signer)
+      return signedEnd(store, size, new LedgerSignatures(signer.key))
     }
-    const first = chain(undefined, { type: 'LedgerOpened', data: { ...identity } }, now)
+    const data = { origin, vkey: formatVkey(signer.key), software }
+    const first = chain(undefined, { type: 'LedgerOpened', data }, now)
+    const signature = signAppend({ size: 1, leafHash: first.leafHash }, signer)
     try {
-      await store.append([first], 0)
+      await store.append([{ ...first, signature }], 0)
     } catch (error) {
       // Another broker opened it first, or our own entry is there and only its answer was lost: look again.
       const look = error instanceof StoreError && (error.code === 'conflict' || error.code === 'unknown')
@@ -45,9 +59,10 @@ export async function openLedger(store: EventStore, identity: LedgerIdentity, no
   }
 }
 
-async function checkFirst(store: EventStore, identity: LedgerIdentity): Promise<void> {
-  const { vkey } = await openedAs(store, identity.origin)
-  if (vkey !== identity.vkey) {
+/** Throws LedgerRefused for a ledger of another origin or key. */
+export async function checkFirst(store: EventStore, { key }: Signer): Promise<void> {
+  const { vkey } = await openedAs(store, key.name)
+  if (vkey !== formatVkey(key)) {
     throw new LedgerRefused(
       `${store.description} was opened with another ledger key (${JSON.stringify(vkey)}): ` +
         `put that key back at BROKER_LEDGER_KEY_PATH, or ${NAME_ANOTHER}`,
@@ -74,22 +89,50 @@ export async function openedAs(store: EventStore, expected: string): Promise<Ent
   return data
 }
 
-async function checkTail(store: EventStore, size: number): Promise<Sealed> {
+/**
+ * The last entry, when it is signed. A broker whose append was cut off in the middle signs the part with its next append:
+ * for a moment that is waited for.
+ */
+async function signedEnd(store: EventStore, size: number, signatures: LedgerSignatures): Promise<Sealed> {
+  const until = performance.now() + UNSIGNED_FOR_MS
+  for (let end = size; ; end = await store.size()) {
+    const { entries, last } = await checkTail(store, end)
+    const signed = signedLength(entries, signatures)
+    if (last && signed === entries.length) return last
+    const unsigned = signed === 0 ? end : entries.length - signed
+    if (performance.now() > until)
+      throw new LedgerRefused(`${store.description}: ${unsignedEntries(end - unsigned, unsigned)}`)
+    await pause(LOOK_AGAIN_MS)
+  }
+}
+
+const LOOK_AGAIN_MS = 100
+
+async function checkTail(store: EventStore, size: number) {
   const from = Math.max(0, size - TAIL)
   const before = from === 0 ? undefined : (await entriesOf(store, undefined, from - 1, 1))[0]
+  const tail: MaybeSigned[] = []
   let last = before
   for (let at = from; at < size;) {
-    const entries = await entriesOf(store, last, at, size - at)
-    if (entries.length === 0)
+    const stored = await store.read(at, size - at)
+    if (stored.length === 0)
       throw new LedgerRefused(`${store.description} ends before its size of ${size} entries; ${ADVICE}`)
+    const entries = sealedOf(store, last, stored)
+    for (const [i, { leafHash }] of entries.entries())
+      tail.push({ index: at + i, leafHash, signature: stored[i]?.signature })
     last = entries.at(-1)
     at += entries.length
   }
-  return last as Sealed
+  return { entries: tail, last }
 }
 
 async function entriesOf(store: EventStore, last: Sealed | undefined, from: number, limit: number) {
-  const stored = await store.read(from, limit)
+  return sealedOf(store, last, await store.read(from, limit))
+}
+
+/** The stored texts as entries, linked to `last` where it is known. Throws LedgerRefused. */
+export function sealedOf(store: EventStore, last: Sealed | undefined, stored: readonly Stored[]): Sealed[] {
+  const from = stored[0]?.index ?? 0
   try {
     return last || from === 0 ? linked(last, stored) : stored.map(parsed)
   } catch (error) {

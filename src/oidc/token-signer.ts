@@ -1,5 +1,6 @@
 import { hash, sign } from 'node:crypto'
 
+import type { PublicJwk } from '../domain/ledger/events.js'
 import type { Claims, UnsignedJwt } from '../domain/mint.js'
 import type { SigningKey } from './key-file.js'
 
@@ -18,6 +19,11 @@ export class TokenSigner {
 
   get kid(): string {
     return this.key.kid
+  }
+
+  /** Its public half. */
+  get jwk(): PublicJwk {
+    return this.key.jwk
   }
 
   prepare(claims: Claims): PreparedJwt {

@@ -1,3 +1,4 @@
+import { SIGNATURES, signed, SIGNER } from '../../test/support/ledger-signer.js'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,9 +37,13 @@ afterAll(() => {
 /** A read model of the first SHOWN entries at `readModelPath`, followed by a projector that somebody must stop. */
 async function projected(readModelPath: string): Promise<{ store: MemoryEventStore; projector: Projector }> {
   const store = new MemoryEventStore()
-  await store.append(ENTRIES.slice(0, SHOWN), 0)
+  await store.append(signed(ENTRIES.slice(0, SHOWN)), 0)
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-  const projector = new Projector(store, new KeysView(() => new Date()), { readModelPath, log })
+  const projector = new Projector(store, new KeysView(() => new Date(), SIGNATURES), {
+    readModelPath,
+    trust: { ledgerKey: SIGNER.key },
+    log,
+  })
   await projector.start()
   await projector.caughtUpTo(SHOWN)
   return { store, projector }
@@ -135,7 +140,7 @@ describe('pages', () => {
     const growing = new AuditQuery(join(folder, 'growing.sqlite'))
     const { store, projector } = await projected(join(folder, 'growing.sqlite'))
     const first = growing.mints({}, { limit: 10 })
-    await store.append(ENTRIES.slice(SHOWN), SHOWN)
+    await store.append(signed(ENTRIES.slice(SHOWN)), SHOWN)
     await projector.caughtUpTo(ENTRIES.length)
     const second = growing.mints({}, { limit: 1000, cursor: first.nextCursor ?? '' })
     const newest = growing.mints({}, { limit: 1 })

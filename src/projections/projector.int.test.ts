@@ -1,3 +1,4 @@
+import { signed } from '../../test/support/ledger-signer.js'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type Worker } from 'node:worker_threads'
 
@@ -32,7 +33,7 @@ describe.each(Object.entries(STORES))('over the %s store', (_, openStore) => {
     await projector.start()
     const entries = entriesOf(3_000)
     for (let at = 0, step = 1; at < entries.length; at += step, step = (step * 7) % 97) {
-      await store.append(entries.slice(at, at + step), at)
+      await store.append(signed(entries.slice(at, at + step)), at)
       if (step % 3 === 0) await projector.caughtUpTo(at)
     }
     await projector.caughtUpTo(entries.length)
@@ -50,7 +51,7 @@ describe.each(Object.entries(STORES))('over the %s store', (_, openStore) => {
   test('a projector that stopped goes on where it was', async () => {
     const store = openStore()
     const entries = entriesOf(2_000)
-    await store.append(entries.slice(0, 1_234), 0)
+    await store.append(signed(entries.slice(0, 1_234)), 0)
     const first = projecting.over(store).projector
     await first.start()
     await first.caughtUpTo(1_234)
@@ -58,7 +59,7 @@ describe.each(Object.entries(STORES))('over the %s store', (_, openStore) => {
     const second = projecting.over(store).projector
     await second.start()
     expect(second.position).toBe(1_234)
-    await store.append(entries.slice(1_234), 1_234)
+    await store.append(signed(entries.slice(1_234)), 1_234)
     await second.caughtUpTo(2_000)
     await second.stop()
     expect(dump(projecting.path())).toEqual(await projecting.replayed(store))
@@ -112,7 +113,7 @@ test('while the store is away the status says so, the keys still answer, and all
   expect(keys.jwks().keys.length).toBe(1)
 
   store.down = false
-  await store.append(entries.slice(50), 50)
+  await store.append(signed(entries.slice(50)), 50)
   await projector.caughtUpTo(60)
   expect(projector.status()).toEqual({ ok: true, position: 60 })
 })
@@ -161,7 +162,7 @@ describe('a store that refuses to be followed', () => {
     await noticed
     await warned()
     expect(projector.status()).toEqual({ ok: false, position: 10, reason: refusal })
-    await store.append(entries.slice(10), 10)
+    await store.append(signed(entries.slice(10)), 10)
     store.refusal = undefined
     await projector.caughtUpTo(20)
     expect(projector.status()).toEqual({ ok: true, position: 20 })
@@ -183,11 +184,11 @@ describe('the keys in memory', () => {
     expect(keys.activeKid()).toBe(kid)
     const before = keys.jwks()
     ledger.oidcMint()
-    await store.append(ledger.entries.slice(4), 4)
+    await store.append(signed(ledger.entries.slice(4)), 4)
     await projector.caughtUpTo(6)
     expect(keys.jwks()).toBe(before)
     ledger.publishKey('next').activateKey().retireKey(kid)
-    await store.append(ledger.entries.slice(6), 6)
+    await store.append(signed(ledger.entries.slice(6)), 6)
     await projector.caughtUpTo(9)
     expect([keys.activeKid(), keys.jwks().keys.map((key) => key.kid)]).toEqual(['next', [kid, 'next']])
   })

@@ -5,9 +5,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 
 import { GENESIS } from '../domain/ledger/entry.js'
-import type { Finding } from '../domain/ledger/findings.js'
-import { type EventStore, StoreError } from '../event-store/event-store.js'
-import { type Applied, type Head, ReadModels } from './read-models.js'
+import { type Finding, finding } from '../domain/ledger/findings.js'
+import { MOST_UNSIGNED, UNSIGNED_FOR_MS, unsignedEntries } from '../domain/ledger/unsigned.js'
+import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
+import { type Applied, type Head, ReadModels, type Trust } from './read-models.js'
 import { assertSameLedger, LedgerMismatch } from './same-ledger.js'
 import type { KeysView } from './signing-keys.js'
 
@@ -27,6 +28,8 @@ export type ProjectorStatus =
 export interface ProjectorOptions {
   /** BROKER_AUDIT_DB_PATH. */
   readModelPath: string
+  /** Whose entries are taken. */
+  trust: Trust
   log: Pick<Logger, 'info' | 'warn' | 'error'>
   /** After a failure, before the next try: doubled each time, up to 64-fold. */
   retryMs?: number
@@ -51,6 +54,9 @@ export class Projector {
   private at: Head = { size: 0, leafHash: GENESIS, time: '' }
   private trouble: { reason: string; finding?: Finding } | undefined = { reason: 'not started' }
   private waiting: Waiting[] = []
+  private unsignedTimer: NodeJS.Timeout | undefined
+  /** Whether the trouble is that entries are not signed. */
+  private unsigned = false
 
   constructor(
     private readonly store: EventStore,
@@ -131,17 +137,22 @@ export class Projector {
   /** Until stopped, or until something fails. */
   private async follow(): Promise<void> {
     const models = this.models ?? (await this.connect())
+    let unsigned: Stored[] = []
     for await (const batch of this.store.follow(this.at.size, this.stopping.signal)) {
-      const applied = await models.apply(batch.map(({ text }) => text))
+      const rows = unsigned.length === 0 ? batch : [...unsigned, ...batch]
+      const applied = await models.apply(rows)
       this.take(applied)
       if (applied.finding) return this.end(stoppedBy(applied.finding))
+      unsigned = applied.unsigned ? rows.slice(-applied.unsigned) : []
+      this.waitForSignature(unsigned.length)
+      if (unsigned.length > MOST_UNSIGNED) return this.end(stoppedBy(this.unsignedFinding(unsigned.length)))
     }
     if (!this.stopping.signal.aborted) throw new Error('the store stopped following the ledger')
   }
 
   /** Ready to follow: the read models are open, and what they hold is what the ledger holds. */
   private async connect(): Promise<ReadModels> {
-    const { models, applied } = await ReadModels.open(this.options.readModelPath)
+    const { models, applied } = await ReadModels.open(this.options.readModelPath, this.options.trust)
     this.models = models
     await assertSameLedger(this.store, applied.head, this.options.readModelPath)
     this.trouble = undefined
@@ -149,7 +160,27 @@ export class Projector {
     return models
   }
 
+  /** Entries whose append is not signed are waited for a moment; then it is trouble, until they are. */
+  private waitForSignature(count: number): void {
+    clearTimeout(this.unsignedTimer)
+    this.unsignedTimer = undefined
+    if (this.unsigned) this.trouble = undefined
+    this.unsigned = false
+    if (count === 0) return
+    this.unsignedTimer = setTimeout(() => {
+      const found = this.unsignedFinding(count)
+      this.unsigned = true
+      this.trouble = { reason: found.detail, finding: found }
+      this.options.log.error({ finding: found }, 'read models are behind: entries that no broker signed')
+    }, UNSIGNED_FOR_MS)
+  }
+
+  private unsignedFinding(count: number): Finding {
+    return finding(this.at.size, 'unsigned-entries', unsignedEntries(this.at.size, count))
+  }
+
   private async disconnect(): Promise<void> {
+    this.waitForSignature(0)
     const models = this.models
     this.models = undefined
     await models?.close()

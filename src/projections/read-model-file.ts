@@ -16,7 +16,7 @@ import { TILES_SCHEMA } from './tiles.js'
 export const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys]
 
 /** Raise it with every change of a projection's tables or of what it makes of an event: files are then made anew. */
-const VERSION = 2
+const VERSION = 3
 
 /** "AgKR" in the file's header says that a SQLite file is a read model, and so may be thrown away. */
 const APPLICATION_ID = 0x41674b52

@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads'
 
 import type { Finding } from '../domain/ledger/findings.js'
+import type { NoteKey } from '../domain/ledger/note.js'
 import type { SigningKeyRow } from './signing-keys.js'
 
 /** How much of the ledger the read models hold: `size` entries, and of the last one its leafHash and time. */
@@ -12,6 +13,19 @@ export interface Head {
   time: string
 }
 
+/** What makes an entry one of a broker's. */
+export interface Trust {
+  ledgerKey: NoteKey
+  /** A head that was found to be signed: what leads there is taken without waiting for its signatures. */
+  signedHead?: { size: number; leafHash: string } | undefined
+}
+
+/** An entry as the store gave it back. */
+export interface Row {
+  text: string
+  signature?: string
+}
+
 /** What read-models.worker.ts answers once a batch is committed, rows and head together. */
 export interface Applied {
   head: Head
@@ -19,6 +33,14 @@ export interface Applied {
   keys?: SigningKeyRow[]
   /** The first entry that could not be taken. Those before it are applied, it and those after it are not. */
   finding?: Finding
+  /** How many at the end of the batch are signed by no broker. They are not applied: they begin the next batch. */
+  unsigned?: number
+}
+
+/** What the thread is started with. */
+export interface ThreadData {
+  path: string
+  trust: Trust
 }
 
 /**
@@ -54,9 +76,9 @@ export class ReadModels {
   private waiting: Waiting | undefined
   private ended = false
 
-  private constructor(path: string) {
+  private constructor(data: ThreadData) {
     this.worker = new Worker(new URL('./read-models.worker.js', import.meta.url), {
-      workerData: path,
+      workerData: data,
       resourceLimits: MEMORY,
     })
     this.worker.on('message', (answer: Answer) => this.settle(answer))
@@ -66,8 +88,8 @@ export class ReadModels {
   }
 
   /** Opens the file, making it if missing; what it holds already is the first answer. Rejects with ReadModelError. */
-  static async open(path: string): Promise<{ models: ReadModels; applied: Applied }> {
-    const models = new ReadModels(path)
+  static async open(path: string, trust: Trust): Promise<{ models: ReadModels; applied: Applied }> {
+    const models = new ReadModels({ path, trust })
     try {
       return { models, applied: await models.answer() }
     } catch (error) {
@@ -76,10 +98,10 @@ export class ReadModels {
     }
   }
 
-  /** Applies the entries that follow the head. Rejects with ReadModelError: then none of them is applied. */
-  apply(texts: readonly string[]): Promise<Applied> {
+  /** Applies the entries that follow the head, as far as they are signed. Rejects with ReadModelError: then none of them is applied. */
+  apply(rows: readonly Row[]): Promise<Applied> {
     const answer = this.answer()
-    if (!this.ended) this.worker.postMessage(texts)
+    if (!this.ended) this.worker.postMessage(rows)
     return answer
   }
 

@@ -7,32 +7,39 @@ import type Sqlite from 'better-sqlite3'
 
 import { EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
 import { type Finding, finding } from '../domain/ledger/findings.js'
+import { LedgerSignatures, signedLength } from '../domain/ledger/ledger-signature.js'
 import { isEventType, shapeProblem, unknownValue } from '../domain/ledger/shapes.js'
+import { isOfKeys } from '../domain/ledger/signing-keys.js'
 import type { Recorded } from './projection.js'
 import { NotOurs, openReadModelFile, PROJECTIONS } from './read-model-file.js'
-import type { Answer, Applied, Head, ReadModelErrorCode } from './read-models.js'
+import type { Answer, Applied, Head, ReadModelErrorCode, Row, ThreadData, Trust } from './read-models.js'
 import type { SigningKeyRow } from './signing-keys.js'
 import { TileTable } from './tiles.js'
 
 class Models {
   private head: Head
+  private readonly signatures: LedgerSignatures
   private readonly tiles: TileTable
   private readonly apply: ((recorded: Recorded) => void)[]
   private readonly saveHead: Sqlite.Statement<[Head]>
   private readonly keyRows: Sqlite.Statement<[], SigningKeyRow>
-  private readonly takeAll: Sqlite.Transaction<(texts: readonly string[]) => Applied>
+  private readonly takeAll: Sqlite.Transaction<(rows: readonly Row[]) => Applied>
 
-  static open(path: string): Models {
+  static open({ path, trust }: ThreadData): Models {
     const db = openReadModelFile(path)
     try {
-      return new Models(db)
+      return new Models(db, trust)
     } catch (error) {
       db.close()
       throw error
     }
   }
 
-  private constructor(private readonly db: Sqlite.Database) {
+  private constructor(
+    private readonly db: Sqlite.Database,
+    private readonly trust: Trust,
+  ) {
+    this.signatures = new LedgerSignatures(trust.ledgerKey)
     // Nothing is synced at a commit. A power cut may take the last batches, never part of one: they are applied again.
     db.pragma('synchronous = NORMAL')
     this.head = db.prepare<[], Head>('SELECT size, leaf_hash AS leafHash, time FROM position').get() as Head
@@ -41,49 +48,82 @@ class Models {
     this.saveHead = db.prepare('UPDATE position SET size = @size, leaf_hash = @leafHash, time = @time')
     this.keyRows = db.prepare('SELECT * FROM signing_keys ORDER BY published_index')
     // Rows and head become visible and durable together: after a crash the next batch starts where this one ended.
-    this.takeAll = db.transaction((texts) => this.takeUpTo(texts))
+    this.takeAll = db.transaction((rows) => this.takeUpTo(rows))
   }
 
   opened(): Applied {
     return { head: this.head, keys: this.keyRows.all() }
   }
 
-  take(texts: readonly string[]): Applied {
-    const applied = this.takeAll.immediate(texts)
+  take(rows: readonly Row[]): Applied {
+    const applied = this.takeAll.immediate(rows)
     this.head = applied.head
     return applied
   }
 
-  /** As many of the texts as are good. */
-  private takeUpTo(texts: readonly string[]): Applied {
-    let head = this.head
+  /** As many of the rows as follow the head and are signed. */
+  private takeUpTo(rows: readonly Row[]): Applied {
+    const { entries, found } = followers(this.head, rows)
+    const taken = this.takenOf(entries, rows)
+    const problem = this.headProblem(entries.slice(0, taken)) ?? found
+    if (problem && problem !== found) return { head: this.head, finding: problem }
     let keysChanged = false
-    let found: Finding | undefined
-    for (const text of texts) {
-      const next = follower(head, text)
-      if ('kind' in next) {
-        found = next
-        break
-      }
-      const { entry, leafHash } = next
-      const event = recorded(next)
+    for (const sealed of entries.slice(0, taken)) {
+      const event = recorded(sealed)
       if (event) for (const apply of this.apply) apply(event)
-      this.tiles.append(leafHash)
-      keysChanged ||= entry.type.startsWith('SigningKey')
-      head = { size: head.size + 1, leafHash, time: entry.time }
+      this.tiles.append(sealed.leafHash)
+      keysChanged ||= event !== undefined && isOfKeys(event.type)
     }
     this.tiles.save()
+    const head = headAfter(this.head, entries[taken - 1])
     this.saveHead.run(head)
     return {
       head,
+      unsigned: entries.length - taken,
       ...(keysChanged ? { keys: this.keyRows.all() } : {}),
       ...(found ? { finding: found } : {}),
     }
   }
 
+  private takenOf(entries: readonly Sealed[], rows: readonly Row[]): number {
+    const known = (this.trust.signedHead?.size ?? 0) - this.head.size
+    const signed = signedLength(
+      entries.map(({ entry: { index }, leafHash }, i) => ({
+        index,
+        leafHash,
+        signature: rows[i]?.signature,
+      })),
+      this.signatures,
+    )
+    return Math.max(signed, Math.min(entries.length, known))
+  }
+
+  /** What was taken because it leads to the signed head must do so. */
+  private headProblem(taken: readonly Sealed[]): Finding | undefined {
+    const { size, leafHash } = this.trust.signedHead ?? { size: 0, leafHash: '' }
+    const last = taken[size - 1 - this.head.size]
+    if (!last || last.leafHash === leafHash) return undefined
+    return finding(size - 1, 'other-head', `entry ${size - 1} is not the one that was found to be signed`)
+  }
+
   close(): void {
     this.db.close()
   }
+}
+
+/** The rows as entries that follow `head`, up to the first that is none. */
+function followers(head: Head, rows: readonly Row[]): { entries: Sealed[]; found: Finding | undefined } {
+  const entries: Sealed[] = []
+  for (const { text } of rows) {
+    const next = follower(headAfter(head, entries.at(-1)), text)
+    if ('kind' in next) return { entries, found: next }
+    entries.push(next)
+  }
+  return { entries, found: undefined }
+}
+
+function headAfter(head: Head, last: Sealed | undefined): Head {
+  return last ? { size: last.entry.index + 1, leafHash: last.leafHash, time: last.entry.time } : head
 }
 
 /** The text as the entry that follows `head`, or why it is not that. */
@@ -123,7 +163,8 @@ function recorded({ entry: { type, data, index, time } }: Sealed): Recorded | un
 
 yieldToMints()
 
-const path = workerData as string
+const data = workerData as ThreadData
+const { path } = data
 let models: Models | undefined
 
 /**
@@ -159,7 +200,7 @@ function codeOf(error: unknown): ReadModelErrorCode {
   return typeof code === 'string' && passing.test(code) ? 'unavailable' : 'refused'
 }
 
-parentPort?.on('message', (message: 'close' | readonly string[]) => {
+parentPort?.on('message', (message: 'close' | readonly Row[]) => {
   if (message === 'close') {
     models?.close()
     parentPort?.close()
@@ -169,7 +210,7 @@ parentPort?.on('message', (message: 'close' | readonly string[]) => {
 })
 parentPort?.postMessage(
   answer(() => {
-    models = Models.open(path)
+    models = Models.open(data)
     return models.opened()
   }),
 )

@@ -1,6 +1,9 @@
 // The issuer's keys: a table in the read model, and its copy in memory from which JWKS is answered.
 
 import type { EventData, PublicJwk } from '../domain/ledger/events.js'
+import { isOnCurve, thumbprint } from '../domain/ledger/jwk.js'
+import type { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
+import { isKeyEvent, type KnownKey, signedStateOf, SigningKeys } from '../domain/ledger/signing-keys.js'
 import { JWT_TTL } from '../domain/mint.js'
 import type { Projection } from './projection.js'
 
@@ -10,6 +13,8 @@ export interface SigningKeyRow {
   alg: string
   /** The public key, JSON. */
   jwk: string
+  /** The ledger key's signature of the latest step, in base64: without it no row is believed. */
+  signature: string | null
   published_index: number
   published_at: string
   activated_index: number | null
@@ -23,18 +28,18 @@ export interface SigningKeyRow {
 
 const STEPS = {
   SigningKeyPublished: `
-    INSERT INTO signing_keys (kid, alg, jwk, published_index, published_at)
-    VALUES (@kid, @alg, @jwk, @index, @time) ON CONFLICT (kid) DO NOTHING`,
-  // Where a broker takes a retired key into use again, its tokens must verify again.
+    INSERT INTO signing_keys (kid, alg, jwk, signature, published_index, published_at)
+    VALUES (@kid, @alg, @jwk, @signature, @index, @time)`,
   SigningKeyActivated: `
-    UPDATE signing_keys SET activated_index = @index, activated_at = @time, retired_index = NULL, retired_at = NULL
-    WHERE kid = @kid`,
+    UPDATE signing_keys SET activated_index = @index, activated_at = @time, signature = @signature WHERE kid = @kid`,
   SigningKeyRetired: `
-    UPDATE signing_keys SET retired_index = @index, retired_at = @time WHERE kid = @kid`,
+    UPDATE signing_keys SET retired_index = @index, retired_at = @time, signature = @signature WHERE kid = @kid`,
   SigningKeyRevoked: `
-    UPDATE signing_keys SET revoked_index = @index, revoked_at = @time, revoked_reason = @reason
-    WHERE kid = @kid AND revoked_index IS NULL`,
+    UPDATE signing_keys SET revoked_index = @index, revoked_at = @time, revoked_reason = @reason, signature = @signature
+    WHERE kid = @kid`,
 } satisfies Record<Extract<keyof EventData, `SigningKey${string}`>, string>
+
+const ADOPTED = 'UPDATE signing_keys SET signature = @signature WHERE kid = @kid'
 
 export const signingKeys: Projection = {
   schema: `
@@ -42,6 +47,7 @@ export const signingKeys: Projection = {
       kid TEXT PRIMARY KEY,
       alg TEXT NOT NULL,
       jwk TEXT NOT NULL,
+      signature TEXT,
       published_index INTEGER NOT NULL,
       published_at TEXT NOT NULL,
       activated_index INTEGER,
@@ -54,19 +60,76 @@ export const signingKeys: Projection = {
     ) STRICT;
   `,
   prepare(db) {
+    const rows = db.prepare<[], SigningKeyRow>('SELECT * FROM signing_keys ORDER BY published_index')
     const published = db.prepare(STEPS.SigningKeyPublished)
     const activated = db.prepare(STEPS.SigningKeyActivated)
     const retired = db.prepare(STEPS.SigningKeyRetired)
     const revoked = db.prepare(STEPS.SigningKeyRevoked)
-    return ({ type, data, index, time }) => {
-      // The first publication of a kid stands: a second one cannot put another key under a name that is trusted.
-      if (type === 'SigningKeyPublished')
-        published.run({ ...data, jwk: JSON.stringify(data.jwk), index, time })
-      else if (type === 'SigningKeyActivated') activated.run({ ...data, index, time })
-      else if (type === 'SigningKeyRetired') retired.run({ ...data, index, time })
-      else if (type === 'SigningKeyRevoked') revoked.run({ ...data, index, time })
+    const adopted = db.prepare(ADOPTED)
+    return (event) => {
+      const { index, time } = event
+      // What the key's life does not allow changes nothing: a second publication puts no key under a name that is trusted.
+      if (!isKeyEvent(event) || !keysOf(rows.all(), undefined).take(event, index)) return
+      if (event.type === 'LedgerAdopted') {
+        for (const { kid, signature } of event.data.keys) adopted.run({ kid, signature })
+        return
+      }
+      const step = { ...event.data, signature: event.data.signature ?? null, index, time }
+      if (event.type === 'SigningKeyPublished')
+        published.run({ ...step, jwk: JSON.stringify(event.data.jwk) })
+      else if (event.type === 'SigningKeyActivated') activated.run(step)
+      else if (event.type === 'SigningKeyRetired') retired.run(step)
+      else revoked.run(step)
     }
   },
+}
+
+/** The rows as the domain knows keys; `signatures` undefined: each is believed. */
+function keysOf(rows: readonly SigningKeyRow[], signatures: LedgerSignatures | undefined): SigningKeys {
+  const lastActivated = Math.max(...rows.map(({ activated_index }) => activated_index ?? -1))
+  const keys = rows.flatMap((row) => knownKey(row, lastActivated) ?? [])
+  return new SigningKeys(signatures, signatures ? keys.filter((key) => isBelieved(key, signatures)) : keys)
+}
+
+function knownKey(
+  row: SigningKeyRow,
+  lastActivated: number,
+): (KnownKey & { signature: string | null }) | undefined {
+  const jwk = jwkOf(row)
+  if (!jwk) return undefined
+  const { kid, signature } = row
+  return { kid, thumbprint: thumbprint(jwk), state: stateOf(row, lastActivated), signed: true, signature }
+}
+
+function stateOf(row: SigningKeyRow, lastActivated: number): KnownKey['state'] {
+  if (row.revoked_at !== null) return 'revoked'
+  if (row.retired_at !== null) return 'retired'
+  if (row.activated_index === null) return 'published'
+  return row.activated_index === lastActivated ? 'active' : 'superseded'
+}
+
+function isBelieved(key: KnownKey & { signature: string | null }, signatures: LedgerSignatures): boolean {
+  const { kid, thumbprint, state, signature } = key
+  return signature !== null && signatures.isOfKey({ kid, thumbprint, state: signedStateOf(state) }, signature)
+}
+
+/**
+ * Member by member: AWS refuses a key with key_ops, and nobody may ever see a `d`. Undefined where the row holds no key:
+ * the file may have been written by another program.
+ */
+function jwkOf({ kid, jwk }: SigningKeyRow): PublicJwk | undefined {
+  const { x, y } = membersOf(jwk)
+  if (typeof x !== 'string' || typeof y !== 'string' || !isOnCurve({ x, y })) return undefined
+  return { kty: 'EC', crv: 'P-256', x, y, kid, alg: 'ES256', use: 'sig' }
+}
+
+function membersOf(json: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
 }
 
 /** After its retirement a key stays in the JWKS for the longest life of a token, and for clocks that run behind. */
@@ -80,18 +143,26 @@ const NONE: Jwks = { keys: [] }
 
 /**
  * What the ledger says of the keys, in memory on the main thread: answers whatever else is down. The projector shows it
- * the whole table whenever that changed; keys are few, and so the events are interpreted in one place only.
+ * the whole table whenever that changed; keys are few. Rows that the ledger key has not signed are as if they were not
+ * there: whoever can write to the read model publishes no key.
  */
 export class KeysView {
   private rows: readonly SigningKeyRow[] = []
+  private keys: SigningKeys
   private document: Jwks = NONE
   /** When the next retired key leaves the document, unix ms. */
   private staleAt = Infinity
 
-  constructor(private readonly now: () => Date) {}
+  constructor(
+    private readonly now: () => Date,
+    private readonly signatures: LedgerSignatures,
+  ) {
+    this.keys = new SigningKeys(signatures)
+  }
 
   show(rows: readonly SigningKeyRow[]): void {
-    this.rows = rows
+    this.keys = keysOf(rows, this.signatures)
+    this.rows = rows.filter(({ kid }) => this.keys.get(kid))
     this.lay()
   }
 
@@ -101,42 +172,30 @@ export class KeysView {
     return this.document
   }
 
-  /** The key taken into use last, unless it was retired or revoked: no earlier one takes its place by itself. */
+  /** The kid of the one key that may sign. */
   activeKid(): string | undefined {
-    let last: SigningKeyRow | undefined
-    for (const row of this.rows) {
-      if ((row.activated_index ?? -1) > (last?.activated_index ?? -1)) last = row
-    }
-    return last && last.retired_at === null && last.revoked_at === null ? last.kid : undefined
+    return this.keys.activeKid
   }
 
-  isPublished(kid: string): boolean {
-    return this.rows.some((row) => row.kid === kid)
+  /** A copy: as of now. */
+  known(): SigningKeys {
+    return this.keys.copy()
   }
 
-  /** Retired or revoked: it must not be taken into use again. */
-  isOver(kid: string): boolean {
-    return this.rows.some((row) => row.kid === kid && (row.retired_at !== null || row.revoked_at !== null))
-  }
-
-  known(): { kid: string; over: boolean }[] {
-    return this.rows.map(({ kid }) => ({ kid, over: this.isOver(kid) }))
+  /** Whether this very key is the one taken into use last, and not over: no earlier one takes its place by itself. */
+  isActive(jwk: PublicJwk): boolean {
+    const { activeKid } = this.keys
+    return activeKid === jwk.kid && this.keys.get(activeKid)?.thumbprint === thumbprint(jwk)
   }
 
   private lay(): void {
     const now = this.now().getTime()
     const served = this.rows.filter((row) => row.revoked_at === null && leavesAt(row) > now)
     this.staleAt = Math.min(...served.map(leavesAt))
-    this.document = { keys: served.map(publicJwk) }
+    this.document = { keys: served.flatMap((row) => jwkOf(row) ?? []) }
   }
 }
 
 function leavesAt({ retired_at }: SigningKeyRow): number {
   return retired_at === null ? Infinity : Date.parse(retired_at) + RETIRED_STAYS_MS
-}
-
-/** Member by member: AWS refuses a key with key_ops, and nobody may ever see a `d`. */
-function publicJwk({ jwk }: SigningKeyRow): PublicJwk {
-  const { kty, crv, x, y, kid, alg, use } = JSON.parse(jwk) as PublicJwk
-  return { kty, crv, x, y, kid, alg, use }
 }

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
@@ -26,11 +27,32 @@ export function writeFileAtomically(path: string, text: string | Uint8Array, mod
     rmSync(neighbour, { force: true })
     throw error
   }
+  syncFolder(folder)
+}
+
+function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r')
   try {
     fsyncSync(handle)
   } finally {
     closeSync(handle)
+  }
+}
+
+/** The same, and never in place of a file that is there, even if another process makes it at this moment: false then. */
+export function createFileAtomically(path: string, text: string | Uint8Array, mode: number): boolean {
+  // Not the process id alone: brokers in containers all have the same one, and may share the folder.
+  const whole = `${path}.${randomBytes(8).toString('hex')}`
+  writeFileAtomically(whole, text, mode)
+  try {
+    linkSync(whole, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return false
+  } finally {
+    rmSync(whole)
+    syncFolder(dirname(path))
   }
 }
 

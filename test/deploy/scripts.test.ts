@@ -152,7 +152,7 @@ test('keys are made once, as the brokers will load them, and the ledger key is f
   const { stdout } = makeKeys({})
   expect(names.map((name) => readFileSync(join(folder, name), 'utf8'))).toEqual(before)
   const { vkey } = loadOrCreateLedgerKey(join(folder, 'ledger-key.json'), 'broker.example.com/ledger')
-  const { kid } = loadOrCreateSigningKey(join(folder, 'oidc-keypair.json'), new Date(0))
+  const { kid } = loadOrCreateSigningKey(join(folder, 'oidc-keypair.json'))
   expect(stdout).toContain(`ledger-key.json: vkey ${vkey}\n`)
   expect(stdout).toContain(`oidc-keypair.json: kid ${kid}\n`)
   expect(stdout).not.toContain(before[0]?.trim())

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
+import type { Stored } from '../../src/event-store/event-store.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates } from '../support/eventstoredb/certificates.js'
 import { openStore, readAll, textsOf } from '../support/eventstoredb/ledger.js'
@@ -37,11 +38,11 @@ const sqliteOf = (entries: Sealed[], name = 'ledger.sqlite') => writtenTo(join(f
 
 const migrate = (path: string) => ['migrate-ledger', '--from', `sqlite:${path}`, '--to', 'env:TARGET']
 
-async function targetTexts(): Promise<string[]> {
+async function target(): Promise<Stored[]> {
   const store = openStore(standIn.url)
   const entries = await readAll(store)
   await store.close()
-  return textsOf(entries)
+  return entries
 }
 
 /** Kills the migration when the target has reached `size` entries. Resolves with how many there are then. */
@@ -71,8 +72,9 @@ test('100,000 entries that were cut off twice arrive byte for byte', async () =>
   // What the killed one had sent may have arrived after we looked.
   expect(copied).toBeLessThanOrEqual(100_000 - second)
   const copy = join(folder, 'copy.sqlite')
-  const texts = await targetTexts()
-  writeSqlite(copy, [texts.map((text) => ({ text }))])
+  const entries = await target()
+  const texts = textsOf(entries)
+  writeSqlite(copy, [entries])
   // The same head, so the same hashes all the way; and the bytes themselves.
   expect(await found(copy)).toEqual(before)
   const bytes = (entries: Iterable<string>) => {
@@ -105,7 +107,7 @@ test('a further run finds nothing to do; a target that is another ledger, or a l
   expect(shorter).toMatchObject({ code: 1, err: expect.stringContaining('more than the 20') })
   const other = await run(migrate(await sqliteOf(renamed(entries), 'other.sqlite')))
   expect(other).toMatchObject({ code: 1, err: expect.stringContaining('holds another ledger: its entry') })
-  expect(await targetTexts()).toEqual(textsOf(entries))
+  expect(textsOf(await target())).toEqual(textsOf(entries))
 })
 
 /** As many entries, and others from the tenth on. */

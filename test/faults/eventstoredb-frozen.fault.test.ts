@@ -1,6 +1,7 @@
 // A node that hangs on: the connection stands and nothing is answered. Who gives up first, what is said meanwhile, and
 // that all goes on when it thaws.
 
+import { SIGNER } from '../support/ledger-signer.js'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
@@ -47,7 +48,14 @@ test('closed while an append is unanswered: its caller hears that nobody knows, 
   })
   cleanup.push(() => store.close())
   const limits = { ...DEFAULT_LIMITS, storeMs: 2_000, retryMs: 1 }
-  const writer = new Appender(store, undefined, () => new Date(), undefined, limits)
+  const writer = new Appender(
+    store,
+    undefined,
+    () => new Date(),
+    () => undefined,
+    limits,
+    { signer: SIGNER },
+  )
   await writer.append([event('before')])
 
   node.signal('SIGSTOP')

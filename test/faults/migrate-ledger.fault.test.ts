@@ -175,7 +175,11 @@ describe('somebody writes meanwhile', () => {
 
   /** At once, and without a call: the node's faults are for the move. */
   const writeBeside = (written: Sealed[]) =>
-    home.standIn.database.append(STREAM, 'any', textsOf(written).map(asEvent))
+    home.standIn.database.append(
+      STREAM,
+      'any',
+      textsOf(written).map((text) => asEvent(text)),
+    )
 
   test('to the source: said, and the next run brings the rest', async () => {
     await writtenTo(file(), entries.slice(0, 10))

@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import { openLog } from '../../src/logging.js'
+import { LedgerSignatures } from '../../src/domain/ledger/ledger-signature.js'
+import { parseVkey } from '../../src/domain/ledger/note.js'
 import { Projector } from '../../src/projections/projector.js'
 import { KeysView } from '../../src/projections/signing-keys.js'
 import type { LocalAws } from '../../tools/local-aws/server.js'
@@ -71,8 +73,13 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
 
   async function madeFromEntry0(path: string): Promise<Tables> {
     const store = home.open(broker.dataDir)
-    const projector = new Projector(store, new KeysView(() => new Date()), {
+    const { vkey } = JSON.parse(readFileSync(join(broker.dataDir, 'ledger-key.json'), 'utf8')) as {
+      vkey: string
+    }
+    const ledgerKey = parseVkey(vkey)
+    const projector = new Projector(store, new KeysView(() => new Date(), new LedgerSignatures(ledgerKey)), {
       readModelPath: path,
+      trust: { ledgerKey },
       log: openLog('silent'),
     })
     await projector.start()

@@ -5,18 +5,23 @@ import { writeFileSync } from 'node:fs'
 
 import Database from 'better-sqlite3'
 
+import { p256 } from '@noble/curves/nist.js'
+
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
 import type {
   CredsFailureCode,
   EventData,
   EventOf,
   LedgerEvent,
+  PublicJwk,
   RefusalReason,
 } from '../../src/domain/ledger/events.js'
+import { thumbprint } from '../../src/domain/ledger/jwk.js'
+import { type SignedKeyState, signKey } from '../../src/domain/ledger/ledger-signature.js'
+import type { Stored } from '../../src/event-store/event-store.js'
+import { ORIGIN, SIGNER, signedEntry, VKEY } from './ledger-signer.js'
 
-export const ORIGIN = 'broker.example.com/ledger'
-/** A key nobody holds: the public half of the seed 00..1f, under ORIGIN. */
-export const VKEY = vkeyOf(ORIGIN, '03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8')
+export { ORIGIN, VKEY } from './ledger-signer.js'
 export const ROLE_ARN = 'arn:aws:iam::123456789012:role/agentkeys-data'
 
 export interface Mint {
@@ -33,6 +38,9 @@ export class LedgerBuilder {
   /** The clock; each append moves it on by `stepMs`. */
   now: Date
   kid = ''
+  /** Off: key events as brokers wrote them before they were signed. */
+  signsKeys = true
+  private readonly thumbprints = new Map<string, string>()
   private last: Sealed | undefined
   private drawn = 0
 
@@ -83,24 +91,36 @@ export class LedgerBuilder {
 
   publishKey(kid = `v1-${Math.floor(this.now.getTime() / 1000) + this.drawn++}`): this {
     this.kid = kid
-    const [x, y] = [this.base64url('x'), this.base64url('y')]
-    const jwk = { kty: 'EC', crv: 'P-256', x, y, kid, alg: 'ES256', use: 'sig' } as const
-    return this.append({ type: 'SigningKeyPublished', data: { kid, alg: 'ES256', jwk } })
+    return this.publishJwk(this.jwk(kid))
+  }
+
+  publishJwk(jwk: PublicJwk): this {
+    const { kid } = jwk
+    if (!this.thumbprints.has(kid)) this.thumbprints.set(kid, thumbprint(jwk))
+    return this.append({ type: 'SigningKeyPublished', data: { ...this.keyData(kid, 'published'), jwk } })
   }
 
   activateKey(kid = this.kid): this {
     this.kid = kid
-    return this.append({ type: 'SigningKeyActivated', data: { kid, alg: 'ES256' } })
+    return this.append({ type: 'SigningKeyActivated', data: this.keyData(kid, 'activated') })
   }
 
   retireKey(kid = this.kid): this {
-    return this.append({ type: 'SigningKeyRetired', data: { kid, alg: 'ES256' } })
+    return this.append({ type: 'SigningKeyRetired', data: this.keyData(kid, 'retired') })
   }
 
   revokeKey(kid = this.kid): this {
     return this.append({
       type: 'SigningKeyRevoked',
-      data: { kid, alg: 'ES256', reason: 'the key file was copied' },
+      data: { ...this.keyData(kid, 'revoked'), reason: 'the key file was copied' },
+    })
+  }
+
+  adopt(keys: readonly [kid: string, state: SignedKeyState][] = [], from = 0): this {
+    const adopted = keys.map(([kid, state]) => ({ kid, state, signature: this.keySignature(kid, state) }))
+    return this.append({
+      type: 'LedgerAdopted',
+      data: { from, software: 'agentkeys-broker/0.1.0', keys: adopted },
     })
   }
 
@@ -191,6 +211,23 @@ export class LedgerBuilder {
     return `${time.slice(0, 8)}-${time.slice(8)}-7${count}-8${chance.slice(0, 3)}-${chance.slice(3, 15)}`
   }
 
+  /** The same key for the same kid. */
+  jwk(kid: string): PublicJwk {
+    const secret = createHash('sha256').update(`${this.seed} ${kid}`).digest()
+    const point = Buffer.from(p256.getPublicKey(secret, false))
+    const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((part) => part.toString('base64url'))
+    return { kty: 'EC', crv: 'P-256', x: x!, y: y!, kid, alg: 'ES256', use: 'sig' }
+  }
+
+  private keyData(kid: string, state: SignedKeyState): { kid: string; alg: 'ES256'; signature?: string } {
+    const data = { kid, alg: 'ES256' } as const
+    return this.signsKeys ? { ...data, signature: this.keySignature(kid, state) } : data
+  }
+
+  private keySignature(kid: string, state: SignedKeyState): string {
+    return signKey({ kid, thumbprint: this.thumbprints.get(kid) ?? 'unknown', state }, SIGNER)
+  }
+
   private jwtData({ mintId, wallet }: Mint, purpose: 'oidc_jwt' | 'sts'): EventOf<'JwtIssued'>['data'] {
     const iat = Math.floor(this.now.getTime() / 1000)
     return {
@@ -211,10 +248,6 @@ export class LedgerBuilder {
 
   private hash(of: string): string {
     return createHash('sha256').update(`${this.seed} ${of}`).digest('hex')
-  }
-
-  private base64url(of: string): string {
-    return createHash('sha256').update(`${this.seed} ${this.kid} ${of}`).digest('base64url')
   }
 }
 
@@ -253,18 +286,25 @@ function rotate(ledger: LedgerBuilder): void {
 }
 
 export const SCHEMA =
-  'CREATE TABLE ledger (idx INTEGER PRIMARY KEY CHECK (idx >= 0), entry TEXT NOT NULL) STRICT'
+  'CREATE TABLE ledger (idx INTEGER PRIMARY KEY CHECK (idx >= 0), entry TEXT NOT NULL) STRICT; ' +
+  'CREATE TABLE signed_heads (idx INTEGER PRIMARY KEY CHECK (idx >= 0), signature TEXT NOT NULL) STRICT'
 
-/** Writes the embedded ledger's file. Not durable: for tests. */
-export function writeSqlite(path: string, batches: Iterable<readonly { text: string }[]>): void {
+/** Writes the embedded ledger's file: each batch as one append of a broker, or as a store had it. Not durable: for tests. */
+export function writeSqlite(path: string, batches: Iterable<readonly (Sealed | Stored)[]>): void {
   const database = new Database(path)
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = OFF')
   database.exec(SCHEMA)
   const insert = database.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)')
+  const sign = database.prepare('INSERT INTO signed_heads (idx, signature) VALUES (?, ?)')
   let index = 0
-  const write = database.transaction((batch: readonly { text: string }[]) => {
-    for (const { text } of batch) insert.run(index++, text)
+  const write = database.transaction((batch: readonly (Sealed | Stored)[]) => {
+    for (const [i, each] of batch.entries()) {
+      insert.run(index, each.text)
+      const written = 'entry' in each && i === batch.length - 1 ? signedEntry(each) : each
+      if ('signature' in written) sign.run(index, written.signature)
+      index += 1
+    }
   })
   for (const batch of batches) write(batch)
   database.close()
@@ -277,10 +317,4 @@ export function writeJsonl(path: string, texts: readonly string[]): void {
 
 function sessionName({ mintId }: Mint): string {
   return `agentkeys-${mintId}`
-}
-
-function vkeyOf(name: string, publicKeyHex: string): string {
-  const key = Buffer.concat([Buffer.of(1), Buffer.from(publicKeyHex, 'hex')])
-  const id = createHash('sha256').update(`${name}\n`).update(key).digest('hex').slice(0, 8)
-  return `${name}+${id}+${key.toString('base64')}`
 }

@@ -14,6 +14,9 @@ import { EsdbSource } from '../../tools/verify-ledger/sources/esdb.js'
 import { startAwsBroker } from './aws-broker.js'
 import { asEvent, STREAM } from './eventstoredb/ledger.js'
 import { EventStoreDbHome, type LedgerHome } from './ledger-home.js'
+import { signAppend } from '../../src/domain/ledger/ledger-signature.js'
+import type { Signer } from '../../src/domain/ledger/note.js'
+import { loadLedgerKey } from '../../src/ledger/key.js'
 import { Received } from './received.js'
 import { ledgerPath, type Remembered, verdictFrom, verdictOn, verifiedLedger } from './verified-ledger.js'
 
@@ -53,16 +56,36 @@ export async function mintedLedger(openHome: () => Promise<LedgerHome>): Promise
     checkpoint: parseSignedCheckpoint(readFileSync(join(broker.dataDir, 'last-checkpoint'))),
     vkey: parseVkey(vkey as string),
   }
+  const signer = loadLedgerKey(
+    join(broker.dataDir, 'ledger-key.json'),
+    parseVkey(vkey as string).name,
+  )?.signer
+  if (!signer) throw new Error('the broker made no ledger key')
   await broker.dispose()
   return {
     ...{ texts, remembered },
     verdictWith: (texts, by) =>
-      home instanceof EventStoreDbHome ? inStream(home, texts, by) : inFile(kept, texts, by),
+      home instanceof EventStoreDbHome
+        ? inStream(home, resigned(texts, signer), by)
+        : inFile(kept, resigned(texts, signer), by),
     dispose: async () => {
       await home.dispose()
       rmSync(kept, { recursive: true })
     },
   }
+}
+
+/** The operator's rights include the ledger key: the end is signed again. */
+function resigned(texts: readonly string[], signer: Signer): Written[] {
+  const [last] = texts.slice(-1)
+  if (last === undefined) return []
+  const signature = signAppend({ size: texts.length, leafHash: leafHash(last) }, signer)
+  return [...texts.slice(0, -1).map((text) => ({ text })), { text: last, signature }]
+}
+
+interface Written {
+  text: string
+  signature?: string
 }
 
 const TYPES = 'SessionValidated,JwtIssued'
@@ -75,13 +98,20 @@ function textsIn(path: string): string[] {
 }
 
 /** The broker's own file, its triggers dropped. */
-async function inFile(folder: string, texts: readonly string[], by: Remembered): Promise<Verdict> {
+async function inFile(folder: string, rows: readonly Written[], by: Remembered): Promise<Verdict> {
   const path = join(folder, 'tampered.sqlite')
   cpSync(ledgerPath(folder), path)
   const file = new Sqlite(path)
   file.exec('DROP TRIGGER ledger_no_update; DROP TRIGGER ledger_no_delete; DELETE FROM ledger')
+  file.exec(
+    'DROP TRIGGER signed_heads_only_last; DROP TRIGGER signed_heads_no_delete; DELETE FROM signed_heads',
+  )
   const insert = file.prepare('INSERT INTO ledger VALUES (?, ?)')
-  texts.forEach((text, index) => insert.run(index, text))
+  const sign = file.prepare('INSERT INTO signed_heads VALUES (?, ?)')
+  for (const [index, { text, signature }] of rows.entries()) {
+    insert.run(index, text)
+    if (signature !== undefined) sign.run(index, signature)
+  }
   file.pragma('journal_mode = DELETE')
   file.close()
   const verdict = await verdictOn(path, by)
@@ -92,9 +122,12 @@ async function inFile(folder: string, texts: readonly string[], by: Remembered):
 /** The broker's own stream, as its node serves it to the auditor. */
 async function inStream(
   { standIn: { database }, url }: EventStoreDbHome,
-  texts: readonly string[],
+  rows: readonly Written[],
   by: Remembered,
 ): Promise<Verdict> {
-  database.replace(STREAM, texts.map(asEvent))
+  database.replace(
+    STREAM,
+    rows.map(({ text, signature }) => asEvent(text, signature)),
+  )
   return verdictFrom(await EsdbSource.open(url, STREAM), by)
 }

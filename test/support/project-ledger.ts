@@ -4,12 +4,17 @@
 
 import { SqliteEventStore } from '../../src/event-store/sqlite.js'
 import { Projector } from '../../src/projections/projector.js'
+import { SIGNATURES, SIGNER } from './ledger-signer.js'
 import { KeysView } from '../../src/projections/signing-keys.js'
 
 const [ledger = '', readModelPath = '', reports] = process.argv.slice(2)
 const store = new SqliteEventStore(ledger)
 const log = { info: () => undefined, warn: console.error, error: console.error }
-const projector = new Projector(store, new KeysView(() => new Date()), { readModelPath, log })
+const projector = new Projector(store, new KeysView(() => new Date(), SIGNATURES), {
+  readModelPath,
+  trust: { ledgerKey: SIGNER.key },
+  log,
+})
 await projector.start()
 const size = await store.size()
 for (let at = projector.position, said = 1; at < size; at = projector.position, said += 1) {

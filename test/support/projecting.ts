@@ -15,6 +15,7 @@ import { MemoryEventStore } from '../../src/event-store/memory.js'
 import { Projector } from '../../src/projections/projector.js'
 import { KeysView } from '../../src/projections/signing-keys.js'
 import { ledgerOf } from './ledger-builder.js'
+import { SIGNATURES, signedEntry, SIGNER } from './ledger-signer.js'
 import { dump } from './project.js'
 
 export class Projecting {
@@ -27,10 +28,15 @@ export class Projecting {
 
   /** A projector into the read model `name`, and promises of what it logs next. */
   over(store: EventStore, name?: string) {
-    const keys = new KeysView(() => new Date('2026-11-20T12:00:00.000Z'))
+    const keys = new KeysView(() => new Date('2026-11-20T12:00:00.000Z'), SIGNATURES)
     const logged = { warned: (): void => undefined, failed: (): void => undefined }
     const log = { info: () => undefined, warn: () => logged.warned(), error: () => logged.failed() }
-    const projector = new Projector(store, keys, { readModelPath: this.path(name), log, retryMs: 1 })
+    const projector = new Projector(store, keys, {
+      readModelPath: this.path(name),
+      trust: { ledgerKey: SIGNER.key },
+      log,
+      retryMs: 1,
+    })
     this.cleanup.push(() => projector.stop())
     const warned = () => new Promise<void>((resolve) => (logged.warned = resolve))
     const failed = () => new Promise<void>((resolve) => (logged.failed = resolve))
@@ -63,7 +69,11 @@ export function entriesOf(size: number): Sealed[] {
 
 export async function memoryOf(entries: readonly Sealed[]): Promise<MemoryEventStore> {
   const store = new MemoryEventStore()
-  if (entries.length > 0) await store.append(entries, 0)
+  if (entries.length > 0)
+    await store.append(
+      entries.map((entry) => signedEntry(entry)),
+      0,
+    )
   return store
 }
 

@@ -5,7 +5,8 @@ import { hash } from 'node:crypto'
 
 import type { LedgerEvent } from '../../src/domain/ledger/events.js'
 import { SqliteEventStore } from '../../src/event-store/sqlite.js'
-import { Appender } from '../../src/ledger/appender.js'
+import { Appender, DEFAULT_LIMITS } from '../../src/ledger/appender.js'
+import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 import { MintIds } from '../../src/ledger/mint-ids.js'
 import { answerOrders } from './child.js'
 
@@ -24,7 +25,9 @@ const now = () => new Date()
 
 async function append({ path, callers, seconds }: AppendOrder): Promise<AppendResult> {
   const store = new SqliteEventStore(path)
-  const appender = new Appender(store, undefined, now)
+  const appender = new Appender(store, undefined, now, () => undefined, DEFAULT_LIMITS, {
+    signer: loadOrCreateLedgerKey(`${path}.key.json`, 'bench.example.com/ledger').signer,
+  })
   const ids = new MintIds(now)
   const from = appender.size
   const started = performance.now()

@@ -5,7 +5,7 @@
 import { type Config, readConfig } from '../../src/config.js'
 import { parseFlags } from '../../src/flags.js'
 import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
-import { loadOrCreateSigningKey } from '../../src/oidc/key-file.js'
+import { loadOrCreateSigningKey, settleSigningKey } from '../../src/oidc/key-file.js'
 import { loadOrCreateToken } from '../../src/storage/token-file.js'
 
 const USAGE = `Usage: node dist/tools/deploy/make-keys.js
@@ -36,12 +36,14 @@ function main(args: string[]): void {
 }
 
 function makeKeys(config: Config): string[] {
-  const { kid } = loadOrCreateSigningKey(config.oidcKeypairPath, new Date())
+  const key = loadOrCreateSigningKey(config.oidcKeypairPath)
+  // Made on purpose: it may take the place of the active one.
+  settleSigningKey(config.oidcKeypairPath, key)
   const { vkey } = loadOrCreateLedgerKey(config.ledger.keyPath, config.ledger.origin)
   loadOrCreateToken(config.auditorTokenFile)
   loadOrCreateToken(config.operatorTokenFile)
   return [
-    `${config.oidcKeypairPath}: kid ${kid}`,
+    `${config.oidcKeypairPath}: kid ${key.kid}`,
     // Public, and what auditors are to be told by another way than the broker itself.
     `${config.ledger.keyPath}: vkey ${vkey}`,
     config.auditorTokenFile,

@@ -3,9 +3,11 @@
 
 import { Worker } from 'node:worker_threads'
 
-import { Findings } from '../../src/domain/ledger/findings.js'
+import { type Finding, finding, Findings } from '../../src/domain/ledger/findings.js'
 import { type Counts, Meaning, type MeaningState, type Opened } from '../../src/domain/ledger/meaning.js'
 import type { Entry } from '../../src/domain/ledger/entry.js'
+import { LedgerSignatures } from '../../src/domain/ledger/ledger-signature.js'
+import { parseVkey } from '../../src/domain/ledger/note.js'
 import type { Expected, Row } from '../../src/domain/ledger/verify.js'
 
 import type { Answer, Question, Start, WalkState } from './checks.worker.js'
@@ -50,7 +52,7 @@ export async function verifySource(source: Source, checks: Checks = {}): Promise
   const { expected, rootsAt = [], stateAt, state, onProgress = () => undefined } = checks
   const walkState = state && { chain: state.chain, tree: state.tree }
   const walk = new WalkingWorker({ expected, rootsAt, stateAt, state: walkState })
-  const batches = new Batches(new TileChecks(source.log), checks)
+  const batches = new Batches(new TileChecks(source.log), source.keepsSignatures === true, checks)
   try {
     const fault = await faultOf(async () => {
       for await (const batch of source.batches(state?.chain.size)) {
@@ -81,12 +83,16 @@ class Batches {
   private readonly meaning: Meaning
   private readonly roots = new Map<number, Uint8Array>()
   private readonly stateAt: number | undefined
+  private signatures: LedgerSignatures | undefined
+  /** How many entries a holder of the ledger key has signed. */
+  private signedSize = 0
   private taken: number
   private walkState: WalkState | undefined
   private meaningState: MeaningState | undefined
 
   constructor(
     private readonly tiles: TileChecks,
+    private readonly keepsSignatures: boolean,
     { state, stateAt }: Checks,
   ) {
     this.meaning = new Meaning((finding) => this.findings.add(finding), state?.meaning)
@@ -108,6 +114,7 @@ class Batches {
     if (!next) return 0
     const answer = await next.answer
     this.takeRows(next.rows, answer)
+    this.takeSignatures(answer)
     await this.keep(answer)
     return answer.size
   }
@@ -118,6 +125,8 @@ class Batches {
       this.findings.add(fault.finding)
     } else {
       for (const { finding } of last.found) this.findings.add(finding)
+      this.meaning.end()
+      for (const found of this.unsigned(last.size)) this.findings.add(found)
       await this.keep(last)
     }
     for (const finding of await this.tiles.settle(0)) this.findings.add(finding)
@@ -132,6 +141,23 @@ class Batches {
       state: walk && meaning && { ...walk, meaning },
       opened: this.meaning.opened,
     }
+  }
+
+  /** Entries are chained: the last good signature of a batch is enough for all before it. */
+  private takeSignatures({ heads }: Answer): void {
+    const { opened } = this.meaning
+    if (heads.length === 0 || !opened) return
+    this.signatures ??= new LedgerSignatures(parseVkey(opened.vkey))
+    const signatures = this.signatures
+    const last = heads.findLast((head) => signatures.isOfAppend(head, head.signature))
+    this.signedSize = last?.size ?? this.signedSize
+  }
+
+  private unsigned(size: number): Finding[] {
+    if (!this.keepsSignatures || this.signedSize >= size) return []
+    const what =
+      this.signedSize === size - 1 ? `entry ${size - 1} is` : `entries ${this.signedSize} to ${size - 1} are`
+    return [finding(this.signedSize, 'unsigned-entries', `${what} signed by no holder of the ledger key`)]
   }
 
   private takeRows(rows: readonly Row[], { rejected, found }: Answer): void {
@@ -171,8 +197,8 @@ class WalkingWorker {
     this.worker.on('exit', () => this.fail(new Error('the verifying thread ended')))
   }
 
-  take({ from, rows }: Batch): Promise<Answer> {
-    return this.ask({ from, rows })
+  take({ from, rows, signatures }: Batch): Promise<Answer> {
+    return this.ask({ from, rows, signatures })
   }
 
   end(): Promise<Answer> {

@@ -27,6 +27,14 @@ export interface WalkState {
 export interface Question {
   from: number
   rows: readonly Row[]
+  signatures?: ReadonlyMap<number, string> | undefined
+}
+
+/** A head, and what the store keeps as the ledger key's signature of it. */
+export interface SignedHead {
+  size: number
+  leafHash: string
+  signature: string
 }
 
 /** `row` counts from the first of the question's rows. */
@@ -38,13 +46,22 @@ export interface Answer {
   tiles: { tile: Tile; hashes: Uint8Array }[]
   roots: { size: number; root: Uint8Array }[]
   state?: WalkState
+  heads: SignedHead[]
   /** After these rows. */
   size: number
   head: string | null
 }
 
 const { expected, rootsAt, stateAt, state } = workerData as Start
-const emptyAnswer = (): Answer => ({ rejected: [], found: [], tiles: [], roots: [], size: 0, head: null })
+const emptyAnswer = (): Answer => ({
+  rejected: [],
+  found: [],
+  tiles: [],
+  roots: [],
+  heads: [],
+  size: 0,
+  head: null,
+})
 
 let answer = emptyAnswer()
 let row = 0
@@ -53,13 +70,16 @@ const takeTile = (tile: Tile, hashes: Uint8Array): void => void answer.tiles.pus
 /** Undefined after an entry without a hash: what follows has no place in a tree. */
 let tree: TileTree | undefined = state ? TileTree.resume(state.tree, takeTile) : new TileTree(takeTile)
 
-parentPort?.on('message', ({ from, rows }: Question) => {
+parentPort?.on('message', ({ from, rows, signatures }: Question) => {
   answer = emptyAnswer()
   begin()
   for (row = 0; row < rows.length; row += 1) {
     if (!walk.take(rows[row] as Row, from + row)) answer.rejected.push(row)
     if (walk.head === null) tree = undefined
     else tree?.append(bytesOf(walk.head))
+    const signature = signatures?.get(from + row)
+    if (signature !== undefined && walk.head !== null)
+      answer.heads.push({ size: walk.size, leafHash: walk.head, signature })
     look()
   }
   if (rows.length === 0) end()

@@ -2,6 +2,7 @@
 // docs/ledger-format.md, "The events".
 
 import type { Json } from './canonical.js'
+import type { SignedKeyState } from './ledger-signature.js'
 
 export type MintKind = 'oidc_jwt' | 'aws_creds'
 
@@ -45,14 +46,28 @@ export interface PublicJwk {
   use: 'sig'
 }
 
+/** The ledger key's signature of a key's state (ledger-signature.ts), in base64. Ledgers from before have none. */
+interface KeySigned {
+  signature?: string
+}
+
+/** Vouches for a key that was published before key events were signed. */
+export interface AdoptedKey {
+  kid: string
+  state: SignedKeyState
+  signature: string
+}
+
 /** Times in data are unix seconds (iat, exp) or RFC 3339 UTC (the rest); durations are seconds. */
 export interface EventData {
   LedgerOpened: { origin: string; vkey: string; software: string }
+  /** A holder of the ledger key took over the entries from `from` on, which no broker had signed. */
+  LedgerAdopted: { from: number; software: string; keys: AdoptedKey[] }
   BrokerStarted: { node: string; version: string; configSha256: string }
-  SigningKeyPublished: { kid: string; alg: 'ES256'; jwk: PublicJwk }
-  SigningKeyActivated: { kid: string; alg: 'ES256' }
-  SigningKeyRetired: { kid: string; alg: 'ES256' }
-  SigningKeyRevoked: { kid: string; alg: 'ES256'; reason: string }
+  SigningKeyPublished: { kid: string; alg: 'ES256'; jwk: PublicJwk } & KeySigned
+  SigningKeyActivated: { kid: string; alg: 'ES256' } & KeySigned
+  SigningKeyRetired: { kid: string; alg: 'ES256' } & KeySigned
+  SigningKeyRevoked: { kid: string; alg: 'ES256'; reason: string } & KeySigned
   SessionValidated: { mintId: string; wallet: string; tokenSha256: string; backend: string; agent?: string }
   MintRefused: {
     mintId: string

@@ -8,8 +8,8 @@ export type FindingKind =
 /** An entry does not follow from the one before. */
 export type ChainProblem = 'wrong-index' | 'broken-link' | 'time-backwards'
 
-/** The store was told to keep entries from readers. */
-export type StoreProblem = 'entries-hidden'
+/** The store was told to keep entries from readers, or holds some that no broker put there. */
+export type StoreProblem = 'entries-hidden' | 'unsigned-entries'
 
 /** The ledger is not the one the reader remembers. */
 export type HeadProblem = 'cut-off' | 'other-head'
@@ -56,6 +56,8 @@ export type MeaningProblem =
   | 'key-unpublished'
   | 'key-not-active'
   | 'key-out-of-turn'
+  | 'key-reused'
+  | 'key-not-signed'
   | 'too-many-keys'
   | 'span-backwards'
   | 'wrong-span'
@@ -122,6 +124,8 @@ const ADVICE = {
     'Compare the time with the entries around it and with CloudTrail; a broker never writes an earlier time than the last.',
   'entries-hidden':
     'Someone with rights over the stream truncated or deleted it, which no broker does. Until a scavenge the entries are still there: stop that first, then ask the operator who wrote to the metadata of the stream, and compare with a mirror.',
+  'unsigned-entries':
+    'No holder of the ledger key vouches for these entries: any program that may write to the store may have put them there. Stop all brokers, find out which program wrote them, and restore the store from a copy without them. A ledger from before appends were signed is taken over once, by agentkeys-broker adopt-ledger.',
   'cut-off':
     'The end of the ledger is gone. Stop the broker before it chains on, and restore the missing entries from a backup, an export or a mirror.',
   'other-head':
@@ -180,6 +184,9 @@ const ADVICE = {
   'key-unpublished': KEYS,
   'key-not-active': KEYS,
   'key-out-of-turn': KEYS,
+  'key-reused': KEYS,
+  'key-not-signed':
+    'No holder of the ledger key vouches for this change of the key: take every JWT of this kid for suspect, and ask the operator which program wrote the entry. In a ledger from before key events were signed, agentkeys-broker adopt-ledger vouches for them once.',
   'too-many-keys': 'No broker publishes so many keys: ask the operator which program wrote them.',
   'span-backwards': 'The counts cover no span of time: compare them with the broker log of that minute.',
   'wrong-span': 'No broker counts so: compare the counts with the broker log of that time.',

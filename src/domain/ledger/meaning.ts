@@ -4,14 +4,17 @@ import { spanProblems } from './credential-rules.js'
 import type { Entry } from './entry.js'
 import type { EventOf, EventType, LedgerEvent } from './events.js'
 import { finding, type Finding, type MeaningProblem } from './findings.js'
+import { LedgerSignatures } from './ledger-signature.js'
 import { Mints, type MintsState } from './mint-rules.js'
+import { parseVkey } from './note.js'
 import { isEventType, shapeProblem, unknownValue } from './shapes.js'
+import { type KeyEvent, type KnownKey, SigningKeys } from './signing-keys.js'
 
 /**
  * The version of the rules, here and in the files beside this one. A verifier that remembers entries as verified reads
  * them again when it has grown: raise it with every rule that an entry might break.
  */
-export const RULES_VERSION = 2
+export const RULES_VERSION = 3
 
 export interface Counts {
   /** Entries of each type. */
@@ -22,16 +25,11 @@ export interface Counts {
   unanswered: number
 }
 
-const MAX_KEYS = 10_000
-
-type KeyState = 'published' | 'active' | 'superseded' | 'retired' | 'revoked'
-
 /** All that is known after some entry, as JSON can hold it. */
 export interface MeaningState {
   opened: Opened | undefined
   counts: Counts
-  keys: [string, KeyState][]
-  activeKid: string | undefined
+  keys: KnownKey[]
   mints: MintsState
 }
 
@@ -44,8 +42,7 @@ export class Meaning {
   opened: Opened | undefined
   readonly counts: Counts = { byType: {}, unknownType: 0, unanswered: 0 }
   private index = 0
-  private keys = new Map<string, KeyState>()
-  private activeKid: string | undefined
+  private keys = new SigningKeys(undefined)
   private readonly mints: Mints
   private lastTime = ''
 
@@ -58,16 +55,14 @@ export class Meaning {
     this.mints = new Mints((kind, detail) => this.found(kind, detail), this.counts, state?.mints)
     if (!state) return
     this.opened = state.opened
-    this.keys = new Map(state.keys)
-    this.activeKid = state.activeKid
+    this.keys = new SigningKeys(signaturesOf(state.opened), state.keys)
   }
 
   state(): MeaningState {
     return {
       opened: this.opened,
       counts: structuredClone(this.counts),
-      keys: [...this.keys],
-      activeKid: this.activeKid,
+      keys: this.keys.all(),
       mints: this.mints.state(),
     }
   }
@@ -90,20 +85,29 @@ export class Meaning {
     this.follow({ type, data } as unknown as LedgerEvent)
   }
 
+  /** After the last entry: of which keys the ledger key has not signed all that was said, not even later on. */
+  end(): void {
+    for (const { unsignedAt } of this.keys.all()) {
+      if (unsignedAt === undefined) continue
+      this.report(finding(unsignedAt, 'key-not-signed', 'the ledger key has not signed this change of the key'))
+    }
+  }
+
   private follow(event: LedgerEvent): void {
     switch (event.type) {
       case 'LedgerOpened':
         return this.ledgerOpened(event.data)
       case 'BrokerStarted':
         return
+      case 'LedgerAdopted':
+        if (event.data.from >= this.index)
+          this.found('wrong-shape', 'LedgerAdopted: from must be an entry before it')
+        return this.keyEvent(event)
       case 'SigningKeyPublished':
-        return this.keyPublished(event.data)
       case 'SigningKeyActivated':
-        return this.keyActivated(event.data.kid)
       case 'SigningKeyRetired':
-        return this.keyEnded(event.data.kid, 'retired')
       case 'SigningKeyRevoked':
-        return this.keyEnded(event.data.kid, 'revoked')
+        return this.keyEvent(event)
       case 'SessionValidated':
         return this.mints.sessionValidated(event.data)
       case 'MintRefused':
@@ -123,55 +127,33 @@ export class Meaning {
   }
 
   private ledgerOpened({ origin, vkey }: EventOf<'LedgerOpened'>['data']): void {
-    if (this.index === 0) this.opened = { origin, vkey }
-    else this.found('opened-again', 'only entry 0 may be LedgerOpened')
+    if (this.index === 0) {
+      this.opened = { origin, vkey }
+      this.keys = new SigningKeys(signaturesOf(this.opened))
+    } else this.found('opened-again', 'only entry 0 may be LedgerOpened')
     if (!vkey.startsWith(`${origin}+`))
       this.found('wrong-shape', 'LedgerOpened: vkey must bear the name of the origin')
   }
 
-  private keyPublished({ kid, jwk }: EventOf<'SigningKeyPublished'>['data']): void {
-    if (jwk.kid !== kid) this.found('wrong-shape', 'SigningKeyPublished: jwk.kid must be kid')
-    if (this.keys.has(kid)) return this.found('key-out-of-turn', 'the kid is published a second time')
-    if (this.keys.size >= MAX_KEYS)
-      return this.found('too-many-keys', `more than ${MAX_KEYS} keys are published`)
-    this.keys.set(kid, 'published')
-  }
-
-  private keyActivated(kid: string): void {
-    const state = this.keyState(kid)
-    if (state === undefined) return
-    if (state === 'retired' || state === 'revoked') {
-      return this.found('key-out-of-turn', `a key is activated that is ${state}`)
-    }
-    if (this.activeKid !== undefined) this.keys.set(this.activeKid, 'superseded')
-    this.keys.set(kid, 'active')
-    this.activeKid = kid
-  }
-
-  private keyEnded(kid: string, end: 'retired' | 'revoked'): void {
-    const state = this.keyState(kid)
-    if (state === undefined) return
-    // A retired key may turn out to be stolen, and be revoked.
-    if (state === 'revoked' || state === end) {
-      return this.found('key-out-of-turn', `a key is ${end} that is ${state} already`)
-    }
-    this.keys.set(kid, end)
-    if (this.activeKid === kid) this.activeKid = undefined
-  }
-
-  private keyState(kid: string): KeyState | undefined {
-    const state = this.keys.get(kid)
-    if (state === undefined) this.found('key-unpublished', 'no entry before this one publishes the kid')
-    return state
+  private keyEvent(event: KeyEvent): void {
+    const problem = this.keys.problem(event)
+    if (problem) this.found(problem.kind, problem.detail)
+    this.keys.take(event, this.index)
   }
 
   private jwtIssued(data: EventOf<'JwtIssued'>['data']): void {
-    const state = data.kid === this.activeKid ? 'active' : this.keyState(data.kid)
-    if (state !== undefined && state !== 'active') this.found('key-not-active', `the key is ${state}`)
+    const state = this.keys.get(data.kid)?.state
+    if (state === undefined) this.found('key-unpublished', 'no entry before this one publishes the kid')
+    else if (state !== 'active') this.found('key-not-active', `the key is ${state}`)
     this.mints.jwtIssued(data)
   }
 
   private found(kind: MeaningProblem, detail: string): void {
     this.report(finding(this.index, kind, detail))
   }
+}
+
+/** Undefined where entry 0 names no key: then there is nothing to hold signatures against. */
+function signaturesOf(opened: Opened | undefined): LedgerSignatures | undefined {
+  return opened && new LedgerSignatures(parseVkey(opened.vkey))
 }

@@ -15,21 +15,22 @@ ledger
   .credsRequested(mint)
   .credsFailed(mint)
 ledger.refused(mint, 'role-not-allowed', { detail: 'x' }).refusalsCounted().retireKey().revokeKey()
+ledger.adopt([[ledger.kid, 'revoked']])
 const samples = ledger.entries.map(({ entry }) => ({ type: entry.type as EventType, data: entry.data }))
 
 test('the builder makes one of each event, and each has its shape', () => {
-  expect(new Set(samples.map(({ type }) => type)).size).toBe(13)
+  expect(new Set(samples.map(({ type }) => type)).size).toBe(14)
   expect(samples.map(({ type, data }) => shapeProblem(type, data))).toEqual(samples.map(() => undefined))
 })
 
-const OPTIONAL = ['agent', 'roleArn of JwtIssued', 'detail of MintRefused']
+const OPTIONAL = ['agent', 'signature', 'roleArn of JwtIssued', 'detail of MintRefused']
 
 test('each member must be there, unless it is optional, and be of its type', () => {
   for (const { type, data } of samples) {
     for (const member of Object.keys(data)) {
       const { [member]: _, ...without } = data
       const optional = OPTIONAL.includes(member) || OPTIONAL.includes(`${member} of ${type}`)
-      const [missing, wrong] = [shapeProblem(type, without), shapeProblem(type, { ...data, [member]: [] })]
+      const [missing, wrong] = [shapeProblem(type, without), shapeProblem(type, { ...data, [member]: [0] })]
       expect({ type, member, missing: missing === undefined, wrong: wrong === undefined }).toEqual({
         ...{ type, member, missing: optional, wrong: false },
       })
@@ -119,6 +120,23 @@ test('a published key never has its private half', () => {
   const { data } = samples.find((sample) => sample.type === 'SigningKeyPublished')!
   const jwk = { ...(data.jwk as object), d: 'x'.repeat(43) }
   expect(shapeProblem('SigningKeyPublished', { ...data, jwk })).toBe(
-    'jwk must be the public half of an ES256 key, and nothing else',
+    'jwk must be the public half of an ES256 key, a point of P-256, and nothing else',
   )
+})
+
+test('a published key is a point of P-256, in one spelling', () => {
+  const { data } = samples.find((sample) => sample.type === 'SigningKeyPublished')!
+  const jwk = data.jwk as { x: string; y: string }
+  const last = jwk.y.slice(-1)
+  // The last character of 43 holds two bits that belong to no byte.
+  const respelt = jwk.y.slice(0, -1) + String.fromCharCode(last.charCodeAt(0) + 1)
+  for (const other of [
+    { x: jwk.y, y: jwk.x },
+    { y: 'A'.repeat(43) },
+    { x: '_'.repeat(42) + '8' },
+    { y: respelt },
+  ])
+    expect(shapeProblem('SigningKeyPublished', { ...data, jwk: { ...jwk, ...other } })).toMatch(
+      /^jwk must be/,
+    )
 })

@@ -2,6 +2,7 @@
 
 import type { Json } from './canonical.js'
 import type {
+  AdoptedKey,
   CredsFailureCode,
   EventData,
   EventType,
@@ -10,6 +11,8 @@ import type {
   PublicJwk,
   RefusalReason,
 } from './events.js'
+import { isOnCurve } from './jwk.js'
+import { signatureBytes, type SignedKeyState } from './ledger-signature.js'
 import { parseVkey } from './note.js'
 import { FormatError } from './wire.js'
 
@@ -157,9 +160,31 @@ const jwkMembers = listed<PublicJwk>({
   use: anyOf({ sig: true }),
 })
 const jwk = form(
-  'the public half of an ES256 key, and nothing else',
-  (value) => isObject(value) && membersProblem(jwkMembers, value) === undefined,
+  'the public half of an ES256 key, a point of P-256, and nothing else',
+  (value) =>
+    isObject(value) &&
+    membersProblem(jwkMembers, value) === undefined &&
+    isOnCurve(value as unknown as PublicJwk),
 )
+
+const signature = form(
+  'an Ed25519 signature in base64',
+  (value) => typeof value === 'string' && signatureBytes(value) !== undefined,
+)
+const signedKeyState = anyOf<SignedKeyState>({
+  published: true,
+  activated: true,
+  retired: true,
+  revoked: true,
+})
+const adoptedKey = listed<AdoptedKey>({ kid: name, state: signedKeyState, signature })
+const adoptedKeys = form(
+  'a list of keys, each with kid, state and signature',
+  (value) =>
+    Array.isArray(value) &&
+    (value as Json[]).every((key) => isObject(key) && membersProblem(adoptedKey, key) === undefined),
+)
+const keySigned = { signature: optional(signature) }
 
 const counts = form(
   'a positive count for each reason',
@@ -197,11 +222,21 @@ const failureCode = growing<CredsFailureCode>({
 
 const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
   LedgerOpened: listed<EventData['LedgerOpened']>({ origin: name, vkey, software: name }),
+  LedgerAdopted: listed<EventData['LedgerAdopted']>({
+    from: integer('an index', 0, Number.MAX_SAFE_INTEGER),
+    software: name,
+    keys: adoptedKeys,
+  }),
   BrokerStarted: listed<EventData['BrokerStarted']>({ node: name, version: name, configSha256: sha256 }),
-  SigningKeyPublished: listed<EventData['SigningKeyPublished']>({ kid: name, alg: es256, jwk }),
-  SigningKeyActivated: listed<EventData['SigningKeyActivated']>({ kid: name, alg: es256 }),
-  SigningKeyRetired: listed<EventData['SigningKeyRetired']>({ kid: name, alg: es256 }),
-  SigningKeyRevoked: listed<EventData['SigningKeyRevoked']>({ kid: name, alg: es256, reason: name }),
+  SigningKeyPublished: listed<EventData['SigningKeyPublished']>({ kid: name, alg: es256, jwk, ...keySigned }),
+  SigningKeyActivated: listed<EventData['SigningKeyActivated']>({ kid: name, alg: es256, ...keySigned }),
+  SigningKeyRetired: listed<EventData['SigningKeyRetired']>({ kid: name, alg: es256, ...keySigned }),
+  SigningKeyRevoked: listed<EventData['SigningKeyRevoked']>({
+    kid: name,
+    alg: es256,
+    reason: name,
+    ...keySigned,
+  }),
   SessionValidated: listed<EventData['SessionValidated']>({
     mintId,
     wallet,

@@ -53,6 +53,7 @@ export function verifyLedger(rows: Iterable<Row>, expected?: Expected): Verdict 
     if (chain.take(row)) meaning.take(JSON.parse(row as string) as Entry)
   }
   chain.end()
+  meaning.end()
   return verdictOf(chain, meaning.counts, findings)
 }
 

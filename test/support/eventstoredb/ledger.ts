@@ -25,9 +25,12 @@ export function setMetadata(database: Database, stream: string, metadata: object
 }
 
 /** The event that a broker would have written for the text, to be put into a database without one. */
-export function asEvent(text: string): Proposed {
+export function asEvent(text: string, signature?: string): Proposed {
   const note = { by: 'n1', upTo: 0 }
-  return { ...toEvent({ text, leafHash: leafHash(text) }, note), contentType: 'application/json' }
+  return {
+    ...toEvent({ text, leafHash: leafHash(text), ...(signature === undefined ? {} : { signature }) }, note),
+    contentType: 'application/json',
+  }
 }
 
 /**

@@ -4,7 +4,7 @@
 import { BACKWARDS, END, metastreamOf } from '@eventstore/db-client'
 
 import { finding } from '../../../src/domain/ledger/findings.js'
-import { entryTextOf } from '../../../src/domain/ledger/stored-event.js'
+import { entryTextOf, membersOf } from '../../../src/domain/ledger/stored-event.js'
 import type { Row } from '../../../src/domain/ledger/verify.js'
 
 import { parseEsdbAddress } from './esdb-address.js'
@@ -18,6 +18,7 @@ const EMPTY_ANSWERS = 3
 const NEWEST = { direction: BACKWARDS, fromRevision: END, maxCount: 1 } as const
 
 export class EsdbSource implements Source {
+  readonly keepsSignatures = true
   private place = 0
   private first = 0
 
@@ -118,15 +119,17 @@ function truncations(metadata: unknown): string[] {
 
 /** EventStoreDB skips what it hides: a gap between revisions begins a new batch. */
 function* runs(events: readonly FoundEvent[]): Generator<Batch> {
-  let batch: Batch | undefined
+  let batch: (Batch & { signatures: Map<number, string> }) | undefined
   for (const event of events) {
     const place = Number(event.revision)
     if (batch && place !== batch.from + batch.rows.length) {
       yield batch
       batch = undefined
     }
-    batch ??= { from: place, rows: [] }
+    batch ??= { from: place, rows: [], signatures: new Map() }
     batch.rows.push(rowOf(event))
+    const { signature } = membersOf(event.metadata)
+    if (typeof signature === 'string') batch.signatures.set(place, signature)
   }
   if (batch) yield batch
 }

@@ -8,6 +8,8 @@ import type { Row } from '../../../src/domain/ledger/verify.js'
 export interface Batch {
   from: number
   rows: Row[]
+  /** The signatures that the store keeps beside entries, by place: none of them is believed yet. */
+  signatures?: ReadonlyMap<number, string>
 }
 
 /**
@@ -23,6 +25,8 @@ export interface Source {
   readonly description: string
   /** A source that signs what it serves. */
   readonly log?: Log
+  /** A store of brokers: they keep the signature of each append in it. */
+  readonly keepsSignatures?: true
   batches(from?: number): AsyncIterable<Batch>
   progress(): number
   close(): Promise<void>

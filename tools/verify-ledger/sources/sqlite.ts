@@ -19,11 +19,14 @@ const LAST_PLACE = Number.MAX_SAFE_INTEGER - 1
 
 export class SqliteSource implements Source {
   readonly description: string
+  readonly keepsSignatures = true
   private readonly database: Database.Database
   private readonly range: Database.Statement<[number, number]>
   private readonly from: Database.Statement<[number, number]>
   /** One past the last place there was when the file was opened: a broker may be writing more. */
   private readonly end: number
+  /** Undefined in a file from before appends were signed. */
+  private readonly signed: Database.Statement<[number, number]> | undefined
   private place = 0
 
   constructor(private readonly path: string) {
@@ -46,6 +49,15 @@ export class SqliteSource implements Source {
         `SELECT idx, ${entry} FROM ledger WHERE idx >= ? ORDER BY idx LIMIT ?`,
       )
       this.from.raw()
+      const [table] = this.database.pragma('table_info(signed_heads)') as unknown[]
+      // An Ed25519 signature has 88 characters in base64: a longer text is none.
+      this.signed = table
+        ? this.database
+            .prepare<[number, number]>(
+              'SELECT idx, iif(octet_length(signature) = 88, signature, NULL) FROM signed_heads WHERE idx >= ? AND idx < ?',
+            )
+            .raw()
+        : undefined
     } catch (error) {
       this.database.close()
       throw error
@@ -58,10 +70,20 @@ export class SqliteSource implements Source {
       const batch = this.attempt(() => this.contiguous(Math.min(rowsAtOnce, this.end - this.place)))
       if (batch.rows.length === 0) break
       this.place = batch.from + batch.rows.length
+      const signatures = this.signaturesIn(batch)
+      if (signatures.size > 0) batch.signatures = signatures
       rowsAtOnce = rowsFor(batch.rows)
       yield await Promise.resolve(batch)
     }
     this.attempt(() => this.lookOutside())
+  }
+
+  private signaturesIn({ from, rows }: Batch): Map<number, string> {
+    const found = (this.attempt(() => this.signed?.all(from, from + rows.length)) ?? []) as [
+      number,
+      unknown,
+    ][]
+    return new Map(found.flatMap(([idx, text]) => (typeof text === 'string' ? [[idx, text]] : [])))
   }
 
   progress(): number {
