@@ -89,7 +89,9 @@ export class Meaning {
   end(): void {
     for (const { unsignedAt } of this.keys.all()) {
       if (unsignedAt === undefined) continue
-      this.report(finding(unsignedAt, 'key-not-signed', 'the ledger key has not signed this change of the key'))
+      this.report(
+        finding(unsignedAt, 'key-not-signed', 'the ledger key has not signed this change of the key'),
+      )
     }
   }
 
