@@ -63,7 +63,7 @@ export class Observed {
           try {
             if (this.takeOver()) resolve(true)
           } catch (error) {
-            reject(error as Error)
+            reject(error instanceof Error ? error : new Error(String(error)))
           }
         }
       })
