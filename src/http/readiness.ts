@@ -38,7 +38,7 @@ export class Readiness {
   ) {}
 
   check(): Promise<ReadinessReport> {
-    const now = Date.now()
+    const now = performance.now()
     if (!this.latest || now - this.latest.at > FRESH_MS) this.latest = { at: now, report: this.ask() }
     return this.latest.report
   }

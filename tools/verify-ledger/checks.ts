@@ -3,6 +3,7 @@
 
 import { Worker } from 'node:worker_threads'
 
+import { CLOCK_SKEW_MS } from '../../src/domain/ledger/credential-rules.js'
 import { type Finding, finding, Findings } from '../../src/domain/ledger/findings.js'
 import { type Counts, Meaning, type MeaningState, type Opened } from '../../src/domain/ledger/meaning.js'
 import type { Entry } from '../../src/domain/ledger/entry.js'
@@ -162,14 +163,22 @@ class Batches {
 
   private takeRows(rows: readonly Row[], { rejected, found }: Answer): void {
     const [skips, findings] = [rejected.values(), found.values()]
-    let [skip, finding] = [skips.next().value, findings.next().value]
+    let [skip, next] = [skips.next().value, findings.next().value]
+    const latest = new Date(Date.now() + CLOCK_SKEW_MS).toISOString()
     for (const [i, row] of rows.entries()) {
       if (this.taken === this.stateAt) this.meaningState = this.meaning.state()
-      for (; finding?.row === i; finding = findings.next().value) this.findings.add(finding.finding)
+      for (; next?.row === i; next = findings.next().value) this.findings.add(next.finding)
       if (skip === i) skip = skips.next().value
-      else this.meaning.take(JSON.parse(row as string) as Entry)
+      else this.takeEntry(JSON.parse(row as string) as Entry, latest)
       this.taken += 1
     }
+  }
+
+  private takeEntry(entry: Entry, latest: string): void {
+    this.meaning.take(entry)
+    const { index, time } = entry
+    if (time > latest)
+      this.findings.add(finding(index, 'from-the-future', `${time} is yet to come, by this machine's clock`))
   }
 
   private async keep({ roots, state, tiles }: Answer): Promise<void> {

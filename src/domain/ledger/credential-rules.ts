@@ -28,7 +28,8 @@ export const CLOCK_SKEW_MS = 5 * 60_000
 /** A broker counts refusals for a minute; a machine that was suspended meanwhile, for longer. */
 const MAX_SPAN_MS = 24 * 60 * 60_000
 
-export function* jwtProblems(data: EventOf<'JwtIssued'>['data']): Generator<Problem> {
+/** `at`: the time of the entry, in milliseconds. */
+export function* jwtProblems(data: EventOf<'JwtIssued'>['data'], at: number): Generator<Problem> {
   const { wallet, purpose, sub, aud, iat, exp, roleArn } = data
   if (sub !== `agentkeys:agent:${wallet}`)
     yield { kind: 'wrong-subject', detail: 'sub must be agentkeys:agent:<wallet>' }
@@ -36,6 +37,9 @@ export function* jwtProblems(data: EventOf<'JwtIssued'>['data']): Generator<Prob
   const { least, most } = JWT_TTL_SECONDS
   if (ttl < least || ttl > most)
     yield { kind: 'ttl-out-of-bounds', detail: `the JWT is valid for ${ttl} s, not ${least} to ${most}` }
+  // A broker takes both from one reading of its clock, in whole seconds for iat.
+  if (Math.abs(iat * 1000 - at) > CLOCK_SKEW_MS)
+    yield { kind: 'wrong-issue-time', detail: 'iat is more than five minutes from the time of this entry' }
   if (purpose !== 'sts') return
   if (aud !== STS_AUDIENCE)
     yield { kind: 'wrong-audience', detail: `aud of a JWT for STS must be ${STS_AUDIENCE}` }

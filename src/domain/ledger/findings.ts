@@ -6,7 +6,7 @@ export type FindingKind =
   EntryProblem | ChainProblem | StoreProblem | HeadProblem | LogProblem | MeaningProblem
 
 /** An entry does not follow from the one before. */
-export type ChainProblem = 'wrong-index' | 'broken-link' | 'time-backwards'
+export type ChainProblem = 'wrong-index' | 'broken-link' | 'time-backwards' | 'from-the-future'
 
 /** The store was told to keep entries from readers, or holds some that no broker put there. */
 export type StoreProblem = 'entries-hidden' | 'unsigned-entries'
@@ -44,6 +44,7 @@ export type MeaningProblem =
   | 'wrong-wallet'
   | 'wrong-role'
   | 'wrong-subject'
+  | 'wrong-issue-time'
   | 'wrong-audience'
   | 'wrong-session-name'
   | 'wrong-assumed-role'
@@ -122,6 +123,8 @@ const ADVICE = {
   'broken-link': REWRITTEN,
   'time-backwards':
     'Compare the time with the entries around it and with CloudTrail; a broker never writes an earlier time than the last.',
+  'from-the-future':
+    "Check this machine's clock first. If it is right, the clock of the broker was wrong, or another program wrote the entry: ask the operator, and take tokens that were issued since for good until the time they name.",
   'entries-hidden':
     'Someone with rights over the stream truncated or deleted it, which no broker does. Until a scavenge the entries are still there: stop that first, then ask the operator who wrote to the metadata of the stream, and compare with a mirror.',
   'unsigned-entries':
@@ -168,6 +171,8 @@ const ADVICE = {
     'The role is not the one that was announced: look up the role session in CloudTrail and check the trust policy.',
   'wrong-subject':
     'AWS saw another identity than the ledger names: look up the JWT by its jti in CloudTrail.',
+  'wrong-issue-time':
+    'The token is good at another time than the ledger says: look its jti up in CloudTrail, and check the clock of the broker that wrote the entry.',
   'wrong-audience':
     'A JWT that was announced for STS is good elsewhere: find out who accepts that audience, and what was done with it.',
   'wrong-session-name': MINTED_OTHERWISE,

@@ -45,7 +45,16 @@ const atAnotherTime =
   (ledger: Ledger, mint: Mint): unknown =>
     ledger.oidcMint({ ...mint, mintId: idAt(ledger.now.getTime() + ms, mint) })
 
+const issuedAt =
+  (ms: number) =>
+  (ledger: Ledger, mint: Mint): unknown => {
+    const iat = Math.floor((ledger.now.getTime() + ms) / 1000)
+    return ledger.session(mint).jwt(mint, { iat, exp: iat + 300 })
+  }
+
 const IMPOSSIBLE: [string, (ledger: Ledger, mint: Mint) => unknown, [number, string][]][] = [
+  ['a token that is good twenty years later', issuedAt(20 * 365 * 24 * HOUR_MS), [[5, 'wrong-issue-time']]],
+  ['a token of an hour ago', issuedAt(-HOUR_MS), [[5, 'wrong-issue-time']]],
   [
     'assumedRoleArn of another role',
     assumedRoleArn((mint) => `arn:aws:sts::123456789012:assumed-role/administrator/${session(mint)}`),

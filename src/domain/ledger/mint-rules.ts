@@ -79,7 +79,7 @@ export class Mints {
   jwtIssued(data: EventOf<'JwtIssued'>['data']): void {
     const { mintId, purpose, roleArn = '', signingInputSha256 } = data
     const mint = this.session(data)
-    this.foundAll(jwtProblems(data))
+    this.foundAll(jwtProblems(data, this.at))
     if (!this.signingInputs.has(signingInputSha256)) this.signingInputs.set(signingInputSha256, true)
     else if (mint)
       this.found('signing-input-repeated', 'a JWT of the same signing input was announced before')

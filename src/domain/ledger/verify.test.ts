@@ -59,6 +59,7 @@ describe('one entry of it', () => {
       time: [
         text.replace('"time":"2026', '"time":"2027'),
         [
+          [5, 'wrong-issue-time'],
           [6, 'broken-link'],
           [6, 'time-backwards'],
         ],
