@@ -2,17 +2,15 @@
 // nodes, such an append holds its place, so that others are refused at once, and no reader sees it until it is committed.
 // It may also be taken back, after which its place is free again.
 
-import type { Proposed } from './database.js'
-
-interface Accepted {
+interface Accepted<Event> {
   stream: string
-  events: readonly Proposed[]
+  events: readonly Event[]
   write: () => void
 }
 
-export class Commits {
+export class Commits<Event> {
   private paused = false
-  private accepted: Accepted[] = []
+  private accepted: Accepted<Event>[] = []
   private whenSettled: (() => void)[] = []
 
   /** From now on appends are accepted and not committed. */
@@ -31,12 +29,12 @@ export class Commits {
   }
 
   /** The events of the stream that are accepted and not committed. */
-  waiting(stream: string): readonly Proposed[] | undefined {
+  waiting(stream: string): readonly Event[] | undefined {
     return this.accepted.find((one) => one.stream === stream)?.events
   }
 
   /** False where appends are committed at once. */
-  accept(stream: string, events: readonly Proposed[], write: () => void): boolean {
+  accept(stream: string, events: readonly Event[], write: () => void): boolean {
     if (this.paused) this.accepted.push({ stream, events, write })
     return this.paused
   }
@@ -47,7 +45,7 @@ export class Commits {
     return new Promise((resolve) => this.whenSettled.push(resolve))
   }
 
-  private settle(each: (one: Accepted) => void): void {
+  private settle(each: (one: Accepted<Event>) => void): void {
     this.paused = false
     for (const one of this.accepted.splice(0)) each(one)
     for (const resolve of this.whenSettled.splice(0)) resolve()

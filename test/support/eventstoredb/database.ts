@@ -52,7 +52,7 @@ export class Database {
   /** 'changed' after every append, deletion and redaction. */
   readonly changes = new EventEmitter().setMaxListeners(0)
   maxAppendBytes = 1024 * 1024
-  readonly commits = new Commits()
+  readonly commits = new Commits<Proposed>()
 
   constructor(private readonly file?: string) {
     if (!file || !existsSync(file)) return
