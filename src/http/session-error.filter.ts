@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common'
 import { type FastifyReply } from 'fastify'
 
-import { SessionRefusal } from '../session/session-store.js'
+import { SessionRefusal } from '../session/session-scope.js'
 import { SessionError } from '../session/session-backend.js'
 import { NO_ROOM } from './overload.js'
 

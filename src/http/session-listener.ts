@@ -13,23 +13,29 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import { WalletLogin } from '../session/wallet-login.js'
+import { AccountController } from './account.controller.js'
 import { endConnectionsAtClose } from './closing.js'
 import { Connections, type Handler } from './connections.js'
 import { readFields } from './fields.js'
 import { NO_SCHEMAS } from './no-schemas.js'
 import { refuseSessionOverload, sendSessionError, SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
+import { WalletLoginController } from './wallet-login.controller.js'
 
 const MAX_BODY_BYTES = 16 * 1024
 const SERVER_OPTIONS: ServerOptions = { requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }
 
 @Module({})
 class SessionBackendModule {
-  static of(sessions: EmbeddedSessions): DynamicModule {
+  static of(sessions: EmbeddedSessions, login: WalletLogin): DynamicModule {
     return {
       module: SessionBackendModule,
-      controllers: [SessionController],
-      providers: [{ provide: EmbeddedSessions, useValue: sessions }],
+      controllers: [SessionController, AccountController, WalletLoginController],
+      providers: [
+        { provide: EmbeddedSessions, useValue: sessions },
+        { provide: WalletLogin, useValue: login },
+      ],
     }
   }
 }
@@ -53,7 +59,10 @@ export async function startSessionListener(
       `the embedded session backend lets in whoever can reach it, and ${JSON.stringify(host)} is not a loopback address: ` +
         'bind it to 127.0.0.1 or [::1], or set BROKER_BACKEND_URL to a session backend of your own',
     )
-  const app = await application(sessions)
+  const app = await application(
+    sessions,
+    new WalletLogin(new URL(`http://${host}:${port}`), () => new Date()),
+  )
   try {
     // Not left to the resolver, which may know a `localhost` that is somewhere else.
     await app.listen(port, host.toLowerCase() === 'localhost' ? '127.0.0.1' : host)
@@ -65,7 +74,7 @@ export async function startSessionListener(
   return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`, close: () => app.close() }
 }
 
-async function application(sessions: EmbeddedSessions): Promise<NestFastifyApplication> {
+async function application(sessions: EmbeddedSessions, login: WalletLogin): Promise<NestFastifyApplication> {
   const connections = new Connections(refuseSessionOverload)
   const adapter = new FastifyAdapter({
     ...NO_SCHEMAS,
@@ -75,11 +84,15 @@ async function application(sessions: EmbeddedSessions): Promise<NestFastifyAppli
   })
   guard(adapter.getInstance())
   endConnectionsAtClose(adapter.getInstance(), connections)
-  const app = await NestFactory.create<NestFastifyApplication>(SessionBackendModule.of(sessions), adapter, {
-    abortOnError: false,
-    // Fastify's own JSON parser stays, which refuses `__proto__`; Nest would add one for forms.
-    bodyParser: false,
-  })
+  const app = await NestFactory.create<NestFastifyApplication>(
+    SessionBackendModule.of(sessions, login),
+    adapter,
+    {
+      abortOnError: false,
+      // Fastify's own JSON parser stays, which refuses `__proto__`; Nest would add one for forms.
+      bodyParser: false,
+    },
+  )
   app.useGlobalFilters(new SessionErrorFilter())
   app.useGlobalPipes(new BodyPipe())
   return app
@@ -114,7 +127,11 @@ function objectionTo({
       sendSessionError(reply, 'DENIED', 'the Host header must be a loopback address or localhost')
   if (headers.origin !== undefined)
     return (reply) => sendSessionError(reply, 'DENIED', 'requests from web pages are not served')
-  if (method === 'POST' && !/^application\/json\s*(?:;.*)?$/i.test(headers['content-type'] ?? ''))
+  if (
+    method !== 'GET' &&
+    method !== 'HEAD' &&
+    !/^application\/json\s*(?:;.*)?$/i.test(headers['content-type'] ?? '')
+  )
     return (reply) =>
       sendSessionError(reply, 'UNSUPPORTED_MEDIA_TYPE', 'the content type must be application/json')
   return undefined

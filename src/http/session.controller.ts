@@ -3,7 +3,7 @@ import { BadRequestException, Body, Controller, Get, Header, Headers, HttpCode, 
 import { parseWallet } from '../domain/wallet.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { IssuedSession, RevokeTarget } from '../session/session-store.js'
-import { SessionError } from '../session/session-backend.js'
+import { sessionBearer } from './session-bearer.js'
 import { ChildSessionBody, CreateSessionBody, RevokeSessionBody } from './session.dto.js'
 
 /** The embedded session backend's routes, on an address of their own: session-listener.ts. */
@@ -19,7 +19,7 @@ export class SessionController {
 
   @Get('session/validate')
   async validate(@Headers('authorization') authorization?: string): Promise<{ wallet: string }> {
-    const { wallet } = await this.sessions.validate(bearerOf(authorization))
+    const { wallet } = await this.sessions.validate(sessionBearer(authorization))
     return { wallet }
   }
 
@@ -30,14 +30,14 @@ export class SessionController {
     @Headers('authorization') authorization?: string,
   ): Promise<IssuedSession> {
     const { services, read_only: readOnly } = body.scope
-    return this.sessions.child(bearerOf(authorization), { services, readOnly })
+    return this.sessions.child(sessionBearer(authorization), { services, readOnly })
   }
 
   @Post('session/revoke')
   @HttpCode(200)
   async revoke(@Body() body: RevokeSessionBody, @Headers('authorization') authorization?: string) {
     const target = revokeTarget(body)
-    const revoked = await this.sessions.revoke(bearerOf(authorization), target)
+    const revoked = await this.sessions.revoke(sessionBearer(authorization), target)
     return 'session' in target ? { ok: true } : { ok: true, sessions_revoked: revoked }
   }
 
@@ -46,13 +46,6 @@ export class SessionController {
   health(): string {
     return 'ok'
   }
-}
-
-/** `Bearer`, one space, and the token as it stands: any other scheme or spelling is the same as no header. */
-function bearerOf(authorization: string | undefined): string {
-  if (!authorization?.startsWith('Bearer '))
-    throw new SessionError('unauthorized', 'missing Authorization header')
-  return authorization.slice('Bearer '.length)
 }
 
 function revokeTarget({ target_session: session, target_wallet }: RevokeSessionBody): RevokeTarget {

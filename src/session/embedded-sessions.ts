@@ -1,7 +1,10 @@
 import { Worker } from 'node:worker_threads'
 
+import type { Wallet } from '../domain/wallet.js'
 import { type Session, SessionBackend, SessionError, type SessionErrorCode } from './session-backend.js'
-import { type IssuedSession, type RevokeTarget, type Scope, SessionRefusal } from './session-store.js'
+import type { AccountCall, Mail } from './account-store.js'
+import { type Scope, SessionRefusal } from './session-scope.js'
+import type { IssuedSession, RevokeTarget } from './session-store.js'
 
 /** What embedded-sessions.worker.ts is asked, with the time of the question. */
 export type SessionQuestion =
@@ -9,6 +12,9 @@ export type SessionQuestion =
   | { op: 'validate'; bearer: string }
   | { op: 'healthy' }
   | { op: 'create'; authToken: string }
+  | { op: 'create-for'; wallet: Wallet }
+  | { op: 'account'; bearer: string; call: AccountCall }
+  | { op: 'deliver'; mail: Mail }
   | { op: 'child'; bearer: string; scope: Scope }
   | { op: 'revoke'; bearer: string; target: RevokeTarget }
 
@@ -66,6 +72,19 @@ export class EmbeddedSessions extends SessionBackend {
 
   async create(authToken: string): Promise<IssuedSession> {
     return (await this.ask({ op: 'create', authToken })) as IssuedSession
+  }
+
+  async createFor(wallet: Wallet): Promise<IssuedSession> {
+    return (await this.ask({ op: 'create-for', wallet })) as IssuedSession
+  }
+
+  /** What account-store.ts answers to the call, of the shape that its operation has. */
+  account(bearer: string, call: AccountCall): Promise<unknown> {
+    return this.ask({ op: 'account', bearer, call })
+  }
+
+  async deliver(mail: Mail): Promise<string> {
+    return (await this.ask({ op: 'deliver', mail })) as string
   }
 
   async child(bearer: string, scope: Scope): Promise<IssuedSession> {

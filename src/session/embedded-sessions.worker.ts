@@ -5,7 +5,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import type { SessionAnswer, SessionQuestion } from './embedded-sessions.js'
 import { SessionError } from './session-backend.js'
-import { SessionRefusal, SessionStore } from './session-store.js'
+import { SessionRefusal } from './session-scope.js'
+import { SessionStore } from './session-store.js'
 
 const DELETE_EXPIRED_EVERY_MS = 3_600_000
 
@@ -48,6 +49,12 @@ async function answer(question: SessionQuestion): Promise<unknown> {
       return sessions.healthy()
     case 'create':
       return sessions.create(question.authToken)
+    case 'create-for':
+      return sessions.createFor(question.wallet)
+    case 'account':
+      return sessions.account(question.bearer, question.call)
+    case 'deliver':
+      return sessions.deliver(question.mail)
     case 'child':
       return sessions.child(question.bearer, question.scope)
     case 'revoke':

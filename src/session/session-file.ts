@@ -6,11 +6,12 @@ import type Sqlite from 'better-sqlite3'
 import { DurableSqlite } from '../storage/durable-sqlite.js'
 import { makeFolder } from '../storage/folder.js'
 
-const VERSION = 1
+const VERSION = 2
 
-// Only hashes of secrets are here. A wallet's row never goes, so that no wallet is ever handed to somebody else, and
-// one auth token keeps its wallet for good; a child's wallet has no auth token, so that nobody can create its session anew.
-const SCHEMA = `
+// Only hashes of session tokens are here, and credentials as their owners encrypted them. A wallet's row never goes, so
+// that no wallet is ever given to another party, and one auth token keeps its wallet for good; a child's wallet has no
+// auth token, so a session of it cannot be created again.
+const SESSIONS = `
   CREATE TABLE wallet (
     wallet TEXT PRIMARY KEY,
     auth_sha256 TEXT UNIQUE CHECK (length(auth_sha256) = 64),
@@ -27,6 +28,46 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX session_by_wallet ON session (wallet);
   CREATE INDEX session_by_parent ON session (parent_sha256);
+`
+
+const ACCOUNTS = `
+  CREATE TABLE credential (
+    wallet TEXT NOT NULL,
+    service TEXT NOT NULL,
+    ciphertext TEXT NOT NULL,
+    stored_at INTEGER NOT NULL,
+    PRIMARY KEY (wallet, service)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE identity (
+    type TEXT NOT NULL,
+    value TEXT NOT NULL,
+    wallet TEXT NOT NULL,
+    PRIMARY KEY (type, value)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE account_event (
+    id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    service TEXT NOT NULL,
+    action TEXT NOT NULL,
+    result TEXT NOT NULL,
+    at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE inbox (
+    address TEXT PRIMARY KEY,
+    wallet TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX inbox_by_wallet ON inbox (wallet);
+  CREATE TABLE message (
+    id TEXT PRIMARY KEY,
+    address TEXT NOT NULL REFERENCES inbox,
+    sender TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    received_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX message_by_address ON message (address, received_at);
   PRAGMA user_version = ${VERSION};
 `
 
@@ -44,7 +85,9 @@ function prepare(db: Sqlite.Database, path: string): void {
   const version = () => db.pragma('user_version', { simple: true })
   // Two processes that start at once make the tables once: the second looks again when it holds the file.
   db.transaction(() => {
-    if (version() === 0) db.exec(SCHEMA)
+    if (version() === 0) db.exec(SESSIONS)
+    // Version 1 had the sessions alone.
+    if (version() === 0 || version() === 1) db.exec(ACCOUNTS)
   }).immediate()
   if (version() !== VERSION)
     throw new Error(

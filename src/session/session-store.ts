@@ -6,16 +6,12 @@ import { parseWallet, type Wallet } from '../domain/wallet.js'
 import { assertWellFormed, type Session, SessionBackend, SessionError } from './session-backend.js'
 import { type DurableSqlite, FileReplaced } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
+import { AccountStore, type AccountCall, type Mail } from './account-store.js'
 import { openSessionFile } from './session-file.js'
+import { type Scope, SessionRefusal } from './session-scope.js'
 
 export const SESSION_TTL_SECONDS = 2_592_000
 const EXPIRED_KEPT_SECONDS = 86_400
-
-/** What a child session is for. Whoever stores credentials reads it; the broker itself only keeps it from widening. */
-export interface Scope {
-  services: string[]
-  readOnly: boolean
-}
 
 /** The only time the token is seen: what is stored is its SHA-256. */
 export interface IssuedSession {
@@ -24,17 +20,6 @@ export interface IssuedSession {
 }
 
 export type RevokeTarget = { session: string } | { wallet: Wallet }
-
-/** A valid caller asked for what is not theirs, or for what is not there. */
-export class SessionRefusal extends Error {
-  constructor(
-    readonly code: 'denied' | 'not-found',
-    message: string,
-  ) {
-    super(message)
-    this.name = 'SessionRefusal'
-  }
-}
 
 interface Row {
   token_sha256: string
@@ -80,6 +65,7 @@ export class SessionStore extends SessionBackend {
   private readonly db: Sqlite.Database
   private readonly find: Sqlite.Statement<[string], Row>
   private readonly probe: Sqlite.Statement<[]>
+  private readonly accounts: AccountStore
 
   constructor(
     path: string,
@@ -90,6 +76,7 @@ export class SessionStore extends SessionBackend {
     this.db = this.file.db
     this.find = this.db.prepare(FIND)
     this.probe = this.db.prepare('SELECT 1 FROM session LIMIT 1')
+    this.accounts = new AccountStore(this.db, () => this.seconds())
     this.deleteExpired()
   }
 
@@ -136,6 +123,29 @@ export class SessionStore extends SessionBackend {
       const wallet = walletOf(known.get(auth))
       return this.add(wallet, { parent: null, scope: null, expires: this.seconds() + SESSION_TTL_SECONDS })
     })
+  }
+
+  /** A session for a wallet that has proved itself (wallet-login.ts). */
+  createFor(wallet: Wallet): IssuedSession {
+    return this.change(() => {
+      this.run('INSERT INTO wallet VALUES (?, NULL, ?) ON CONFLICT DO NOTHING', wallet, this.seconds())
+      return this.add(wallet, { parent: null, scope: null, expires: this.seconds() + SESSION_TTL_SECONDS })
+    })
+  }
+
+  /** What a wallet keeps here (account-store.ts), in one transaction with the look at the session. */
+  account(bearer: string, call: AccountCall): unknown {
+    const answer = this.change(() => {
+      const row = this.live(bearer)
+      const scope = row.scope === null ? undefined : (JSON.parse(row.scope) as Scope)
+      return this.accounts.answer({ wallet: walletOf(row), scope }, call)
+    })
+    if (answer instanceof SessionRefusal) throw answer
+    return answer
+  }
+
+  deliver(mail: Mail): string {
+    return this.change(() => this.accounts.deliver(mail))
   }
 
   child(bearer: string, scope: Scope): IssuedSession {

@@ -16,6 +16,7 @@ export interface Challenge {
   message: string
   nonce: string
   expiresAt: Date
+  lifetimeSeconds: number
 }
 
 interface Open {
@@ -52,7 +53,7 @@ export class WalletLogin {
     })
     this.open.set(requestId, { wallet, message, issuedAt, expiresAt })
     this.dropOldest()
-    return { requestId, message, nonce, expiresAt }
+    return { requestId, message, nonce, expiresAt, lifetimeSeconds: LIFETIME_MS / 1000 }
   }
 
   /**

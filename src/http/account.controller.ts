@@ -1,0 +1,192 @@
+import {
+  BadRequestException,
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Headers,
+  HttpCode,
+  Post,
+  Put,
+  Query,
+} from '@nestjs/common'
+
+import { parseWallet, type Wallet } from '../domain/wallet.js'
+import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import type { AccountCall } from '../session/account-store.js'
+import type { Scope } from '../session/session-scope.js'
+import { AgentBody, DeliverBody, LinkBody, SetScopeBody, StoreCredentialBody } from './account.dto.js'
+import { sessionBearer } from './session-bearer.js'
+
+interface EventRow {
+  owner: string
+  agent: string
+  service: string
+  action: string
+  result: string
+  at: number
+}
+
+interface MessageRow {
+  id: string
+  sender: string
+  subject: string
+  body: string
+  received_at: number
+}
+
+const MAIL_DOMAIN = 'agentkeys-email.io'
+
+/** What wallets keep at the embedded session backend; the original's routes and forms. */
+@Controller()
+export class AccountController {
+  constructor(private readonly sessions: EmbeddedSessions) {}
+
+  @Get('session/scope')
+  async scope(@Query('wallet') wallet: unknown, @Headers('authorization') authorization?: string) {
+    const { services, readOnly } = (await this.ask(authorization, {
+      op: 'scope',
+      wallet: walletOf(wallet, 'wallet'),
+    })) as Scope
+    return { services: [...services].sort(), read_only: readOnly }
+  }
+
+  @Put('session/scope')
+  async setScope(@Body() body: SetScopeBody, @Headers('authorization') authorization?: string) {
+    const { services, read_only: readOnly } = body.scope
+    const wallet = walletOf(body.target_wallet, 'target_wallet')
+    const updated = await this.ask(authorization, { op: 'set-scope', wallet, scope: { services, readOnly } })
+    return { ok: true, updated }
+  }
+
+  @Post('credential/store')
+  @HttpCode(200)
+  async store(@Body() body: StoreCredentialBody, @Headers('authorization') authorization?: string) {
+    const { service, ciphertext } = body
+    await this.ask(authorization, {
+      op: 'store',
+      agent: walletOf(body.agent_id, 'agent_id'),
+      service,
+      ciphertext,
+    })
+    return { ok: true }
+  }
+
+  @Get('credential/read')
+  async read(
+    @Query('agent_id') agent: unknown,
+    @Query('service') service: unknown,
+    @Headers('authorization') authorization?: string,
+  ) {
+    const call = {
+      op: 'read',
+      agent: walletOf(agent, 'agent_id'),
+      service: textOf(service, 'service'),
+    } as const
+    return { ciphertext: await this.ask(authorization, call) }
+  }
+
+  @Get('credential/list')
+  async list(@Query('agent_id') agent: unknown, @Headers('authorization') authorization?: string) {
+    return { services: await this.ask(authorization, { op: 'list', agent: walletOf(agent, 'agent_id') }) }
+  }
+
+  @Delete('credential/teardown')
+  async teardown(@Body() body: AgentBody, @Headers('authorization') authorization?: string) {
+    await this.ask(authorization, { op: 'teardown', agent: walletOf(body.agent_id, 'agent_id') })
+    return { ok: true }
+  }
+
+  @Get('audit/query')
+  async usage(@Query() query: Record<string, unknown>, @Headers('authorization') authorization?: string) {
+    const { owner, agent, service } = query
+    const rows = (await this.ask(authorization, {
+      op: 'usage',
+      ...(owner === undefined ? {} : { owner: walletOf(owner, 'owner') }),
+      ...(agent === undefined ? {} : { agent: walletOf(agent, 'agent') }),
+      ...(service === undefined ? {} : { service: textOf(service, 'service') }),
+    })) as EventRow[]
+    return { events: rows.map(({ at, ...row }) => ({ ...row, timestamp: isoTime(at) })) }
+  }
+
+  @Post('identity/link')
+  @HttpCode(200)
+  async link(@Body() body: LinkBody, @Headers('authorization') authorization?: string) {
+    const wallet = walletOf(body.wallet_address, 'wallet_address')
+    await this.ask(authorization, {
+      op: 'link',
+      type: body.identity_type,
+      value: body.identity_value,
+      wallet,
+    })
+    return { ok: true }
+  }
+
+  /** Asks for a session, where the original asked for none: it told anyone which names there are. */
+  @Get('identity/resolve')
+  async resolve(
+    @Query('identity_type') type: unknown,
+    @Query('identity_value') value: unknown,
+    @Headers('authorization') authorization?: string,
+  ) {
+    if (type !== 'alias' && type !== 'email')
+      throw new BadRequestException('identity_type must be alias or email')
+    const call = { op: 'resolve', type, value: textOf(value, 'identity_value') } as const
+    return { wallet_address: await this.ask(authorization, call) }
+  }
+
+  @Post('mock/inbox/provision')
+  @HttpCode(200)
+  async provisionInbox(@Body() body: AgentBody, @Headers('authorization') authorization?: string) {
+    const agent = walletOf(body.agent_id, 'agent_id')
+    const address = await this.ask(authorization, { op: 'inbox-provision', agent, domain: MAIL_DOMAIN })
+    return { address, agent_wallet: agent }
+  }
+
+  @Get('mock/inbox/list')
+  inboxes(
+    @Query('agent_id') agent: unknown,
+    @Headers('authorization') authorization?: string,
+  ): Promise<unknown> {
+    return this.ask(authorization, { op: 'inbox-list', agent: walletOf(agent, 'agent_id') })
+  }
+
+  @Get('mock/inbox/messages')
+  async messages(@Query('address') address: unknown, @Headers('authorization') authorization?: string) {
+    const call = { op: 'inbox-messages', address: textOf(address, 'address') } as const
+    const rows = (await this.ask(authorization, call)) as MessageRow[]
+    return rows.map(({ id, sender, subject, body, received_at: at }) => ({
+      msg_id: id,
+      from: sender,
+      subject,
+      body,
+      received_at: isoTime(at),
+    }))
+  }
+
+  @Post('mock/inbox/deliver')
+  @HttpCode(200)
+  async deliver(@Body() { address, from, subject = '', body = '' }: DeliverBody) {
+    return { msg_id: await this.sessions.deliver({ address, from, subject, body }) }
+  }
+
+  private ask(authorization: string | undefined, call: AccountCall): Promise<unknown> {
+    return this.sessions.account(sessionBearer(authorization), call)
+  }
+}
+
+function walletOf(value: unknown, name: string): Wallet {
+  const wallet = parseWallet(value)
+  if (wallet) return wallet
+  throw new BadRequestException(`${name} must be 0x and 40 hex digits`)
+}
+
+/** A parameter that is given twice is a list. */
+function textOf(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '' && value.length <= 320) return value
+  throw new BadRequestException(`${name} must be given once, with 1 to 320 characters`)
+}
+
+function isoTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString()
+}
