@@ -330,12 +330,28 @@ describe('the file', () => {
     expect(readFileSync(path, 'utf8')).toBe(text)
   })
 
+  test('of version 1, which had sessions alone, keeps them and gets the rest', () => {
+    const { sessions, path } = fresh()
+    const { session, wallet } = sessions.create('alice')
+    void sessions.close()
+    const db = new Sqlite(path)
+    for (const table of ['credential', 'identity', 'account_event', 'message', 'inbox'])
+      db.exec(`DROP TABLE ${table}`)
+    db.pragma('user_version = 1')
+    db.close()
+    const again = new SessionStore(path, () => START)
+    const agent = parseWallet(wallet) as Wallet
+    again.account(session, { op: 'store', agent, service: 'x', ciphertext: 'AAAA' })
+    expect(again.account(session, { op: 'list', agent })).toEqual(['x'])
+    void again.close()
+  })
+
   test('of a newer program is refused', () => {
     const path = newPath()
     const db = new Sqlite(path)
-    db.pragma('user_version = 2')
+    db.pragma('user_version = 3')
     db.close()
-    expect(() => new SessionStore(path, () => START)).toThrow('has the format 2, and this program knows 1')
+    expect(() => new SessionStore(path, () => START)).toThrow('has the format 3, and this program knows 2')
   })
 
   test.each([['0xABC'], [`0x${'A'.repeat(39)}\n`]])(
