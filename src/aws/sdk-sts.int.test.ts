@@ -9,6 +9,8 @@ import { freePort } from '../../test/support/free-port.js'
 import {
   answered,
   callerIdentity,
+  dripping,
+  endless,
   ISSUED,
   issued,
   refused,
@@ -365,6 +367,8 @@ describe('what is no answer', () => {
     { what: 'an end before an answer', reply: spoken(''), code: 'unreachable', attempts: 3 },
     { what: 'silence', reply: silent, code: 'timeout', attempts: 1 },
     { what: 'an answer that never ends', reply: stalled, code: 'timeout', attempts: 1 },
+    { what: 'an answer that drips for ever', reply: dripping, code: 'timeout', attempts: 1 },
+    { what: 'a body without end', reply: endless, code: 'unexpected', attempts: 1 },
     { what: 'not HTTP', reply: spoken(`SSH-2.0-${secret}\r\n`), code: 'unexpected', attempts: 1 },
     {
       what: 'a page of a proxy',
@@ -406,6 +410,12 @@ describe('what is no answer', () => {
     expect(failed.code).toBe(code)
     expectFit(failed)
     expect(aws.requests).toHaveLength(attempts)
+  })
+
+  test('a reply past 64 KiB is named as what it is, at readiness too', async () => {
+    const { sts } = broker((await script(endless)).url)
+    const failed = await rejection(sts.checkIdentity())
+    expect(failed.message).toContain('the reply is larger than 64 KiB')
   })
 
   test('a refused connection is tried three times', async () => {

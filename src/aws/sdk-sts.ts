@@ -10,6 +10,7 @@ import {
   type STSClientConfig,
 } from '@aws-sdk/client-sts'
 
+import { boundedBody } from '../remote/bounded-reply.js'
 import { usableCredentials } from './sts-credentials.js'
 import { failure, failureOf, isPassing, stsRefusal } from './sts-failure.js'
 import { type AssumeRoleAsk, type AwsCredentials, Sts, StsError, type WebIdentityAsk } from './sts.js'
@@ -66,13 +67,12 @@ export class SdkSts extends Sts {
     const common = clientConfig(options, this.timeouts)
     // Only ever "no authentication": whatever AWS_* variables the process has, nothing can sign or add a session token.
     // STS refuses a web identity that comes with one, and blames the verification key.
-    this.unsigned = new STSClient({
-      ...common,
-      httpAuthSchemeProvider: () => [{ schemeId: 'smithy.api#noAuth' }],
-    })
+    this.unsigned = bounded(
+      new STSClient({ ...common, httpAuthSchemeProvider: () => [{ schemeId: 'smithy.api#noAuth' }] }),
+    )
     if (options.access.mode === 'assume-role') {
       const { staticKeys } = options.access
-      this.signed = new STSClient({ ...common, ...(staticKeys && { credentials: staticKeys }) })
+      this.signed = bounded(new STSClient({ ...common, ...(staticKeys && { credentials: staticKeys }) }))
     }
   }
 
@@ -185,6 +185,20 @@ function clientConfig({ region, endpoint }: SdkStsOptions, { connectMs }: StsTim
     maxAttempts: 1,
     requestHandler: { connectionTimeout: connectMs, httpAgent: agent, httpsAgent: agent },
   }
+}
+
+/** The SDK reads a reply of any size into memory. At the lowest priority, this runs before the SDK's parser sees the body. */
+function bounded(client: STSClient): STSClient {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args)
+      const response = result.response as { body: AsyncIterable<Uint8Array> | Uint8Array }
+      if (!(response.body instanceof Uint8Array)) response.body = await boundedBody(response.body)
+      return result
+    },
+    { step: 'deserialize', priority: 'low', name: 'boundedBody' },
+  )
+  return client
 }
 
 /** Bounds the whole of it, the SDK's search for credentials included, which listens to no signal. */

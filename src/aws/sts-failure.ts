@@ -3,6 +3,7 @@
 import { STSServiceException } from '@aws-sdk/client-sts'
 
 import type { CredsFailureCode } from '../domain/ledger/events.js'
+import { ReplyTooLarge } from '../remote/bounded-reply.js'
 import { StsError } from './sts.js'
 
 /** The codes STS writes into an <Error>. What is not listed is `unexpected`. */
@@ -117,6 +118,7 @@ export function failureOf(thrown: unknown, secrets: readonly string[]): StsError
   if (refusal) return ofRefusal(refusal, secrets)
   if (!(thrown instanceof Error)) return failure('unexpected', 'the AWS SDK failed')
 
+  if (thrown instanceof ReplyTooLarge) return failure('unexpected', `no answer of STS: ${thrown.message}`)
   const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined
   if (code && BROKEN_CONNECTION.has(code)) return failure('unreachable', `no answer from STS: ${code}`)
   // The SDK's name for a connection that was not made in time.

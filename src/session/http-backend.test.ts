@@ -267,7 +267,7 @@ describe('a network that fails', () => {
   test('a body past 64 KiB is not read on', async () => {
     const { backend } = await answering({ kind: 'flood' })
     await expect(backend.validate(BEARER)).rejects.toMatchObject(
-      unreachable('request failed (UND_ERR_RES_EXCEEDED_MAX_SIZE)'),
+      unreachable('request failed (REPLY_TOO_LARGE)'),
     )
   })
 

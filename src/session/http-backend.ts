@@ -1,10 +1,10 @@
 import { Agent, type Dispatcher } from 'undici'
 
 import { parseWallet } from '../domain/wallet.js'
+import { boundedBody, MAX_REPLY_BYTES } from '../remote/bounded-reply.js'
 import { assertWellFormed, NOT_VALID, type Session, SessionBackend, SessionError } from './session-backend.js'
 
 const CONNECT_TIMEOUT_MS = 5000
-const MAX_BODY_BYTES = 64 * 1024
 const MAX_CONNECTIONS = 256
 const MAX_MESSAGE = 200
 const AGENT = /^[A-Za-z0-9._:@-]{1,128}$/
@@ -44,7 +44,6 @@ export class HttpSessionBackend extends SessionBackend {
       connections: MAX_CONNECTIONS,
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
-      maxResponseSize: MAX_BODY_BYTES,
     }
     this.agent = new Agent(limits)
     this.fresh = new Agent({ ...limits, pipelining: 0 })
@@ -135,8 +134,8 @@ export class HttpSessionBackend extends SessionBackend {
 
 /** Statuses that say it all need no body: what cannot be read of theirs is not missed. */
 async function bodyOf({ statusCode, body }: Dispatcher.ResponseData): Promise<string> {
-  if (statusCode <= 299 || statusCode === 401) return body.text()
-  await body.dump({ limit: MAX_BODY_BYTES }).catch(() => undefined)
+  if (statusCode <= 299 || statusCode === 401) return Buffer.from(await boundedBody(body)).toString()
+  await body.dump({ limit: MAX_REPLY_BYTES }).catch(() => undefined)
   return ''
 }
 

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto'
 
 import { Agent } from 'undici'
 
+import { boundedBody } from '../remote/bounded-reply.js'
+
 export interface WitnessAnswer {
   status: number
   /** Lower case, without parameters. Empty if there is none. */
@@ -27,9 +29,6 @@ interface Request {
   headers?: Record<string, string>
   body?: string
 }
-
-/** A witness answers with a few signature lines; one with a post-quantum key takes 3.3 kB for each. */
-const MAX_BODY_BYTES = 64 * 1024
 
 export class WitnessConnection {
   private readonly prefix: URL
@@ -94,7 +93,7 @@ export class WitnessConnection {
       status: response.statusCode,
       mediaType: header(response.headers['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '',
       retryAfter: header(response.headers['retry-after']),
-      body: new Uint8Array(await response.body.arrayBuffer()),
+      body: await boundedBody(response.body),
     }
   }
 
@@ -104,7 +103,6 @@ export class WitnessConnection {
       connect: { timeout: this.timeoutMs },
       headersTimeout: this.timeoutMs,
       bodyTimeout: this.timeoutMs,
-      maxResponseSize: MAX_BODY_BYTES,
     })
   }
 }

@@ -114,6 +114,24 @@ export const silent: Reply = () => undefined
 /** Begins an answer and never ends it. */
 export const stalled: Reply = (socket) => socket.write(BEGUN)
 
+/** A good head, then a body without end, as fast as it is taken. */
+export const endless: Reply = (socket) => {
+  const chunk = 'x'.repeat(16 * 1024)
+  const more = () => {
+    while (!socket.destroyed && socket.write(chunk));
+  }
+  socket.write('HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\nconnection: close\r\n\r\n')
+  socket.on('drain', more)
+  more()
+}
+
+/** A good head, then a body that comes byte by byte and has no end. */
+export const dripping: Reply = (socket) => {
+  socket.write('HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\nconnection: close\r\n\r\n')
+  const timer = setInterval(() => socket.write('x'), 10)
+  socket.on('close', () => clearInterval(timer))
+}
+
 /** Breaks the connection before the first byte of an answer. */
 export const reset: Reply = (socket) => socket.resetAndDestroy()
 
