@@ -418,6 +418,16 @@ describe('what is no answer', () => {
     expect(failed.message).toContain('the reply is larger than 64 KiB')
   })
 
+  test('a wait for our own 256 connections to end is not the fault of STS', async () => {
+    const aws = await script(...Array.from({ length: 257 }, () => silent))
+    const timeouts = { connectMs: 60_000, attemptMs: PATIENCE_MS, totalMs: 60_000 }
+    const { sts } = broker(aws.url, { timeouts })
+    const asked = Array.from({ length: 257 }, () => rejection(sts.withWebIdentity({ ...ASK, jwt: JWT })))
+    const names = (await Promise.all(asked)).map(({ name }) => name)
+    expect(new Set(names.slice(0, 256))).toEqual(new Set(['StsError']))
+    expect(names[256]).toBe('StsOverloaded')
+  })
+
   test('a refused connection is tried three times', async () => {
     const { sts, pauses } = broker(`http://127.0.0.1:${await freePort()}`)
     const failed = await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))

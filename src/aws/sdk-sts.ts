@@ -11,9 +11,17 @@ import {
 } from '@aws-sdk/client-sts'
 
 import { boundedBody } from '../remote/bounded-reply.js'
+import { ConnectionLimit, type GivenUp } from '../remote/connection-limit.js'
 import { usableCredentials } from './sts-credentials.js'
 import { failure, failureOf, isPassing, stsRefusal } from './sts-failure.js'
-import { type AssumeRoleAsk, type AwsCredentials, Sts, StsError, type WebIdentityAsk } from './sts.js'
+import {
+  type AssumeRoleAsk,
+  type AwsCredentials,
+  Sts,
+  StsError,
+  StsOverloaded,
+  type WebIdentityAsk,
+} from './sts.js'
 
 export interface StaticKeys {
   accessKeyId: string
@@ -45,6 +53,10 @@ const TIMEOUTS: StsTimeouts = { connectMs: 5_000, attemptMs: 10_000, totalMs: 20
 const MAX_ATTEMPTS = 3
 const FIRST_PAUSE_MS = 400
 const MAX_SOCKETS = 256
+const GIVEN_UP: GivenUp = {
+  late: () => failure('timeout', 'STS did not answer in time'),
+  busy: () => new StsOverloaded(),
+}
 
 export class SdkSts extends Sts {
   readonly mode: StsAccess['mode']
@@ -52,6 +64,7 @@ export class SdkSts extends Sts {
   private readonly access: StsAccess
   private readonly unsigned: STSClient
   private readonly signed: STSClient | undefined
+  private readonly connections = new ConnectionLimit(MAX_SOCKETS)
   private readonly timeouts: StsTimeouts
   private readonly now: () => number
   private readonly sleep: (ms: number) => Promise<void>
@@ -141,6 +154,7 @@ export class SdkSts extends Sts {
         }
       }, [])
     } catch (thrown) {
+      if (thrown instanceof StsOverloaded) throw thrown
       if (thrown instanceof StsError && thrown.code !== 'region-disabled')
         throw new StsError('unreachable', thrown.message)
       throw thrown
@@ -164,7 +178,9 @@ export class SdkSts extends Sts {
     const deadline = this.now() + this.timeouts.totalMs
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await within(Math.min(this.timeouts.attemptMs, deadline - this.now()), send)
+        // Bounds the whole of it, the SDK's search for credentials included, which listens to no signal.
+        const ms = Math.min(this.timeouts.attemptMs, deadline - this.now())
+        return await this.connections.request(ms, send, GIVEN_UP)
       } catch (thrown) {
         const failed = failureOf(thrown, secrets)
         const pauseMs = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
@@ -199,21 +215,4 @@ function bounded(client: STSClient): STSClient {
     { step: 'deserialize', priority: 'low', name: 'boundedBody' },
   )
   return client
-}
-
-/** Bounds the whole of it, the SDK's search for credentials included, which listens to no signal. */
-async function within<T>(ms: number, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(failure('timeout', 'STS did not answer in time'))
-      controller.abort()
-    }, ms)
-  })
-  try {
-    return await Promise.race([send(controller.signal), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -44,6 +44,20 @@ export class StsError extends Error {
 }
 
 /**
+ * Our own requests had every connection to STS until the time was over: the caller is asked to come back. The ledger has
+ * it as a `timeout`, since what it may hold is a closed set.
+ */
+export class StsOverloaded extends StsError {
+  constructor() {
+    super(
+      'timeout',
+      'as many requests to STS are under way as this broker sends at once; come back in a moment',
+    )
+    this.name = 'StsOverloaded'
+  }
+}
+
+/**
  * withWebIdentity    exchanges a JWT of the broker's own for a session. Sent unsigned: no AWS credentials take part.
  * assumeRole         opens a session with the broker's own AWS credentials.
  * checkIdentity      resolves when STS answers as it must for either of the above to have a chance. For start and /readyz.

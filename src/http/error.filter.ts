@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 
-import { StsError } from '../aws/sts.js'
+import { StsError, StsOverloaded } from '../aws/sts.js'
 import { RefusalCounter } from '../commands/refusal-counter.js'
 import { BrokerError, type ErrorKind } from '../domain/errors.js'
 import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
@@ -13,6 +13,7 @@ import { allowedMethods } from './unknown-route.js'
 
 const SESSION_KIND = {
   unauthorized: 'unauthorized',
+  overloaded: 'overloaded',
   'backend-unreachable': 'backend_unreachable',
 } satisfies Record<SessionErrorCode, ErrorKind>
 
@@ -36,7 +37,12 @@ function problemOf(error: unknown): Problem {
   if (error instanceof BrokerError) {
     return { kind: error.kind, detail: error.message, retryAfterSeconds: error.retryAfterSeconds }
   }
-  if (error instanceof SessionError) return { kind: SESSION_KIND[error.code], detail: error.message }
+  if (error instanceof SessionError) {
+    const kind = SESSION_KIND[error.code]
+    return { kind, detail: error.message, ...(kind === 'overloaded' ? { retryAfterSeconds: 1 } : {}) }
+  }
+  if (error instanceof StsOverloaded)
+    return { kind: 'overloaded', detail: error.message, retryAfterSeconds: 1 }
   if (error instanceof StsError) return { kind: 'sts_error', detail: error.message }
   if (error instanceof LedgerError) {
     const kind = LEDGER_KIND[error.code]

@@ -26,6 +26,7 @@ const FRESH_MS = 1_000
 /** Whether a mint would succeed now, part by part. */
 @Injectable()
 export class Readiness {
+  /** `at` is when it ended: a check that is still running is shared, however long it takes. */
   private latest: { at: number; report: Promise<ReadinessReport> } | undefined
 
   constructor(
@@ -38,9 +39,12 @@ export class Readiness {
   ) {}
 
   check(): Promise<ReadinessReport> {
-    const now = performance.now()
-    if (!this.latest || now - this.latest.at > FRESH_MS) this.latest = { at: now, report: this.ask() }
-    return this.latest.report
+    if (this.latest && performance.now() - this.latest.at <= FRESH_MS) return this.latest.report
+    const latest = { at: Infinity, report: this.ask() }
+    this.latest = latest
+    const ended = () => (latest.at = performance.now())
+    latest.report.then(ended, ended)
+    return latest.report
   }
 
   private async ask(): Promise<ReadinessReport> {

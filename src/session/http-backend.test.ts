@@ -12,6 +12,7 @@ import {
 } from '../../test/support/session-backend-server.js'
 import { type Wallet } from '../domain/wallet.js'
 import { HttpSessionBackend } from './http-backend.js'
+import { type SessionError } from './session-backend.js'
 
 const WALLET = '0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed'
 const MIXED = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'
@@ -319,6 +320,14 @@ describe('connections', () => {
     for (let i = 0; i < 5; i += 1) expect(await backend.validate(BEARER)).toMatchObject({ wallet: WALLET })
     expect(remote.calls.length).toBeGreaterThan(5)
   })
+})
+
+test('a wait for our own 256 connections to end is not the fault of the backend', async () => {
+  const { backend } = await answering({ kind: 'silent' }, 1_000)
+  const asked = Array.from({ length: 257 }, () => backend.validate(BEARER).catch((error: unknown) => error))
+  const codes = (await Promise.all(asked)).map((error) => (error as SessionError).code)
+  expect(new Set(codes.slice(0, 256))).toEqual(new Set(['backend-unreachable']))
+  expect(codes[256]).toBe('overloaded')
 })
 
 describe('bearers', () => {

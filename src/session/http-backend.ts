@@ -1,7 +1,9 @@
 import { Agent, type Dispatcher } from 'undici'
 
+import { deadline } from '../deadline.js'
 import { parseWallet } from '../domain/wallet.js'
 import { boundedBody, MAX_REPLY_BYTES } from '../remote/bounded-reply.js'
+import { ConnectionLimit } from '../remote/connection-limit.js'
 import { assertWellFormed, NOT_VALID, type Session, SessionBackend, SessionError } from './session-backend.js'
 
 const CONNECT_TIMEOUT_MS = 5000
@@ -19,6 +21,11 @@ export interface HttpSessionBackendOptions {
   timeoutMs: number
 }
 
+interface Get {
+  path: string
+  headers?: Record<string, string>
+}
+
 interface Reply {
   status: number
   text: string
@@ -28,6 +35,7 @@ interface Reply {
 export class HttpSessionBackend extends SessionBackend {
   private readonly origin: string
   private readonly prefix: string
+  private readonly connections = new ConnectionLimit(MAX_CONNECTIONS)
   private readonly agent: Agent
   /** Keeps nothing alive: a second try must not meet a second stale connection. */
   private readonly fresh: Agent
@@ -51,7 +59,12 @@ export class HttpSessionBackend extends SessionBackend {
 
   async validate(bearer: string): Promise<Session> {
     assertWellFormed(bearer)
-    const { status, text } = await this.get('/session/validate', { authorization: `Bearer ${bearer}` })
+    const get = { path: '/session/validate', headers: { authorization: `Bearer ${bearer}` } }
+    const { status, text } = await this.connections.request(
+      this.options.timeoutMs,
+      (signal) => this.exchange(this.agent, get, signal),
+      { late: this.late, busy },
+    )
     if (status >= 200 && status <= 299) return this.session(text)
     if (status === 401) throw new SessionError('unauthorized', refusalText(text, bearer))
     throw new SessionError('backend-unreachable', `backend returned ${status}`)
@@ -59,7 +72,12 @@ export class HttpSessionBackend extends SessionBackend {
 
   async healthy(): Promise<boolean> {
     try {
-      const { status } = await this.get('/healthz', {})
+      // Over a connection of its own: the question is how the backend does, not how long our queue is.
+      const { status } = await deadline(
+        this.options.timeoutMs,
+        (signal) => this.exchange(this.fresh, { path: '/healthz' }, signal),
+        this.late,
+      )
       return status >= 200 && status <= 299
     } catch (error) {
       if (error instanceof SessionError) return false
@@ -87,29 +105,10 @@ export class HttpSessionBackend extends SessionBackend {
     return { wallet, ...(named ? { agent } : {}), backend: this.origin }
   }
 
-  /**
-   * One deadline over everything: a connect that hangs, the second try, a body that comes a byte at a time. It is a race
-   * because the client looks at an abort only after a pending connect has ended.
-   */
-  private async get(path: string, headers: Record<string, string>): Promise<Reply> {
-    const abort = new AbortController()
-    let timer: NodeJS.Timeout | undefined
-    const expiry = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new SessionError('backend-unreachable', `no answer within ${this.options.timeoutMs} ms`))
-        abort.abort()
-      }, this.options.timeoutMs)
-    })
+  private async exchange(agent: Agent, { path, headers = {} }: Get, signal: AbortSignal): Promise<Reply> {
+    const request = { origin: this.origin, path: this.prefix + path, method: 'GET', headers, signal } as const
     try {
-      return await Promise.race([this.exchange(path, headers, abort.signal), expiry])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  private async exchange(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Reply> {
-    try {
-      const response = await this.send(path, headers, signal)
+      const response = await this.send(agent, request)
       return { status: response.statusCode, text: await bodyOf(response) }
     } catch (cause) {
       throw new SessionError('backend-unreachable', describe(cause))
@@ -117,19 +116,23 @@ export class HttpSessionBackend extends SessionBackend {
   }
 
   /** Tried twice at most, and only while nothing was answered: GET has no effect (RFC 9110, 9.2.2). */
-  private async send(
-    path: string,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
-    const request = { origin: this.origin, path: this.prefix + path, method: 'GET', headers, signal } as const
+  private async send(agent: Agent, request: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
     try {
-      return await this.agent.request(request)
+      return await agent.request(request)
     } catch (error) {
       if (!CONNECTION_LOST.has(codeOf(error))) throw error
       return await this.fresh.request(request)
     }
   }
+
+  private readonly late = () =>
+    new SessionError('backend-unreachable', `no answer within ${this.options.timeoutMs} ms`)
+}
+
+function busy(): SessionError {
+  const message =
+    'as many sessions are being validated as this broker asks for at once; come back in a moment'
+  return new SessionError('overloaded', message)
 }
 
 /** Statuses that say it all need no body: what cannot be read of theirs is not missed. */
