@@ -5,6 +5,8 @@ import { write } from 'node:fs'
 
 import type { DestinationStream } from 'pino'
 
+import { deadline } from './deadline.js'
+
 /** What may wait while the other side does not read. */
 const MAX_WAITING_BYTES = 1024 * 1024
 /** Lines are gathered while a write is under way, and go out in pieces of about this size. */
@@ -38,10 +40,8 @@ export class LogSink implements DestinationStream {
   /** Resolves when every line was written or lost, after `withinMs` at the latest. */
   async drained(withinMs: number): Promise<void> {
     if (!this.writing) return
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)))
-    await Promise.race([new Promise<void>((resolve) => this.whenIdle.push(resolve)), late])
-    clearTimeout(timer)
+    const idle = new Promise<void>((resolve) => this.whenIdle.push(resolve))
+    await deadline(withinMs, idle, () => new Error('lines are left')).catch(() => undefined)
   }
 
   private writeNext(): void {

@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino'
 
+import { deadline } from './deadline.js'
 import { AppModule } from './app.module.js'
 import { type Broker, openBroker } from './broker.js'
 import type { Config } from './config.js'
@@ -111,10 +112,14 @@ function ignoreSignals(log: Logger): void {
   }
 }
 
+/** Whether `work` ended within `ms`. */
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)))
-  const done = await Promise.race([work.then(() => true), late])
-  clearTimeout(timer)
-  return done
+  const late = new Error(`not done within ${ms} ms`)
+  try {
+    await deadline(ms, work, () => late)
+    return true
+  } catch (error) {
+    if (error === late) return false
+    throw error
+  }
 }

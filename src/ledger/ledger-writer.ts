@@ -1,6 +1,7 @@
 // Writes entries after the head, and does not rest before it is known what became of them. docs/design.md, "The
 // appender".
 
+import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { type EntryToAppend, type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { LedgerChanged, type LedgerHead } from './ledger-head.js'
@@ -205,19 +206,9 @@ export class LedgerWriter {
     this.latest = { reason: (error as Error).message, at: this.parts.now().getTime() }
   }
 
-  private async within<T>(work: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, fail) => {
-      timer = setTimeout(
-        () => fail(new StoreError('unknown', 'the store did not answer in time')),
-        this.parts.limits.storeMs,
-      )
-    })
-    try {
-      return await Promise.race([work, late])
-    } finally {
-      clearTimeout(timer)
-    }
+  private within<T>(work: Promise<T>): Promise<T> {
+    const late = () => new StoreError('unknown', 'the store did not answer in time')
+    return deadline(this.parts.limits.storeMs, work, late)
   }
 
   private pause(attempt: number): Promise<void> {

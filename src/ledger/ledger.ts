@@ -3,6 +3,7 @@ import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { ReleaseLevel } from '../domain/release.js'
 import type { Appender, AppenderStatus } from './appender.js'
+import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import type { LogTree } from './log-tree.js'
 import { MintIds } from './mint-ids.js'
@@ -138,8 +139,8 @@ export class Ledger {
       throw new LedgerError('failed', 'witnesses are required, and BROKER_WITNESS_POLICY names none')
     const checkpoint = await witnessing.witnesses.witnessed(size, { timeoutMs: witnessing.timeoutMs })
     // The receipt may need tiles of entries that are no longer the latest. A read model that is stuck holds nobody up.
-    const late = new LedgerError('unavailable', 'the read models are behind: nothing is handed out')
-    await Promise.race([tilesReach(checkpoint.size), failAfter(witnessing.timeoutMs, late)])
+    const late = () => new LedgerError('unavailable', 'the read models are behind: nothing is handed out')
+    await deadline(witnessing.timeoutMs, tilesReach(checkpoint.size), late)
     return checkpoint
   }
 
@@ -149,21 +150,10 @@ export class Ledger {
 }
 
 async function problemWithin(work: Promise<unknown>, ifLate: string): Promise<string | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(ifLate), CURRENT_WITHIN_MS)
-  })
-  const problem = work.then(
-    () => undefined,
-    (error: unknown) => (error as Error).message,
-  )
   try {
-    return await Promise.race([problem, late])
-  } finally {
-    clearTimeout(timer)
+    await deadline(CURRENT_WITHIN_MS, work, () => new Error(ifLate))
+    return undefined
+  } catch (error) {
+    return (error as Error).message
   }
-}
-
-function failAfter(ms: number, error: Error): Promise<never> {
-  return new Promise((_, reject) => setTimeout(() => reject(error), ms).unref())
 }

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 
 import { Agent } from 'undici'
 
+import { deadline } from '../deadline.js'
 import { boundedBody } from '../remote/bounded-reply.js'
 
 export interface WitnessAnswer {
@@ -69,20 +70,12 @@ export class WitnessConnection {
    * failed takes its connection with it, so that a request given up on is not under way beside the next one.
    */
   private async request(what: Request): Promise<WitnessAnswer> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new WitnessUnreachable(`no answer within ${this.timeoutMs} ms`)),
-        this.timeoutMs,
-      )
-    })
+    const late = () => new WitnessUnreachable(`no answer within ${this.timeoutMs} ms`)
     try {
-      return await Promise.race([this.exchange(what), late])
+      return await deadline(this.timeoutMs, this.exchange(what), late)
     } catch (error) {
       this.renew()
       throw error instanceof WitnessUnreachable ? error : new WitnessUnreachable(describe(error))
-    } finally {
-      clearTimeout(timer)
     }
   }
 

@@ -1,5 +1,6 @@
 // One witness: what it has cosigned, when it may be asked next, and the asking.
 
+import { deadline } from '../deadline.js'
 import {
   formatSignedCheckpoint,
   parseSignedCheckpoint,
@@ -251,16 +252,8 @@ export class Witness {
   }
 
   /** Our own log may hang too, as when its store does. A witness is then free again, and a stop does not wait for it. */
-  private async within<T>(work: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      const { requestMs } = this.limits
-      timer = setTimeout(() => reject(new Error(`the log gave nothing within ${requestMs} ms`)), requestMs)
-    })
-    try {
-      return await Promise.race([work, late])
-    } finally {
-      clearTimeout(timer)
-    }
+  private within<T>(work: Promise<T>): Promise<T> {
+    const { requestMs } = this.limits
+    return deadline(requestMs, work, () => new Error(`the log gave nothing within ${requestMs} ms`))
   }
 }

@@ -6,6 +6,7 @@ import {
   StreamNotFoundError,
 } from '@eventstore/db-client'
 
+import { deadline } from '../../deadline.js'
 import { StoreError } from '../event-store.js'
 import type { Address, Credentials } from './address.js'
 import type { FoundEvent } from './event.js'
@@ -55,20 +56,15 @@ export class Connection {
     send: (client: EventStoreDBClient, deadline: number) => Promise<T>,
   ): Promise<T> {
     const { client } = this
-    let timer: NodeJS.Timeout | undefined
-    const stuck = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        this.replace(client)
-        reject(new Error(`no answer within ${this.address.appendTimeoutMs} ms`))
-      }, ms + GRACE_MS)
-    })
+    const stuck = () => {
+      this.replace(client)
+      return new Error(`no answer within ${this.address.appendTimeoutMs} ms`)
+    }
     try {
-      return await Promise.race([send(client, ms), stuck])
+      return await deadline(ms + GRACE_MS, send(client, ms), stuck)
     } catch (error) {
       if (error instanceof DeadlineExceededError) this.replace(client)
       throw error
-    } finally {
-      clearTimeout(timer)
     }
   }
 
