@@ -38,6 +38,7 @@ test('an empty environment is a broker on this machine, with everything in the h
       oidcKeypairPath: '/home/ann/.agentkeys/broker/oidc-keypair.json',
       auditorTokenFile: '/home/ann/.agentkeys/broker/auditor-token',
       operatorTokenFile: '/home/ann/.agentkeys/broker/operator-token',
+      longestPauseDays: 30,
       shutdownGraceSeconds: 30,
       logLevel: 'info',
     },

@@ -52,6 +52,8 @@ export abstract class Config {
   abstract readonly oidcKeypairPath: string
   abstract readonly auditorTokenFile: string
   abstract readonly operatorTokenFile: string
+  /** How far the clock may be past the ledger's last entry when the broker starts. */
+  abstract readonly longestPauseDays: number
   abstract readonly shutdownGraceSeconds: number
   abstract readonly logLevel: LogLevel
   abstract readonly skipStartupCheck: boolean
@@ -83,6 +85,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     dataDir,
     ...readFiles(env, dataDir),
     nodeId: env.read('BROKER_NODE_ID', NODE_ID, undefined),
+    longestPauseDays: readLongestPause(env),
     shutdownGraceSeconds: env.read('BROKER_SHUTDOWN_GRACE_SECONDS', wholeNumber(0, 300, 'seconds'), 30),
     logLevel: readLogLevel(env),
   }
@@ -141,6 +144,18 @@ function readPolicy(env: Environment, issuer: string): MintPolicy {
     sourceIdentity: env.read('BROKER_STS_SOURCE_IDENTITY', oneOf('on', 'off'), 'on') === 'on',
   }
 }
+
+function readLongestPause(env: Environment): number {
+  const days = env.read('BROKER_LONGEST_PAUSE_DAYS', wholeNumber(1, 36_500, 'days'), LONGEST_PAUSE_DAYS)
+  if (days > LONGEST_PAUSE_DAYS) {
+    env.warnings.push(
+      `BROKER_LONGEST_PAUSE_DAYS=${days}: a start with a clock that is wrong by so much is not noticed; unset it after this start`,
+    )
+  }
+  return days
+}
+
+const LONGEST_PAUSE_DAYS = 30
 
 function readFiles(env: Environment, dataDir: string) {
   return {

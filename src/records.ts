@@ -13,6 +13,7 @@ import { EMPTY_ROOT } from './domain/ledger/merkle.js'
 import type { EventStore } from './event-store/event-store.js'
 import { ReadAheadStore } from './event-store/read-ahead.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
+import { CheckedClock, systemTime, type TimeSource, watchClock } from './ledger/checked-clock.js'
 import { CheckpointTrace } from './ledger/checkpoint-trace.js'
 import { discardLedgerKey, type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
 import { Ledger } from './ledger/ledger.js'
@@ -45,11 +46,10 @@ type OnClose = (step: () => unknown) => void
 export interface Seams {
   openStore: (store: LedgerStoreConfig, as: Opener) => EventStore | Promise<EventStore>
   limits: AppenderLimits
+  time: TimeSource
 }
 
-export const REAL: Seams = { openStore, limits: DEFAULT_LIMITS }
-
-const now = () => new Date()
+export const REAL: Seams = { openStore, limits: DEFAULT_LIMITS, time: systemTime() }
 
 /** Rejects with LedgerRefused, LedgerMismatch, PrivateFileError or the store's error: then nothing was appended. */
 export async function openRecords(
@@ -71,11 +71,13 @@ export async function openRecords(
   const key = keptKey ?? (await newKey(config, store, trace))
   // Before the ledger is opened: one that was emptied must not be begun anew.
   if (trace.last() && (await store.size()) === 0) trace.check(0, key.signer.key, () => EMPTY_ROOT)
-  const head = await opened(store, key, keyPath)
+  const head = await opened(store, key, { keyPath, now: new Date(seams.time().wall) })
+  const clock = openClock(config, head, { log, time: seams.time })
+  onClose(watchClock(clock))
   const size = head.entry.index + 1
   log.info({ ledger: store.description, origin, size }, 'ledger opened')
 
-  const keys = new KeysView(now, new LedgerSignatures(key.signer.key))
+  const keys = new KeysView(clock.believed, new LedgerSignatures(key.signer.key))
   const live = config.ledger.store.kind === 'esdb' ? new LiveFollow(nodeId, size) : undefined
   const followed = live ? new ReadAheadStore(store, live.watch) : store
   const trust = { ledgerKey: key.signer.key, signedHead: { size, leafHash: head.leafHash } }
@@ -103,7 +105,11 @@ export async function openRecords(
   if (witnessing) follow.push((checkpoint) => witnessing.witnesses.offer(checkpoint))
   trace.remember(tree.checkpoint)
 
-  const appender = new Appender(store, head, now, (entries) => tree.append(entries), seams.limits, {
+  const committed = (entries: readonly Sealed[]) => {
+    clock.saw(entries)
+    tree.append(entries)
+  }
+  const appender = new Appender(store, head, clock.now, committed, seams.limits, {
     signer: key.signer,
     keys: keys.known(),
     displaced,
@@ -112,6 +118,7 @@ export async function openRecords(
         `an append is in doubt; it is repeated, and nothing is handed out until it is settled: ${reason}`,
       ),
     onHalt: (reason) => log.error(`nothing is minted any more: ${reason}`),
+    onFromFuture: (problem) => log.error(`minting stops: ${problem}`),
     ...(live ? { sharing: live.turns } : {}),
   })
   live?.attach(appender)
@@ -123,14 +130,29 @@ export async function openRecords(
   return { store, ledger, ledgerKey: key, projector, keys, tiles, audit }
 }
 
-async function opened(store: EventStore, key: LedgerKey, keyPath: string): Promise<Sealed> {
+async function opened(
+  store: EventStore,
+  key: LedgerKey,
+  { keyPath, now }: { keyPath: string; now: Date },
+): Promise<Sealed> {
   try {
-    return await openLedger(store, { signer: key.signer, software: `agentkeys-broker/${VERSION}` }, now())
+    return await openLedger(store, { signer: key.signer, software: `agentkeys-broker/${VERSION}` }, now)
   } catch (error) {
     // Another broker opened it at the same moment, with a key of its own.
     if (error instanceof LedgerRefused) discardLedgerKey(keyPath, key)
     throw error
   }
+}
+
+function openClock(
+  { longestPauseDays }: Config,
+  { entry }: Sealed,
+  { log, time }: { log: Logger; time: TimeSource },
+): CheckedClock {
+  return new CheckedClock(time, Date.parse(entry.time), longestPauseDays, (problem) => {
+    if (problem === undefined) log.info('the system clock is plausible again: minting goes on')
+    else log.error(`minting stops: ${problem}`)
+  })
 }
 
 /** A new ledger's key. For a ledger that there is, any other key is of no use, and would be taken for its own. */

@@ -16,17 +16,28 @@ export class Callers {
     private readonly ledger: Ledger,
   ) {}
 
-  /** Rejects with SessionError. Such requests are no entries of their own: http/error.filter.ts counts them. */
+  /** Rejects with SessionError, or LedgerError while the clock is implausible. Such requests are no entries of their own: http/error.filter.ts counts them. */
   async identify(bearer: string): Promise<Caller> {
+    // By an implausible clock nobody can say whether a session has expired.
+    this.ledger.clock()
     const { wallet, backend, agent } = await this.sessions.validate(bearer)
-    return { mintId: this.ledger.newMintId(), wallet, tokenSha256: hash('sha256', bearer), backend, agent }
+    // The mint's reading comes after the session's check, which may take long.
+    const at = this.ledger.clock()
+    return {
+      mintId: this.ledger.newMintId(at),
+      at,
+      wallet,
+      tokenSha256: hash('sha256', bearer),
+      backend,
+      agent,
+    }
   }
 
   /** The grant, or a refusal that is durable before the caller hears of it. */
   async granted<Grant>(caller: Caller, kind: MintKind, decision: Decision<Grant>): Promise<Grant> {
     if ('granted' in decision) return decision.granted
     const { refused } = decision
-    await this.ledger.append([mintRefused(caller, kind, refused)])
+    await this.ledger.append([mintRefused(caller, kind, refused)], caller.at)
     throw new BrokerError(
       refused.reason === 'aws-not-configured' ? 'aws_not_configured' : 'forbidden',
       refused.detail,

@@ -19,7 +19,6 @@ import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
 import { Callers } from './caller.js'
-import { unixSeconds } from './mint-oidc-jwt.js'
 
 export interface MintedCreds {
   credentials: AwsCredentials
@@ -62,7 +61,7 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const exchange =
       this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
 
-    await this.ledger.append([sessionValidated(caller), exchange.announced])
+    await this.ledger.append([sessionValidated(caller), exchange.announced], caller.at)
     // The announcement is durable at this line: STS may be asked.
     const credentials = await this.actOrRecordFailure(caller, grant, exchange)
     const [entry] = await this.ledger.append([credsMinted(caller, grant, credentials)])
@@ -77,7 +76,7 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const { roleArn, durationSeconds } = grant
     const ttlSeconds = this.policy.jwtTtlSeconds
     const jwtGrant = { audience: STS_AUDIENCE, ttlSeconds, roleArn }
-    const token = this.signer.prepare(jwtClaims(caller, jwtGrant, this.policy, unixSeconds()))
+    const token = this.signer.prepare(jwtClaims(caller, jwtGrant, this.policy))
     const ask = { roleArn, durationSeconds, roleSessionName: roleSessionName(caller.mintId) }
     return {
       announced: jwtIssued(caller, token, 'sts', roleArn),

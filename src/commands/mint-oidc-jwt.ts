@@ -40,9 +40,9 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
     const caller = await this.callers.identify(bearer)
     const grant = await this.callers.granted(caller, 'oidc_jwt', decideJwt(ask, this.policy))
 
-    const token = this.signer.prepare(jwtClaims(caller, grant, this.policy, unixSeconds()))
+    const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
     const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
-    const entries = await this.ledger.append([sessionValidated(caller), issued])
+    const entries = await this.ledger.append([sessionValidated(caller), issued], caller.at)
 
     const ledger = await this.ledger.release(entries.at(-1) as Sealed, releaseLevel(grant, this.releases))
 
@@ -51,8 +51,4 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
     const { mintId: jti, wallet } = caller
     return { jwt, jti, wallet, expiration: token.claims.exp, ledger }
   }
-}
-
-export function unixSeconds(): number {
-  return Math.floor(Date.now() / 1000)
 }

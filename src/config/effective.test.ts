@@ -68,6 +68,7 @@ test("what is printed adds what is this machine's own", () => {
     auditDbPath: '/home/ann/.agentkeys/broker/audit.sqlite',
     auditorTokenFile: '/home/ann/.agentkeys/broker/auditor-token',
     operatorTokenFile: '/home/ann/.agentkeys/broker/operator-token',
+    longestPauseDays: 30,
     shutdownGraceSeconds: 30,
     logLevel: 'info',
     skipStartupCheck: false,

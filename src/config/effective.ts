@@ -68,6 +68,7 @@ export function describeConfig(config: Config): Record<string, Json> {
       auditDbPath: config.auditDbPath,
       auditorTokenFile: config.auditorTokenFile,
       operatorTokenFile: config.operatorTokenFile,
+      longestPauseDays: config.longestPauseDays,
       shutdownGraceSeconds: config.shutdownGraceSeconds,
       logLevel: config.logLevel,
       skipStartupCheck: config.skipStartupCheck,

@@ -136,6 +136,11 @@ describe('every variable that is wrong gives one line: its name, what it was, wh
       'expected a whole number of seconds, 0 to 300; correct it, or unset it for 30',
     ],
     [
+      'BROKER_LONGEST_PAUSE_DAYS',
+      '0',
+      'expected a whole number of days, 1 to 36500; correct it, or unset it for 30',
+    ],
+    [
       'BROKER_LOG',
       'verbose',
       'expected trace or debug or info or warn or error or off; correct it, or unset it for info',

@@ -115,6 +115,8 @@ function refused(reason: RefusalReason, detail: string): { refused: Refusal } {
 /** Who asks: a validated session, and the mint that was made of the request. */
 export interface Caller {
   mintId: string
+  /** The mint's one reading of the clock: of its id, its entries and its token. */
+  at: Date
   wallet: string
   tokenSha256: string
   backend: string
@@ -148,8 +150,9 @@ export type Claims = Record<string, unknown> & { sub: string; aud: string; iat: 
  * The claims of a JWT for `caller`. Built from values of known form only: nothing of the request reaches it unlisted.
  * The AWS claims are honoured by STS before the trust policy is looked at, so they bind even where that is too broad.
  */
-export function jwtClaims(caller: Caller, grant: JwtGrant, policy: MintPolicy, iat: number): Claims {
-  const { mintId, wallet } = caller
+export function jwtClaims(caller: Caller, grant: JwtGrant, policy: MintPolicy): Claims {
+  const { mintId, wallet, at } = caller
+  const iat = Math.floor(at.getTime() / 1000)
   return {
     iss: policy.issuer,
     sub: `agentkeys:agent:${wallet}`,

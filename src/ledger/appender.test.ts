@@ -131,8 +131,7 @@ describe('a group of which a part was written', () => {
     const store = new FaultyStore(new MemoryEventStore())
     const writer = appender(store)
     store.cutAfter = 2
-    store.afterCut = async (written) =>
-      store.append(signed([chain(written.at(-1), event('theirs'), new Date())]), 2)
+    store.afterCut = async (written) => store.append(signed([chain(written.at(-1), event('theirs'), NOW)]), 2)
     const callers = ['a', 'b'].map((name) => writer.append([event(`${name}1`), event(`${name}2`)]))
     expect((await Promise.all(callers)).flat().map(({ entry }) => entry.index)).toEqual([0, 1, 3, 4])
     expect(await ledgerOf(store)).toEqual(['a1', 'a2', 'theirs', 'b1', 'b2'])

@@ -54,6 +54,8 @@ export interface AppenderOptions {
   onDoubt?: (reason: string) => void
   /** Called once, with the reason and what to do: nothing is appended any more. */
   onHalt?: (reason: string) => void
+  /** Hears once of each entry of others that is not taken over because its time is yet to come. */
+  onFromFuture?: (problem: string) => void
 }
 
 /**
@@ -79,16 +81,18 @@ export class Appender {
   constructor(
     store: EventStore,
     last: Sealed | undefined,
+    /** The system's time. Throws LedgerError while that is implausible. */
     private readonly now: () => Date,
     committed: Committed,
     private readonly limits: AppenderLimits,
     private readonly options: AppenderOptions,
   ) {
-    const { signer, keys, sharing, onDoubt } = options
-    const head = new LedgerHead(last, keys, new LedgerSignatures(signer.key), committed)
+    const { signer, keys, sharing, onDoubt, onFromFuture = () => undefined } = options
+    const signatures = new LedgerSignatures(signer.key)
+    const head = new LedgerHead(last, { keys, signatures, committed, now, onFromFuture })
     const observed = new Observed(head)
     const closing = this.closing.signal
-    this.writer = new LedgerWriter({ store, head, observed, sharing, limits, now, closing, onDoubt })
+    this.writer = new LedgerWriter({ store, head, observed, sharing, limits, closing, onDoubt })
     this.signer = signer
     this.head = head
     this.observed = observed
@@ -105,7 +109,7 @@ export class Appender {
     return this.head.last
   }
 
-  /** The system's time, never behind the ledger's: what ids and entry times are drawn from. */
+  /** The system's time, never behind the ledger's: what ids and entry times are drawn from. Throws as `now` does. */
   clock(): Date {
     const now = this.now()
     return this.last && this.last.entry.time > now.toISOString() ? new Date(this.last.entry.time) : now
@@ -115,24 +119,27 @@ export class Appender {
   status(): AppenderStatus {
     const displaced = this.halted ? undefined : this.options.displaced?.()
     if (displaced !== undefined) this.halt(displaced)
+    const timeless = this.timeProblem()
     if (this.halted) return { ok: false, reason: this.halted.message }
+    if (timeless !== undefined) return { ok: false, reason: timeless }
     const unsigned = this.observed.unsignedFor(UNSIGNED_FOR_MS)
     if (unsigned !== undefined) return { ok: false, reason: unsigned }
     const { trouble } = this.writer
-    const recent = trouble && (this.pumping || this.now().getTime() - trouble.at < TROUBLE_MS)
+    const recent = trouble && (this.pumping || performance.now() - trouble.at < TROUBLE_MS)
     return recent ? { ok: false, reason: trouble.reason } : { ok: true }
   }
 
-  /** Resolves with the entries of `events`, together and in order, once they are durable. Rejects with LedgerError. */
-  append(events: readonly LedgerEvent[]): Promise<Sealed[]> {
-    if (this.halted) return Promise.reject(this.halted)
-    if (this.closing.signal.aborted)
-      return Promise.reject(new LedgerError('unavailable', 'the broker is shutting down'))
-    if (this.queue.length >= this.limits.waiting) {
-      return Promise.reject(new LedgerError('unavailable', 'too many callers wait for the ledger'))
-    }
+  /**
+   * Resolves with the entries of `events`, together and in order, once they are durable. Rejects with LedgerError.
+   * `at`, a reading of clock(), becomes their time, unless the ledger's is later by then.
+   */
+  async append(events: readonly LedgerEvent[], at: Date = this.clock()): Promise<Sealed[]> {
+    if (this.halted) throw this.halted
+    if (this.closing.signal.aborted) throw new LedgerError('unavailable', 'the broker is shutting down')
+    if (this.queue.length >= this.limits.waiting)
+      throw new LedgerError('unavailable', 'too many callers wait for the ledger')
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { events, settled: false, resolve, reject }
+      const waiting: Waiting = { events, at, settled: false, resolve, reject }
       this.queue.push(waiting)
       this.giveUpLater(waiting)
       this.pumping ??= this.pump()
@@ -243,7 +250,7 @@ export class Appender {
   /** Chained onto the head. For whom there was no room is first in the queue again. */
   private chained(group: Waiting[]): Chained[] {
     const { last, keys } = this.head
-    const { chained, rest } = chainGroup(group, { last, keys, now: this.now() }, this.limits.groupBytes)
+    const { chained, rest } = chainGroup(group, { last, keys }, this.limits.groupBytes)
     this.queue.unshift(...rest)
     return chained
   }
@@ -252,8 +259,20 @@ export class Appender {
     try {
       this.observed.takeOver()
     } catch (error) {
-      if (!(error instanceof LedgerChanged)) throw error
-      this.halt(`${error.message}; ${RESTORE}`)
+      if (error instanceof LedgerChanged) this.halt(`${error.message}; ${RESTORE}`)
+      // An entry from the future waits for its time to come: see timeProblem.
+      else if (!(error instanceof LedgerError)) throw error
+    }
+  }
+
+  /** Why nothing can be given a time now: the clock is implausible, or the next entry of the ledger is from the future. */
+  private timeProblem(): string | undefined {
+    try {
+      const now = this.now()
+      return this.head.fromFuture(now)
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error
+      return error.message
     }
   }
 

@@ -8,6 +8,8 @@ import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/sig
 /** A caller, until it is told what became of its events. */
 export interface Waiting {
   events: readonly LedgerEvent[]
+  /** When they were decided: the time of their entries. */
+  at: Date
   settled: boolean
   resolve: (entries: Sealed[]) => void
   reject: (error: LedgerError) => void
@@ -22,19 +24,18 @@ export interface Chained {
 export interface Head {
   last: Sealed | undefined
   keys: SigningKeys | undefined
-  now: Date
 }
 
 /** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
 export function chainGroup(
   group: readonly Waiting[],
-  { last, keys, now }: Head,
+  { last, keys }: Head,
   maxBytes: number,
 ): { chained: Chained[]; rest: readonly Waiting[] } {
   const chained: Chained[] = []
   let bytes = 0
   for (const [at, waiting] of group.entries()) {
-    const entries = chainAll(waiting, { last, keys, now })
+    const entries = chainAll(waiting, { last, keys })
     bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
     if (chained.length > 0 && bytes > maxBytes) return { chained, rest: group.slice(at) }
     if (entries.length > 0) chained.push({ waiting, entries })
@@ -78,7 +79,7 @@ export function refuse(waiting: Waiting, error: LedgerError): void {
 }
 
 /** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
-function chainAll(waiting: Waiting, { last, keys, now }: Head): Sealed[] {
+function chainAll(waiting: Waiting, { last, keys }: Head): Sealed[] {
   const entries: Sealed[] = []
   const problem = keys && appendProblem(waiting.events, keys)
   if (problem) {
@@ -86,7 +87,7 @@ function chainAll(waiting: Waiting, { last, keys, now }: Head): Sealed[] {
     return []
   }
   try {
-    for (const event of waiting.events) entries.push(chain(entries.at(-1) ?? last, event, now))
+    for (const event of waiting.events) entries.push(chain(entries.at(-1) ?? last, event, waiting.at))
     return entries
   } catch (error) {
     if (!(error instanceof EntryError)) throw error

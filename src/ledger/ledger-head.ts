@@ -1,6 +1,8 @@
 // The end of the ledger as this broker knows it: what is chained next follows from here.
 
+import { LedgerError } from '../domain/ledger-error.js'
 import { EntryError, type Sealed } from '../domain/ledger/entry.js'
+import { isFromFuture } from '../domain/plausible-time.js'
 import type { Stored } from '../event-store/event-store.js'
 import { type LedgerSignatures, signedLength } from '../domain/ledger/ledger-signature.js'
 import { keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
@@ -17,13 +19,35 @@ export class LedgerChanged extends Error {
   }
 }
 
+export interface HeadParts {
+  keys: SigningKeys | undefined
+  signatures: LedgerSignatures
+  committed: Committed
+  /** The system's time. Throws LedgerError while that is implausible. */
+  now: () => Date
+  /** Hears once of each entry that is not taken over because its time is yet to come. */
+  onFromFuture: (problem: string) => void
+}
+
 export class LedgerHead {
+  private signingKeys: SigningKeys | undefined
+  private readonly signatures: LedgerSignatures
+  private readonly committed: Committed
+  private readonly now: () => Date
+  private readonly onFromFuture: (problem: string) => void
+  /** The entry after this head, where it was not taken over because its time is yet to come. */
+  private refused: Sealed | undefined
+
   constructor(
     private durable: Sealed | undefined,
-    private signingKeys: SigningKeys | undefined,
-    private readonly signatures: LedgerSignatures,
-    private readonly committed: Committed,
-  ) {}
+    { keys, signatures, committed, now, onFromFuture }: HeadParts,
+  ) {
+    this.signingKeys = keys
+    this.signatures = signatures
+    this.committed = committed
+    this.now = now
+    this.onFromFuture = onFromFuture
+  }
 
   /** The last durable entry. */
   get last(): Sealed | undefined {
@@ -42,7 +66,9 @@ export class LedgerHead {
 
   /** Our own entries, chained onto this head, are durable. */
   advance(entries: readonly Sealed[]): void {
-    this.durable = entries.at(-1) ?? this.durable
+    if (entries.length === 0) return
+    this.refused = undefined
+    this.durable = entries.at(-1)
     this.signingKeys &&= keysAfter(this.signingKeys, entries)
     this.committed(entries)
   }
@@ -50,17 +76,40 @@ export class LedgerHead {
   /**
    * Takes over what others wrote, up to the last entry that a holder of the ledger key has signed: how many that are.
    * `tried`: the signatures of so many were found to be none before. Throws LedgerChanged where they do not follow from
-   * here.
+   * here, and LedgerError at a signed entry from the future, since no later entry could have an earlier time; what is
+   * before that entry is taken over.
    */
   follow(stored: readonly Stored[], tried = 0): number {
+    const now = this.now()
     const entries = this.linkedHere(stored)
     const untried = stored
       .slice(tried)
       .map(({ index, signature }, i) => ({ index, signature, leafHash: entries[tried + i]?.leafHash ?? '' }))
     const signed = signedLength(untried, this.signatures)
     if (signed === 0) return 0
-    this.advance(entries.slice(0, tried + signed))
-    return tried + signed
+    const ours = entries.slice(0, tried + signed)
+    const future = ours.findIndex(({ entry }) => isFromFuture(entry.time, now))
+    this.advance(future < 0 ? ours : ours.slice(0, future))
+    if (future >= 0) this.refuse(ours[future], now)
+    return ours.length
+  }
+
+  private refuse(entry: Sealed | undefined, now: Date): never {
+    const isNew = this.refused?.leafHash !== entry?.leafHash
+    this.refused = entry
+    const problem = this.fromFuture(now) ?? ''
+    if (isNew) this.onFromFuture(problem)
+    throw new LedgerError('unavailable', problem)
+  }
+
+  /** What is wrong with the entry after this head, for as long as its time is yet to come. */
+  fromFuture(now: Date): string | undefined {
+    if (!this.refused || !isFromFuture(this.refused.entry.time, now)) return undefined
+    const { index, time } = this.refused.entry
+    return (
+      `entry ${index} of the ledger has the time ${time}, and it is ${now.toISOString()} here: nothing is appended ` +
+      "after it. Correct this broker's clock; or, if it is right, run verify-ledger and find out who wrote that entry"
+    )
   }
 
   private linkedHere(stored: readonly Stored[]): Sealed[] {

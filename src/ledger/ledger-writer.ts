@@ -24,7 +24,6 @@ export interface WriterParts {
   observed: Observed
   sharing: Sharing | undefined
   limits: WriterLimits
-  now: () => Date
   /** Aborted when the broker shuts down: what is not known then stays unknown. */
   closing: AbortSignal
   /** Called with the reason when the outcome of an append is unknown, once until one succeeds. */
@@ -48,6 +47,7 @@ export type WriteOutcome =
 
 export interface Trouble {
   reason: string
+  /** By performance.now(). */
   at: number
 }
 
@@ -76,6 +76,8 @@ export class LedgerWriter {
       }
       return outcome
     } catch (error) {
+      // An entry from the future, or a clock that cannot be believed: what is there is not taken over.
+      if (error instanceof LedgerError) return { kind: 'unconfirmed', error }
       if (!(error instanceof LedgerChanged)) throw error
       return { kind: 'changed', reason: error.message }
     }
@@ -141,6 +143,8 @@ export class LedgerWriter {
         await this.pause(attempt)
       } catch (error) {
         if (error instanceof LedgerChanged) throw error
+        // What is there is not taken over, and holds the place for good: ours can never be written there.
+        if (error instanceof LedgerError) return { kind: 'unconfirmed', error }
         if (isDamage(error)) throw new LedgerChanged(error.message, { cause: error })
         this.note(error)
         // The place is taken, so nothing can be written there later: whoever may read again may go on.
@@ -203,7 +207,7 @@ export class LedgerWriter {
   }
 
   private note(error: unknown): void {
-    this.latest = { reason: (error as Error).message, at: this.parts.now().getTime() }
+    this.latest = { reason: (error as Error).message, at: performance.now() }
   }
 
   private within<T>(work: Promise<T>): Promise<T> {

@@ -54,7 +54,7 @@ const WITNESSED_FIRST_MS = 30_000
 /** The ledger as the rest of the broker knows it: append, and only then act; and only then, perhaps, wait for witnesses. */
 export class Ledger {
   readonly vkey: string
-  private readonly ids: MintIds
+  private readonly ids = new MintIds()
   private unwitnessedSince: number | undefined
 
   constructor(
@@ -62,13 +62,15 @@ export class Ledger {
     private readonly parts: LedgerParts,
   ) {
     this.vkey = parts.vkey
-    this.ids = new MintIds(() => parts.appender.clock())
   }
 
-  /** Resolves once the entries are durable, in order and together. Rejects with LedgerError: then nothing may be done. */
-  append(events: readonly LedgerEvent[]): Promise<Sealed[]> {
+  /**
+   * Resolves once the entries are durable, in order and together. Rejects with LedgerError: then nothing may be done.
+   * `at` is when what they say was decided, a reading of clock().
+   */
+  append(events: readonly LedgerEvent[], at?: Date): Promise<Sealed[]> {
     const alarm = this.alarm
-    return alarm ? Promise.reject(new LedgerError('failed', alarm)) : this.parts.appender.append(events)
+    return alarm ? Promise.reject(new LedgerError('failed', alarm)) : this.parts.appender.append(events, at)
   }
 
   /** The receipt of an entry that was just appended, once what must be behind it is. Rejects with LedgerError. */
@@ -83,9 +85,14 @@ export class Ledger {
     return { origin: this.origin, index, leaf_hash: sealed.leafHash, receipt }
   }
 
-  /** The id of a new mint, which is also its JWT's jti. */
-  newMintId(): string {
-    return this.ids.next()
+  /** The one reading for all that a mint says of time. Throws LedgerError while the system's clock is implausible. */
+  clock(): Date {
+    return this.parts.appender.clock()
+  }
+
+  /** The id of a new mint, which is also its JWT's jti. `at`: from clock(). */
+  newMintId(at: Date): string {
+    return this.ids.next(at)
   }
 
   get size(): number {

@@ -4,8 +4,8 @@ import { validate, version } from 'uuid'
 import { MintIds } from './mint-ids.js'
 
 function idsOf(count: number, clock: () => Date): string[] {
-  const ids = new MintIds(clock)
-  return Array.from({ length: count }, () => ids.next())
+  const ids = new MintIds()
+  return Array.from({ length: count }, () => ids.next(clock()))
 }
 
 const standing = () => new Date('2026-11-20T12:00:00.000Z')

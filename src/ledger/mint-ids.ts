@@ -6,8 +6,8 @@ const MAX_SEQUENCE = 0xffff_ffff
 const RANDOM_BYTES = 16
 
 /**
- * UUIDv7s that only grow, RFC 9562 section 6.2 method 1: the verifier tells a used id from a new one by that. `clock` is
- * the ledger's, never behind its last entry; where it stands still, the counter goes on.
+ * UUIDv7s that only grow, RFC 9562 section 6.2 method 1: the verifier tells a used id from a new one by that. `at` is
+ * a reading of the ledger's clock, never behind its last entry; where it stands still, the counter goes on.
  */
 export class MintIds {
   private last = 0
@@ -16,10 +16,8 @@ export class MintIds {
   private readonly random = new Uint8Array(256 * RANDOM_BYTES)
   private drawn = 0
 
-  constructor(private readonly clock: () => Date) {}
-
-  next(): string {
-    const msecs = this.clock().getTime()
+  next(at: Date): string {
+    const msecs = at.getTime()
     if (msecs > this.last) {
       this.last = msecs
       // The upper half of the counter's range is kept free to grow into.

@@ -5,6 +5,9 @@ import { LedgerChanged, type LedgerHead } from './ledger-head.js'
 /** How long the live follow may take to bring what another broker was faster with. Then the store is asked. */
 const FOLLOWED_WITHIN_MS = 250
 
+/** More are not kept while they may not be taken over, because of their time or of this broker's clock. */
+const MOST_WAITING = 10_000
+
 /** What the live follow brought and the head did not take over yet, some of it from before the head. */
 export class Observed {
   private waiting: Stored[] = []
@@ -23,17 +26,20 @@ export class Observed {
       this.waiting.push(stored)
       next = stored.index + 1
     }
+    // What is dropped here is read from the store when the next append conflicts with it.
+    if (this.waiting.length > MOST_WAITING) this.waiting = []
     this.whenAdded?.()
   }
 
-  /**
-   * The head takes over what is there and signed: whether it is further on now. Throws LedgerChanged where that does not
-   * follow from the head.
-   */
+  /** The head takes over what is there and signed: whether it is further on now. Throws as LedgerHead.follow does. */
   takeOver(): boolean {
     const { size } = this.head
     const known = this.waiting.findIndex(({ index }) => index >= size)
     const foreign = known < 0 ? [] : this.waiting.slice(known)
+    if ((foreign[0]?.index ?? size) > size) {
+      this.waiting = []
+      return false
+    }
     const tried = known > 0 ? 0 : Math.min(this.tried, foreign.length)
     const taken = foreign.slice(tried).some(({ signature }) => signature !== undefined)
       ? this.head.follow(foreign, tried)
@@ -52,7 +58,7 @@ export class Observed {
     return unsignedEntries(this.head.size, this.waiting.length)
   }
 
-  /** Whether the head is further on, now or within a moment. Rejects with LedgerChanged. */
+  /** Whether the head is further on, now or within a moment. Rejects as LedgerHead.follow throws. */
   async bringsMoreSoon(): Promise<boolean> {
     if (this.takeOver()) return true
     let timer: NodeJS.Timeout | undefined

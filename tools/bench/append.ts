@@ -28,11 +28,11 @@ async function append({ path, callers, seconds }: AppendOrder): Promise<AppendRe
   const appender = new Appender(store, undefined, now, () => undefined, DEFAULT_LIMITS, {
     signer: loadOrCreateLedgerKey(`${path}.key.json`, 'bench.example.com/ledger').signer,
   })
-  const ids = new MintIds(now)
+  const ids = new MintIds()
   const from = appender.size
   const started = performance.now()
   const caller = async (wallet: string) => {
-    while (performance.now() - started < seconds * 1000) await appender.append(mintOf(wallet, ids.next()))
+    while (performance.now() - started < seconds * 1000) await appender.append(mintOf(wallet, ids.next(now())))
   }
   await Promise.all(
     Array.from({ length: callers }, (_, i) => caller(`0x${sha256(`wallet ${i}`).slice(0, 40)}`)),
