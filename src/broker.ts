@@ -76,7 +76,9 @@ async function openParts(
   onClose(() => dataDir.release())
   const key = loadOrCreateSigningKey(config.oidcKeypairPath)
   log.info({ kid: key.kid }, 'OIDC signer ready')
-  const sessions = await openSessions(config.backend, config.dataDir)
+  // The system's, until the ledger is there to hold it against: a jump of years must not end every session.
+  const time = { believed: now }
+  const sessions = await openSessions(config.backend, config.dataDir, () => time.believed())
   onClose(() => sessions.close())
   if (sessions instanceof EmbeddedSessions) await sessions.open()
   const sts = await openSts(config.aws)
@@ -90,6 +92,7 @@ async function openParts(
 
   const opened = await openWithKey(config, key, dataDir, { log, onClose, seams })
   const { ledger, projector } = opened
+  time.believed = opened.believed
   await projector.caughtUpTo(ledger.size)
   projector.started()
 
@@ -140,10 +143,14 @@ async function announceBroker(
   }
 }
 
-async function openSessions(backend: SessionBackendConfig, dataDir: string): Promise<SessionBackend> {
+async function openSessions(
+  backend: SessionBackendConfig,
+  dataDir: string,
+  believed: () => Date,
+): Promise<SessionBackend> {
   switch (backend.kind) {
     case 'embedded':
-      return new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), now)
+      return new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), believed)
     case 'http': {
       // It brings an HTTP client, which no other broker needs.
       const { HttpSessionBackend } = await import('./session/http-backend.js')

@@ -38,6 +38,8 @@ export interface Records {
   keys: KeysView
   tiles: PublishedTiles
   audit: AuditQuery
+  /** The system's time, or what it should be where that is implausible. */
+  believed: () => Date
 }
 
 type OnClose = (step: () => unknown) => void
@@ -127,7 +129,7 @@ export async function openRecords(
     : { probe: () => store.size() }
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
-  return { store, ledger, ledgerKey: key, projector, keys, tiles, audit }
+  return { store, ledger, ledgerKey: key, projector, keys, tiles, audit, believed: clock.believed }
 }
 
 async function opened(

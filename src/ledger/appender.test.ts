@@ -21,6 +21,12 @@ function appender(store: EventStore, limits = QUICK, now = () => new Date(NOW.ge
   return new Appender(store, undefined, now, () => undefined, limits, { signer: SIGNER })
 }
 
+/** One that has read the ledger up to `last`. */
+function appenderAfter(store: EventStore, last: Sealed) {
+  const now = () => new Date(NOW.getTime() + (seconds += 1))
+  return new Appender(store, last, now, () => undefined, QUICK, { signer: SIGNER })
+}
+
 /** The whole ledger, checked: contiguous, linked, canonical, in order of time. */
 async function ledgerOf(store: EventStore): Promise<string[]> {
   const entries: Sealed[] = []
@@ -263,12 +269,12 @@ class Shrunk extends MemoryEventStore {
 }
 
 test('a ledger that lost entries halts the writer, and it says what to do', async () => {
-  const writer = appender(new Shrunk())
+  const writer = appenderAfter(new Shrunk(), chain(undefined, event('gone'), NOW))
   await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
   expect(writer.status()).toEqual({
     ok: false,
     reason:
-      'the ledger has fewer than the 0 entries it had before; run verify-ledger, then restore the ledger',
+      'the ledger has fewer than the 1 entries it had before; run verify-ledger, then restore the ledger',
   })
   await expect(writer.append([event('y')])).rejects.toMatchObject({ code: 'failed' })
 })

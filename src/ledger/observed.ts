@@ -14,6 +14,7 @@ export class Observed {
   /** How many of those waiting were looked at and are not signed. */
   private tried = 0
   private unsignedSince: number | undefined
+  private forgot = false
   private whenAdded: (() => void) | undefined
 
   constructor(private readonly head: LedgerHead) {}
@@ -27,7 +28,7 @@ export class Observed {
       next = stored.index + 1
     }
     // What is dropped here is read from the store when the next append conflicts with it.
-    if (this.waiting.length > MOST_WAITING) this.waiting = []
+    if (this.waiting.length > MOST_WAITING) this.forget()
     this.whenAdded?.()
   }
 
@@ -36,10 +37,8 @@ export class Observed {
     const { size } = this.head
     const known = this.waiting.findIndex(({ index }) => index >= size)
     const foreign = known < 0 ? [] : this.waiting.slice(known)
-    if ((foreign[0]?.index ?? size) > size) {
-      this.waiting = []
-      return false
-    }
+    if (this.forgot && (foreign[0]?.index ?? size) > size) return this.forget()
+    this.forgot = false
     const tried = known > 0 ? 0 : Math.min(this.tried, foreign.length)
     const taken = foreign.slice(tried).some(({ signature }) => signature !== undefined)
       ? this.head.follow(foreign, tried)
@@ -50,6 +49,12 @@ export class Observed {
     if (this.tried === 0) this.unsignedSince = undefined
     else this.unsignedSince ??= performance.now()
     return taken > 0
+  }
+
+  private forget(): false {
+    this.waiting = []
+    this.forgot = true
+    return false
   }
 
   /** What is wrong where entries have waited for a signature for longer than `ms`. */

@@ -77,10 +77,9 @@ export class SessionStore extends SessionBackend {
     this.find = this.db.prepare(FIND)
     this.probe = this.db.prepare('SELECT 1 FROM session LIMIT 1')
     this.accounts = new AccountStore(this.db, () => this.seconds())
-    this.deleteExpired()
   }
 
-  /** Not at once: for a day its holder is still told that it has expired, rather than that there is none. */
+  /** Not when the file is opened, before the clock was held against the ledger; and not at once: for a day its holder is still told that it has expired, rather than that there is none. */
   deleteExpired(): void {
     this.db.prepare('DELETE FROM session WHERE expires_at < ?').run(this.seconds() - EXPIRED_KEPT_SECONDS)
   }

@@ -1,5 +1,5 @@
-// The system's clock jumps: by years, forward and back, while the broker runs and while it is stopped; and somebody
-// writes an entry of the year 9998.
+// The system's clock jumps: by years, forward and back, while the broker runs and while it is stopped; and a broker
+// with a wrong clock appends an entry of the year 9998.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,8 +9,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import Sqlite from 'better-sqlite3'
 
 import { chain, parseEntry } from '../../src/domain/ledger/entry.js'
+import { loadLedgerKey } from '../../src/ledger/key.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import { fakeTime, setOffset } from '../support/fake-time.js'
+import { signedEntry } from '../support/ledger-signer.js'
 import type { MintReply } from '../support/received.js'
 import { refusedStart } from '../support/refused-start.js'
 import { until } from '../support/until.js'
@@ -56,8 +58,6 @@ describe('a broker whose clock jumps', () => {
       expect(errors().slice(before)).toEqual([expect.stringContaining(why)])
 
       setOffset(offset, '+0')
-      // By the wrong clock the session may have expired, and expired sessions are deleted.
-      session = (await broker.session()).session
       expect((await mint()).status).toBe(200)
       await until(async () => (await problems()) === '')
     },
@@ -68,14 +68,14 @@ describe('a broker whose clock jumps', () => {
       setOffset(offset, to)
       expect((await mint()).status).toBe(200)
     }
-    const { entries } = await verifiedLedger(ledgerPath(broker.dataDir))
+    const { entries } = await verifiedLedger(broker.dataDir)
     for (const { type, time, data } of entries)
       if (type === 'JwtIssued') expect(data['iat']).toBe(Math.floor(Date.parse(time) / 1000))
   })
 
   test('a start with a clock outside the bounds is refused, and writes nothing; widened, it may', async () => {
     await broker.stop()
-    const before = await verifiedLedger(ledgerPath(broker.dataDir))
+    const before = await verifiedLedger(broker.dataDir)
     for (const [to, why] of [
       ['+20y', 'BROKER_LONGEST_PAUSE_DAYS='],
       ['-5y', "the ledger's last entry is of"],
@@ -84,21 +84,23 @@ describe('a broker whose clock jumps', () => {
       const { code, reason } = await refusedStart(broker.options)
       expect([code, reason]).toEqual([1, expect.stringContaining(why)])
     }
-    expect((await verifiedLedger(ledgerPath(broker.dataDir))).entries).toEqual(before.entries)
+    expect((await verifiedLedger(broker.dataDir)).entries).toEqual(before.entries)
 
     setOffset(offset, '+40d')
     broker = await broker.restart({ env: { BROKER_LONGEST_PAUSE_DAYS: '41' } })
+    // Sessions are good for 30 days.
+    session = (await broker.session()).session
     expect((await mint()).status).toBe(200)
     expect(broker.log).toContain('unset it after this start')
   })
 })
 
-test('an entry of the year 9998 that somebody wrote is not taken over, and no mint comes after it', async () => {
+test('an entry of the year 9998 that a broker with a wrong clock signed is not taken over, and no mint comes after it', async () => {
   const broker = await BrokerProcess.start()
   try {
     const { session } = await broker.session()
     expect((await broker.post('/v1/mint-oidc-jwt', session)).status).toBe(200)
-    writeRogueEntry(ledgerPath(broker.dataDir))
+    writeEntryOfOtherClock(broker)
 
     const why = 'has the time 9998-01-01T00:00:00.000Z'
     const refused = await broker.post<{ message: string }>('/v1/mint-oidc-jwt', session)
@@ -118,17 +120,22 @@ test('an entry of the year 9998 that somebody wrote is not taken over, and no mi
   }
 })
 
-function writeRogueEntry(path: string): void {
-  const db = new Sqlite(path)
+/** What another broker would append that holds the ledger key and a clock of the year 9998. */
+function writeEntryOfOtherClock({ dataDir, url }: BrokerProcess): void {
+  const db = new Sqlite(ledgerPath(dataDir))
   try {
     const row = db.prepare('SELECT * FROM ledger ORDER BY idx DESC LIMIT 1').get() as { entry: string }
-    const last = parseEntry(row.entry)
     const event = {
       type: 'BrokerStarted',
       data: { node: 'x', version: '1', configSha256: 'a'.repeat(64) },
     } as const
-    const { entry, text } = chain(last, event, new Date('9998-01-01T00:00:00.000Z'))
-    db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)').run(entry.index, text)
+    const sealed = chain(parseEntry(row.entry), event, new Date('9998-01-01T00:00:00.000Z'))
+    const key = loadLedgerKey(join(dataDir, 'ledger-key.json'), `${new URL(url).host}/ledger`)
+    if (!key) throw new Error('the broker has no ledger key')
+    const { index } = sealed.entry
+    db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)').run(index, sealed.text)
+    const { signature } = signedEntry(sealed, key.signer)
+    db.prepare('INSERT INTO signed_heads VALUES (?, ?)').run(index, signature)
   } finally {
     db.close()
   }

@@ -146,7 +146,7 @@ describe('the ledger was changed while the broker was away', () => {
     {
       change: 'its last entry is damaged',
       sql: `UPDATE ledger SET entry = replace(entry, '"aud":"sts', '"aud":"stS') WHERE idx = (SELECT max(idx) FROM ledger)`,
-      reason: /leaf hash|was rewritten/,
+      reason: /not signed by a holder of the ledger key.*run verify-ledger/,
     },
     {
       change: 'an entry near the end is damaged',
@@ -361,27 +361,24 @@ const SHIFTED_CLOCK = `
     static now() { return Real.now() + shift }
   }`
 
-test('a clock that was set back: times in the ledger do not run backwards, tokens have the clock’s time', async () => {
+test('a clock that was set back a little: times in the ledger do not run backwards, tokens have the time of their entry', async () => {
   const dataDir = copyOfUsed()
   const last = (await verifiedLedger(dataDir)).entries.at(-1)
-  const hourMs = 3_600_000
+  // Less than the four minutes that clocks may be apart, and so far back that this test ends before it is caught up.
+  const shiftMs = Date.parse(last?.time ?? '') - 200_000 - Date.now()
   const NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(SHIFTED_CLOCK)}`
   const broker = await BrokerProcess.start({
     dataDir,
-    env: { ...env, NODE_OPTIONS, CLOCK_SHIFT_MS: `-${hourMs}` },
+    env: { ...env, NODE_OPTIONS, CLOCK_SHIFT_MS: String(shiftMs) },
   })
   const { session } = await broker.session()
-  const seconds = () => Math.floor((Date.now() - hourMs) / 1000)
-  const before = seconds()
   const reply = await broker.post<{ jwt: string; expiration: number }>('/v1/mint-oidc-jwt', session)
-  const after = seconds()
   expect(reply.status).toBe(200)
   expect(await broker.stop()).toBe(0)
 
   const claims = Buffer.from(reply.body.jwt.split('.')[1] ?? '', 'base64url').toString()
   const { iat, exp } = JSON.parse(claims) as { iat: number; exp: number }
-  expect([iat >= before, iat <= after]).toEqual([true, true])
-  expect(exp).toBe(iat + 300)
+  expect([iat, exp]).toEqual([Math.floor(Date.parse(last?.time ?? '') / 1000), iat + 300])
   const added = (await verifiedLedger(dataDir)).entries.slice(entriesUsed)
   expect(added.map(({ time }) => time)).toEqual(added.map(() => last?.time))
 })
