@@ -32,7 +32,8 @@ async function append({ path, callers, seconds }: AppendOrder): Promise<AppendRe
   const from = appender.size
   const started = performance.now()
   const caller = async (wallet: string) => {
-    while (performance.now() - started < seconds * 1000) await appender.append(mintOf(wallet, ids.next(now())))
+    while (performance.now() - started < seconds * 1000)
+      await appender.append(mintOf(wallet, ids.next(now())))
   }
   await Promise.all(
     Array.from({ length: callers }, (_, i) => caller(`0x${sha256(`wallet ${i}`).slice(0, 40)}`)),
