@@ -16,6 +16,7 @@ import type { LogTree } from './ledger/log-tree.js'
 import { LedgerRefused } from './ledger/open-ledger.js'
 import type { PublishedTiles } from './projections/published-tiles.js'
 import { AlarmFile } from './witness/witness-alarm.js'
+import type { OwnLog } from './witness/witness.js'
 import { readWitnessPolicy } from './witness/witness-policy.js'
 
 /** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
@@ -45,27 +46,13 @@ export async function openWitnessing(
   // Their HTTP client is loaded by a broker that has witnesses, and by no other.
   const { Witnesses } = await import('./witness/witnesses.js')
   const { DEFAULT_WITNESS_LIMITS } = await import('./witness/witness.js')
-  const { key } = signer
   const witnessed = new CheckpointTrace(witnessedPath(dataDir), (error) =>
     log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),
   )
   onClose(() => witnessed.close())
   const witnesses = new Witnesses({
-    policy: readWitnessPolicy(witness.policyPath, key, isGated(release)),
-    log: {
-      key,
-      async proof(oldSize, newSize) {
-        await tilesReach(newSize)
-        return tiles.consistency(oldSize, newSize)
-      },
-      // From the store itself: another broker may have shown the witness more than this one knows.
-      async newest() {
-        const size = Math.max(await store.size(), tree.checkpoint.size)
-        await tilesReach(size)
-        const root = Tree.at(size, tiles.hashes(size)).root()
-        return parseSignedCheckpoint(signCheckpoint({ origin: key.name, size, root }, signer))
-      },
-    },
+    policy: readWitnessPolicy(witness.policyPath, signer.key, isGated(release)),
+    log: shownLog(signer, { store, tree, tiles, tilesReach }),
     limits: {
       ...DEFAULT_WITNESS_LIMITS,
       gapMs: witness.gapMs,
@@ -80,4 +67,23 @@ export async function openWitnessing(
   const alarm = await witnesses.checkAtStart(tree.checkpoint)
   if (alarm) throw new LedgerRefused(alarm.reason)
   return { witnesses, timeoutMs: witness.timeoutSeconds * 1000 }
+}
+
+/** What witnesses are shown: proofs of growth, and the newest head. */
+function shownLog(signer: LedgerKey['signer'], { store, tree, tiles, tilesReach }: Witnessed): OwnLog {
+  const { key } = signer
+  return {
+    key,
+    async proof(oldSize, newSize) {
+      await tilesReach(newSize)
+      return tiles.consistency(oldSize, newSize)
+    },
+    // From the store itself: another broker may have shown the witness more than this one knows.
+    async newest() {
+      const size = Math.max(await store.size(), tree.checkpoint.size)
+      await tilesReach(size)
+      const root = Tree.at(size, tiles.hashes(size)).root()
+      return parseSignedCheckpoint(signCheckpoint({ origin: key.name, size, root }, signer))
+    },
+  }
 }

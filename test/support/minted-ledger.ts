@@ -56,11 +56,7 @@ export async function mintedLedger(openHome: () => Promise<LedgerHome>): Promise
     checkpoint: parseSignedCheckpoint(readFileSync(join(broker.dataDir, 'last-checkpoint'))),
     vkey: parseVkey(vkey as string),
   }
-  const signer = loadLedgerKey(
-    join(broker.dataDir, 'ledger-key.json'),
-    parseVkey(vkey as string).name,
-  )?.signer
-  if (!signer) throw new Error('the broker made no ledger key')
+  const signer = signerOf(broker.dataDir, remembered.vkey.name)
   await broker.dispose()
   return {
     ...{ texts, remembered },
@@ -73,6 +69,12 @@ export async function mintedLedger(openHome: () => Promise<LedgerHome>): Promise
       rmSync(kept, { recursive: true })
     },
   }
+}
+
+function signerOf(dataDir: string, origin: string): Signer {
+  const key = loadLedgerKey(join(dataDir, 'ledger-key.json'), origin)
+  if (!key) throw new Error('the broker made no ledger key')
+  return key.signer
 }
 
 /** The operator's rights include the ledger key: the end is signed again. */

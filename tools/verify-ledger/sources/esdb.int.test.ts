@@ -17,6 +17,7 @@ import type { ReadFault } from '../../../test/support/eventstoredb/faults.js'
 import { appendUntilSettled, openStore, STREAM } from '../../../test/support/eventstoredb/ledger.js'
 import { StandIn } from '../../../test/support/eventstoredb/stand-in.js'
 import { GrownTree } from '../../../test/support/grown-tree.js'
+import { signed } from '../../../test/support/ledger-signer.js'
 import { LedgerBuilder, VKEY } from '../../../test/support/ledger-builder.js'
 import { signedHead } from '../../../test/support/tile-writer.js'
 import { verify } from '../verification.js'
@@ -42,7 +43,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 async function write({ entries }: LedgerBuilder, from = 0): Promise<void> {
   const store = openStore(standIn.url)
   for (let at = from; at < entries.length; at += 250)
-    await appendUntilSettled(store, entries.slice(at, at + 250), at)
+    await appendUntilSettled(store, signed(entries.slice(at, at + 250)), at)
   await store.close()
 }
 
