@@ -127,11 +127,8 @@ function objectionTo({
       sendSessionError(reply, 'DENIED', 'the Host header must be a loopback address or localhost')
   if (headers.origin !== undefined)
     return (reply) => sendSessionError(reply, 'DENIED', 'requests from web pages are not served')
-  if (
-    method !== 'GET' &&
-    method !== 'HEAD' &&
-    !/^application\/json\s*(?:;.*)?$/i.test(headers['content-type'] ?? '')
-  )
+  // PUT and DELETE are preflighted by every browser, and nothing here answers a preflight.
+  if (method === 'POST' && !/^application\/json\s*(?:;.*)?$/i.test(headers['content-type'] ?? ''))
     return (reply) =>
       sendSessionError(reply, 'UNSUPPORTED_MEDIA_TYPE', 'the content type must be application/json')
   return undefined

@@ -188,7 +188,7 @@ describe('the mint_log of the original', () => {
       ...common,
       requested_role: 'oidc_jwt',
       session_duration_seconds: 300,
-      sts_session_name: expect.stringMatching(/^v1-\d+$/),
+      sts_session_name: expect.stringMatching(/^[\w-]{43}$/),
       outcome: 'ok',
       outcome_detail: null,
     })

@@ -12,11 +12,11 @@ import Sqlite from 'better-sqlite3'
 
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
 import type { Stored } from '../../src/event-store/event-store.js'
-import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates } from '../support/eventstoredb/certificates.js'
 import { openStore, readAll, textsOf } from '../support/eventstoredb/ledger.js'
 import { StandInProcess } from '../support/eventstoredb/process.js'
-import { ledgerOf, writeSqlite } from '../support/ledger-builder.js'
+import { LedgerBuilder, ledgerOf, writeSqlite } from '../support/ledger-builder.js'
+import { signed } from '../support/ledger-signer.js'
 import { runSubcommand, spawnSubcommand, writtenTo } from '../support/subcommand.js'
 import { verdictOn } from '../support/verified-ledger.js'
 
@@ -34,7 +34,7 @@ afterEach(async () => {
 const environment = () => ({ HOME: folder, TARGET: standIn.url })
 const run = (args: string[], env: Record<string, string> = {}) =>
   runSubcommand(args, { ...environment(), ...env })
-const sqliteOf = (entries: Sealed[], name = 'ledger.sqlite') => writtenTo(join(folder, name), entries)
+const sqliteOf = (entries: Sealed[], name = 'ledger.sqlite') => writtenTo(join(folder, name), signed(entries))
 
 const migrate = (path: string) => ['migrate-ledger', '--from', `sqlite:${path}`, '--to', 'env:TARGET']
 
@@ -99,7 +99,9 @@ function* textsIn(path: string): Generator<string> {
 }
 
 test('a further run finds nothing to do; a target that is another ledger, or a longer one, is refused and left as it is', async () => {
-  const entries = entriesFrom(undefined, 30)
+  const ledger = LedgerBuilder.opened()
+  while (ledger.entries.length < 30) ledger.refused()
+  const entries = ledger.entries.slice(0, 30)
   const whole = await sqliteOf(entries)
   expect((await run(migrate(whole))).out).toContain('30 of them copied now')
   expect((await run(migrate(whole))).out).toContain('0 of them copied now')

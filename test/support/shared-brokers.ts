@@ -5,6 +5,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { loadOrCreateSigningKey, settleSigningKey } from '../../src/oidc/key-file.js'
 import { BrokerProcess } from './broker-process.js'
 import { StandInProcess } from './eventstoredb/process.js'
 
@@ -30,6 +31,7 @@ export class SharedBrokers {
     more = {},
   }: { ownKey?: boolean; url?: string; more?: Record<string, string> } = {}): Promise<BrokerProcess> {
     const dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
+    if (ownKey) makeKey(join(dataDir, 'oidc-keypair.json'))
     const env: Record<string, string> = {
       BROKER_OIDC_ISSUER: ISSUER,
       BROKER_LEDGER_URL: url,
@@ -66,4 +68,9 @@ export class SharedBrokers {
     await this.standIn.end()
     rmSync(this.keys, { recursive: true, force: true })
   }
+}
+
+/** As an operator makes one on purpose: it may replace the active key. */
+function makeKey(path: string): void {
+  settleSigningKey(path, loadOrCreateSigningKey(path))
 }
