@@ -1,6 +1,5 @@
 // The sessions of one broker: which there are, and the bearer of one. The original's files are read where there is none.
 
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { parsePrivateJson, readPrivateFile } from '../../src/storage/private-file.js'
@@ -57,19 +56,6 @@ export async function findSession(home: BrokerHome, id: string): Promise<FoundSe
 
 export async function removeSession(home: BrokerHome, id: string): Promise<void> {
   await (await sessionStore(home, id)).remove()
-}
-
-/** Ids of the sessions that lie in files; the keychain cannot be listed. */
-export function sessionIds(home: BrokerHome): string[] {
-  try {
-    return readdirSync(join(home.folder, 'sessions'))
-      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
-      .map((name) => name.slice(0, -'.json'.length))
-      .sort()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
 }
 
 /** ~/.agentkeys/<id>/session.json, and before it ~/.agentkeys/session.json. */
