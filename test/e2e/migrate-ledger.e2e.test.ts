@@ -16,7 +16,6 @@ import { certificates } from '../support/eventstoredb/certificates.js'
 import { openStore, readAll, textsOf } from '../support/eventstoredb/ledger.js'
 import { StandInProcess } from '../support/eventstoredb/process.js'
 import { LedgerBuilder, ledgerOf, writeSqlite } from '../support/ledger-builder.js'
-import { signed } from '../support/ledger-signer.js'
 import { runSubcommand, spawnSubcommand, writtenTo } from '../support/subcommand.js'
 import { verdictOn } from '../support/verified-ledger.js'
 
@@ -34,7 +33,7 @@ afterEach(async () => {
 const environment = () => ({ HOME: folder, TARGET: standIn.url })
 const run = (args: string[], env: Record<string, string> = {}) =>
   runSubcommand(args, { ...environment(), ...env })
-const sqliteOf = (entries: Sealed[], name = 'ledger.sqlite') => writtenTo(join(folder, name), signed(entries))
+const sqliteOf = (entries: Sealed[], name = 'ledger.sqlite') => writtenTo(join(folder, name), entries)
 
 const migrate = (path: string) => ['migrate-ledger', '--from', `sqlite:${path}`, '--to', 'env:TARGET']
 

@@ -1,7 +1,7 @@
 // What can be wrong with either side of a move to another store, or go wrong on the way: the program refuses and names
 // the entry, or it settles what became of its appends, and a broker runs on what it made.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -15,6 +15,7 @@ import { BrokerProcess } from '../support/broker-process.js'
 import type { AppendFault } from '../support/eventstoredb/faults.js'
 import { appendUntilSettled, asEvent, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
 import { LedgerBuilder } from '../support/ledger-builder.js'
+import { signed } from '../support/ledger-signer.js'
 import { EventStoreDbHome, onDisk } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
 import { refusedStart } from '../support/refused-start.js'
@@ -57,9 +58,14 @@ function ledgerOf(mints: number): Sealed[] {
   return ledger.entries
 }
 
+/** As many entries of such a ledger. */
+function firstOf(count: number): Sealed[] {
+  return ledgerOf(count).slice(0, count)
+}
+
 async function fill(entries: Sealed[]): Promise<void> {
   const store = home.open()
-  await appendUntilSettled(store, entries, 0)
+  await appendUntilSettled(store, signed(entries), 0)
   await store.close()
 }
 
@@ -87,15 +93,15 @@ describe('a damaged source is refused by its entry, and nothing behind it is mov
   })
 
   test('a stream with a redacted event, on the way back', async () => {
-    await fill(entriesFrom(undefined, 8))
+    await fill(firstOf(8))
     home.standIn.database.redact(STREAM, 5)
     const { code, err } = await fromStream(file('back.sqlite'))
     expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('entry 5') })
-    expect((await verdictOn(file('back.sqlite'))).size).toBe(0)
+    expect(existsSync(file('back.sqlite'))).toBe(false)
   })
 
   test('a stream that hides entries, on the way back', async () => {
-    await fill(entriesFrom(undefined, 8))
+    await fill(firstOf(8))
     const { database } = home.standIn
     const metadata = { id: crypto.randomUUID(), type: '$metadata', contentType: 'application/json' }
     const data = Buffer.from('{"$tb":3}')
@@ -106,7 +112,7 @@ describe('a damaged source is refused by its entry, and nothing behind it is mov
 })
 
 describe('a damaged target is refused by its entry, and left as it is', () => {
-  const entries = entriesFrom(undefined, 12)
+  const entries = firstOf(12)
   const damages: [string, () => void, string][] = [
     ['redacted', () => home.standIn.database.redact(STREAM, 5), 'its entry 5 is not the one'],
     [
@@ -158,7 +164,7 @@ describe('an append whose outcome is unknown', () => {
   })
 
   test('a node that never takes them: exit 3, and the next run goes on', async () => {
-    const entries = entriesFrom(undefined, 12)
+    const entries = firstOf(12)
     await writtenTo(file(), entries)
     home.standIn.appends.always = 'busy'
     const { code, err } = await toStream()
@@ -170,7 +176,7 @@ describe('an append whose outcome is unknown', () => {
 })
 
 describe('somebody writes meanwhile', () => {
-  const entries = entriesFrom(undefined, 12)
+  const entries = firstOf(12)
   const MEANWHILE = 'a broker wrote to the ledger meanwhile: stop all brokers, and run this again'
 
   /** At once, and without a call: the node's faults are for the move. */
@@ -189,8 +195,10 @@ describe('somebody writes meanwhile', () => {
     const moving = toStream()
     await until(() => appendsSent() > sent)
     const source = new Sqlite(file())
-    for (const { entry, text } of entries.slice(10))
+    for (const { entry, text, signature } of signed(entries.slice(10))) {
       source.prepare('INSERT INTO ledger VALUES (?, ?)').run(entry.index, text)
+      if (signature) source.prepare('INSERT INTO signed_heads VALUES (?, ?)').run(entry.index, signature)
+    }
     source.close()
     expect(await moving).toMatchObject({ code: 1, out: '', err: expect.stringContaining(MEANWHILE) })
     expect(await toStream()).toMatchObject({ code: 0, out: expect.stringContaining('2 of them copied now') })

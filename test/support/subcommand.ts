@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 import type { Sealed } from '../../src/domain/ledger/entry.js'
 import { SqliteEventStore } from '../../src/event-store/sqlite.js'
+import { signed } from './ledger-signer.js'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
@@ -25,7 +26,7 @@ export async function runSubcommand(args: string[], env: Record<string, string>)
 /** A ledger file as the broker's own store writes it. Resolves with `path`. */
 export async function writtenTo(path: string, entries: readonly Sealed[]): Promise<string> {
   const store = new SqliteEventStore(path)
-  for (let at = 0; at < entries.length; at += 500) await store.append(entries.slice(at, at + 500), at)
+  for (let at = 0; at < entries.length; at += 500) await store.append(signed(entries.slice(at, at + 500)), at)
   await store.close()
   return path
 }
