@@ -184,3 +184,9 @@ int rename(const char *from, const char *to) {
   if (result == 0 && image_at(from, old) && image_at(to, new) && REAL(rename)(old, new) != 0) REAL(unlink)(new);
   return result;
 }
+int link(const char *from, const char *to) {
+  char old[PATH_MAX], new[PATH_MAX];
+  int result = REAL(link)(from, to);
+  if (result == 0 && image_at(from, old) && image_at(to, new)) REAL(link)(old, new);
+  return result;
+}
