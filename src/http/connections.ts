@@ -18,8 +18,9 @@ export interface ConnectionLimits {
   /** Requests begun and not answered, weighed by request-cost.ts. */
   underWay: Record<Pool, number>
   underWayPerConnection: number
-  /** Refused ones included, until their replies are taken. Beyond it a connection is cut off without a reply. */
+  /** Refused ones included, until their replies are taken. Beyond it the connection with most unread replies is closed. */
   held: number
+  /** Beyond it the connection is closed. */
   heldPerConnection: number
 }
 
@@ -127,15 +128,25 @@ export class Connections {
     const { socket } = request
     const exchanges = this.open.get(socket)
     const { held, heldPerConnection, underWay, underWayPerConnection } = this.limits
-    if (!exchanges || exchanges.size >= heldPerConnection || this.held >= held) {
-      socket.destroy()
-      return false
-    }
+    if (!exchanges || exchanges.size >= heldPerConnection) socket.destroy()
+    else if (this.held >= held) this.mostUnread()?.destroy()
+    if (!exchanges || socket.destroyed) return false
     const { pool, weight } = poolOf(request.url ?? '')
     const fits = exchanges.size < underWayPerConnection && this.load[pool] + weight <= underWay[pool]
     this.hold(request, response, fits ? pool : undefined, weight)
     if (!fits) this.refuse(request, response)
     return fits
+  }
+
+  /** The connection that pays when too many replies are unread: never one that reads its own. */
+  private mostUnread(): Socket | undefined {
+    let [found, most]: [Socket | undefined, number] = [undefined, 0]
+    for (const [socket, exchanges] of this.open) {
+      if (socket.destroyed) continue
+      const replies = [...exchanges].filter(({ endedAt }) => endedAt !== undefined).length
+      if (replies > most) [found, most] = [socket, replies]
+    }
+    return found
   }
 
   /** Until it is answered and the reply is taken: a caller who goes away does not end the work that was begun. */

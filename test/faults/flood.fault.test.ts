@@ -58,6 +58,7 @@ test.each([
   ['questions for the metrics', request('GET /metrics'), 8],
   ['paths that do not exist, on many connections', request('GET /nope'), 64],
   ['bad bearers, on many connections', minting('bad'), 64],
+  ['more replies than are kept, on very many connections', minting('bad'), 192],
 ])('%s, pipelined and never read, take nothing from others', async (_name, bytes, connections) => {
   for (let n = 0; n < connections; n += 1) open.push(neverReading(broker.url, bytes, 200_000))
   // Until each has been cut off, or is read from no further.
