@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const CLI = fileURLToPath(new URL('../../tools/agentkeys/main.js', import.meta.url))
+/** The built program. */
+export const AGENTKEYS = fileURLToPath(new URL('../../tools/agentkeys/main.js', import.meta.url))
 const DAEMON = fileURLToPath(new URL('../../tools/agentkeys-daemon/main.js', import.meta.url))
 
 export interface Ended {
@@ -39,7 +40,7 @@ export class Cli {
   }
 
   start(args: readonly string[], options: CliOptions = {}): Started {
-    return this.spawn(CLI, args, options)
+    return this.spawn(AGENTKEYS, args, options)
   }
 
   daemon(args: readonly string[], options: CliOptions = {}): Started {

@@ -1,5 +1,6 @@
-// The lines of an AWS profile that gets its credentials from `agentkeys credential-process`.
+// The lines of an AWS profile: one that runs `agentkeys credential-process`, and one that reads a token file.
 
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { UsageError } from './command.js'
@@ -30,6 +31,32 @@ export function awsProfile(context: Context, { profile, role, durationSeconds, r
     throw new UsageError(
       `${JSON.stringify(odd)} would need quotes, which AWS SDKs read differently: use a plain path`,
     )
+  return profileText(profile, region, [`credential_process = ${words.join(' ')}`])
+}
+
+export interface TokenFileProfile {
+  profile: string
+  tokenFile: string
+  role: string
+  wallet: string
+  region?: string | undefined
+}
+
+/** For what can read a file and nothing else: its SDK exchanges the token itself. */
+export function tokenFileProfile({ profile, tokenFile, role, wallet, region }: TokenFileProfile): string {
+  return profileText(profile, region, [
+    `web_identity_token_file = ${resolve(tokenFile)}`,
+    `role_arn = ${role}`,
+    `role_session_name = ${roleSessionName(wallet)}`,
+  ])
+}
+
+/** The AWS CLI's cache of role sessions looks at role and session name, and not at the token: this keeps wallets apart. */
+export function roleSessionName(wallet: string): string {
+  return `ak-${wallet}`
+}
+
+function profileText(profile: string, region: string | undefined, lines: readonly string[]): string {
   const head = profile === 'default' ? '[default]' : `[profile ${profile}]`
-  return `${head}\n${region === undefined ? '' : `region = ${region}\n`}credential_process = ${words.join(' ')}\n`
+  return [head, ...(region === undefined ? [] : [`region = ${region}`]), ...lines, ''].join('\n')
 }

@@ -216,6 +216,11 @@ export const COMMANDS: readonly Command[] = [
       ...CREDENTIALS,
       profile: { type: 'string', value: 'NAME', help: 'name of the AWS profile; default: agentkeys' },
       region: { type: 'string', value: 'REGION', help: 'region of the AWS profile' },
+      'token-file': {
+        type: 'string',
+        value: 'FILE',
+        help: 'a profile that reads the token which agentkeys token --write keeps there',
+      },
       client: { type: 'string', value: 'CLIENT', help: 'claude, vscode or cursor' },
     },
     run: () => import('./commands/config.js'),

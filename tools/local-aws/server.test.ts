@@ -285,6 +285,7 @@ describe('the server', () => {
         action: 'GetCallerIdentity',
         roleArn: undefined,
         roleSessionName: undefined,
+        accessKeyId: 'AKIANOBODY',
         outcome: 'InvalidClientTokenId',
       },
     ])

@@ -36,6 +36,8 @@ export interface Call {
   action: string
   roleArn: string | undefined
   roleSessionName: string | undefined
+  /** Of the key that signed it; undefined for a call that needs no signature. */
+  accessKeyId: string | undefined
   /** 'ok', the error code, what a fault did ('hang', 'drop', 'empty'), or 'pending' until then. */
   outcome: string
 }
@@ -99,6 +101,8 @@ function closed(server: Server, sts: LocalSts): Promise<void> {
   })
 }
 
+const UNREAD = { action: '', roleArn: undefined, roleSessionName: undefined, accessKeyId: undefined }
+
 class LocalSts {
   readonly calls: Call[] = []
   readonly faults = new Faults()
@@ -111,13 +115,13 @@ class LocalSts {
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID()
-    const call: Call = { action: '', roleArn: undefined, roleSessionName: undefined, outcome: 'pending' }
+    const call: Call = { ...UNREAD, outcome: 'pending' }
     try {
       const signed = await readRequest(request)
       const parameters = parseForm(
         signed.method === 'POST' ? Buffer.from(signed.body).toString('utf8') : signed.query,
       )
-      this.#record(call, parameters)
+      this.#record(call, parameters, signed)
       const fault = this.faults.take(call.action)
       if (await this.#misbehave(fault, request, response, call)) return
       const content = fault?.kind === 'empty' ? {} : await this.#perform(call.action, signed, parameters)
@@ -136,10 +140,11 @@ class LocalSts {
     }
   }
 
-  #record(call: Call, parameters: Parameters): void {
+  #record(call: Call, parameters: Parameters, { headers }: SignedRequest): void {
     call.action = parameters.get('Action') ?? ''
     call.roleArn = parameters.get('RoleArn')
     call.roleSessionName = parameters.get('RoleSessionName')
+    call.accessKeyId = /Credential=(\w+)\//.exec(headers.get('authorization') ?? '')?.[1]
     this.calls.push(call)
   }
 

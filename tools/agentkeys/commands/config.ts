@@ -2,35 +2,43 @@
 
 import { fileURLToPath } from 'node:url'
 
-import { awsProfile } from '../aws-profile.js'
+import { awsProfile, tokenFileProfile } from '../aws-profile.js'
+import { Backend } from '../backend.js'
 import { type Call, UsageError } from '../command.js'
 import { Context } from '../context.js'
 import { askOf } from '../mint-options.js'
+import { ownWallet } from '../stored-credentials.js'
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
 
-export function run(call: Call): Promise<number> {
+export async function run(call: Call): Promise<number> {
   const context = Context.of(call)
   const [what] = call.args
   switch (what) {
     case 'aws':
-      process.stdout.write(profileOf(context, call))
-      return Promise.resolve(0)
+      process.stdout.write(await profileOf(context, call))
+      return 0
     case 'mcp':
       process.stdout.write(mcpServer(context, call.values['client']))
-      return Promise.resolve(0)
+      return 0
     default:
       throw new UsageError('config: one of aws, mcp')
   }
 }
 
-function profileOf(context: Context, { values }: Call): string {
-  const { profile, region } = values
-  return awsProfile(context, {
-    ...askOf(values),
-    profile: typeof profile === 'string' ? profile : 'agentkeys',
-    region: typeof region === 'string' ? region : undefined,
-  })
+async function profileOf(context: Context, { values }: Call): Promise<string> {
+  const profile = context.text('profile') ?? 'agentkeys'
+  const region = context.text('region')
+  const tokenFile = context.text('token-file')
+  if (tokenFile === undefined) return awsProfile(context, { ...askOf(values), profile, region })
+  const role = context.text('role')
+  if (role === undefined) throw new UsageError('config aws --token-file: name the role with --role ARN')
+  return tokenFileProfile({ profile, tokenFile, role, wallet: await walletOf(context), region })
+}
+
+async function walletOf(context: Context): Promise<string> {
+  const { token, wallet } = await context.requireSession()
+  return wallet === '' ? ownWallet(await Backend.of(context), token) : wallet
 }
 
 const CLIENTS = ['claude', 'vscode', 'cursor'] as const

@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs'
 
 import { environmentCredentials } from '../aws-forms.js'
+import { roleSessionName } from '../aws-profile.js'
 import { spawnChild } from '../child.js'
 import { privateAwsConfig, type PrivateConfig, scrubbed } from '../child-environment.js'
 import type { Call } from '../command.js'
@@ -31,8 +32,7 @@ export async function run(call: Call): Promise<number> {
 
 function delivery(held: HeldCredentials, endpoint: Endpoint | undefined): Record<string, string> {
   const region = { AWS_REGION: held.region, AWS_DEFAULT_REGION: held.region }
-  // The AWS CLI's cache of role sessions does not look at whose token it was: the name keeps wallets apart.
-  const session = { AWS_ROLE_SESSION_NAME: `ak-${held.wallet}` }
+  const session = { AWS_ROLE_SESSION_NAME: roleSessionName(held.wallet) }
   if (!endpoint) return { ...session, ...environmentCredentials(held) }
   return {
     ...region,
