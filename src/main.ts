@@ -1,6 +1,8 @@
-#!/usr/bin/env -S node --max-old-space-size=192 --v8-pool-size=1
+#!/usr/bin/env node
 // agentkeys-broker: parse, and only then load what the command needs: help and refusals come at once.
-// Its heap stays near 40 MB; without a limit V8 lets garbage grow to several times that (docs/performance.md).
+// Its heap stays near 40 MB (docs/performance.md).
+
+import './bounded-garbage.js'
 
 import { writeSync } from 'node:fs'
 

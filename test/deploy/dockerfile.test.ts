@@ -45,7 +45,6 @@ test('the build context holds what is built, and neither secrets nor history', (
   const admitted = lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1))
   expect(admitted.sort()).toEqual(
     [
-      'nest-cli.json',
       'package-lock.json',
       'package.json',
       'src',

@@ -1,5 +1,7 @@
-#!/usr/bin/env -S node --max-old-space-size=192
+#!/usr/bin/env node
 // verify-ledger: for the auditor, who trusts neither the broker nor its operator.
+
+import '../../src/bounded-garbage.js'
 
 import { readFileSync } from 'node:fs'
 
