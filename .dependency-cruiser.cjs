@@ -65,7 +65,8 @@ module.exports = {
     },
     {
       name: 'the-verifier-trusts-only-the-format',
-      comment: 'verify-ledger may import nothing of the server but how a file is written whole and memory bounded.',
+      comment:
+        'verify-ledger may import nothing of the server but how a file is written whole and memory bounded.',
       severity: 'error',
       from: { path: '^tools/verify-ledger', ...code },
       to: { path: '^src/(?!domain/ledger/|storage/atomic-file|bounded-garbage)' },

@@ -44,14 +44,7 @@ test('the build context holds what is built, and neither secrets nor history', (
   expect(lines).toContain('*')
   const admitted = lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1))
   expect(admitted.sort()).toEqual(
-    [
-      'package-lock.json',
-      'package.json',
-      'src',
-      'tools',
-      'tsconfig.build.json',
-      'tsconfig.json',
-    ].sort(),
+    ['package-lock.json', 'package.json', 'src', 'tools', 'tsconfig.build.json', 'tsconfig.json'].sort(),
   )
   expect(textOf('deploy/.gitignore').split('\n')).toEqual(expect.arrayContaining(['secrets/', 'cluster.env']))
 })
