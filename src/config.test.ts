@@ -17,6 +17,7 @@ test('an empty environment is a broker on this machine, with everything in the h
         issuer: 'http://127.0.0.1:8091',
         dataRoleArn: undefined,
         allowedRoleArns: [],
+        readOnlyRoleArns: [],
         allowedAudiences: [],
         jwtTtlSeconds: 300,
         sessionDurationSeconds: 3600,

@@ -20,7 +20,7 @@ export class Callers {
   async identify(bearer: string): Promise<Caller> {
     // By an implausible clock nobody can say whether a session has expired.
     this.ledger.clock()
-    const { wallet, backend, agent } = await this.sessions.validate(bearer)
+    const { wallet, backend, agent, child } = await this.sessions.validate(bearer)
     // The mint's reading comes after the session's check, which may take long.
     const at = this.ledger.clock()
     return {
@@ -30,6 +30,7 @@ export class Callers {
       tokenSha256: hash('sha256', bearer),
       backend,
       agent,
+      child,
     }
   }
 

@@ -11,8 +11,8 @@ import {
   decideCreds,
   jwtClaims,
   jwtIssued,
+  mintBegun,
   MintPolicy,
-  sessionValidated,
   STS_AUDIENCE,
 } from '../domain/mint.js'
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
@@ -57,11 +57,11 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
 
   async execute({ bearer, ask }: MintAwsCreds): Promise<MintedCreds> {
     const caller = await this.callers.identify(bearer)
-    const grant = await this.callers.granted(caller, 'aws_creds', decideCreds(ask, this.policy))
+    const grant = await this.callers.granted(caller, 'aws_creds', decideCreds(ask, this.policy, caller.child))
     const exchange =
       this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
 
-    await this.ledger.append([sessionValidated(caller), exchange.announced], caller.at)
+    await this.ledger.append([...mintBegun(caller), exchange.announced], caller.at)
     // The announcement is durable at this line: STS may be asked.
     const credentials = await this.actOrRecordFailure(caller, grant, exchange)
     const [entry] = await this.ledger.append([credsMinted(caller, grant, credentials)])

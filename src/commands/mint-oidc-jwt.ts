@@ -1,7 +1,7 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import { decideJwt, type JwtAsk, jwtClaims, jwtIssued, MintPolicy, sessionValidated } from '../domain/mint.js'
+import { decideJwt, type JwtAsk, jwtClaims, jwtIssued, mintBegun, MintPolicy } from '../domain/mint.js'
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
@@ -38,11 +38,11 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
 
   async execute({ bearer, ask }: MintOidcJwt): Promise<MintedJwt> {
     const caller = await this.callers.identify(bearer)
-    const grant = await this.callers.granted(caller, 'oidc_jwt', decideJwt(ask, this.policy))
+    const grant = await this.callers.granted(caller, 'oidc_jwt', decideJwt(ask, this.policy, caller.child))
 
     const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
     const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
-    const entries = await this.ledger.append([sessionValidated(caller), issued], caller.at)
+    const entries = await this.ledger.append([...mintBegun(caller), issued], caller.at)
 
     const ledger = await this.ledger.release(entries.at(-1) as Sealed, releaseLevel(grant, this.releases))
 

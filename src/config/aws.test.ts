@@ -37,6 +37,13 @@ describe('AWS', () => {
     expect(made.policy).toMatchObject({ dataRoleArn: undefined, allowedRoleArns: [ROLE, OTHER_ROLE] })
   })
 
+  test('a read-only role is one that may be asked for', () => {
+    const roles = { BROKER_DATA_ROLE_ARN: ROLE, BROKER_READ_ONLY_ROLE_ARNS: OTHER_ROLE }
+    expect(problems(roles)).toEqual([expect.stringContaining(OTHER_ROLE)])
+    const { policy } = config({ ...roles, BROKER_ALLOWED_ROLE_ARNS: OTHER_ROLE })
+    expect(policy.readOnlyRoleArns).toEqual([OTHER_ROLE])
+  })
+
   test('empty lists are lists', () => {
     const { policy, aws } = config({ BROKER_ALLOWED_ROLE_ARNS: '', BROKER_ALLOWED_AUDIENCES: ' ' })
     expect([policy.allowedRoleArns, policy.allowedAudiences, aws]).toEqual([[], [], { kind: 'off' }])

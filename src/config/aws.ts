@@ -24,20 +24,24 @@ export type AwsConfig =
 export interface Roles {
   dataRoleArn: string | undefined
   allowedRoleArns: readonly string[]
+  readOnlyRoleArns: readonly string[]
 }
 
 const ROLE_ARN = /^(?:arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512})$/
 const ROLE_ARN_FORM = 'arn:aws:iam::<12 digits>:role/<name>'
 
 export function readRoles(env: Environment): Roles {
-  return {
-    dataRoleArn: readDataRole(env),
-    allowedRoleArns: env.read(
-      'BROKER_ALLOWED_ROLE_ARNS',
-      listOf(ROLE_ARN, `role ARNs, ${ROLE_ARN_FORM}`),
-      [],
-    ),
+  const roles = listOf(ROLE_ARN, `role ARNs, ${ROLE_ARN_FORM}`)
+  const dataRoleArn = readDataRole(env)
+  const allowedRoleArns = env.read('BROKER_ALLOWED_ROLE_ARNS', roles, [])
+  const readOnlyRoleArns = env.read('BROKER_READ_ONLY_ROLE_ARNS', roles, [])
+  for (const arn of readOnlyRoleArns) {
+    if (arn === dataRoleArn || allowedRoleArns.includes(arn)) continue
+    env.problems.push(
+      `BROKER_READ_ONLY_ROLE_ARNS lists ${arn}, which may not be asked for: list it in BROKER_ALLOWED_ROLE_ARNS too`,
+    )
   }
+  return { dataRoleArn, allowedRoleArns, readOnlyRoleArns }
 }
 
 function readDataRole(env: Environment): string | undefined {
@@ -49,7 +53,10 @@ function readDataRole(env: Environment): string | undefined {
   return account && `arn:aws:iam::${account}:role/agentkeys-data-role`
 }
 
-export function readAws(env: Environment, { dataRoleArn, allowedRoleArns }: Roles): AwsConfig {
+export function readAws(
+  env: Environment,
+  { dataRoleArn, allowedRoleArns }: Omit<Roles, 'readOnlyRoleArns'>,
+): AwsConfig {
   const mode = env.read('BROKER_STS_MODE', oneOf('web-identity', 'assume-role'), 'web-identity')
   const credentials = readCredentials(env)
   const sts = { region: readRegion(env), ...readEndpoint(env) }

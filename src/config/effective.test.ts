@@ -28,6 +28,7 @@ test('the effective configuration is what decides who gets what, without a secre
     policy: {
       dataRoleArn: ROLE,
       allowedRoleArns: [],
+      readOnlyRoleArns: [],
       allowedAudiences: [],
       jwtTtlSeconds: 300,
       sessionDurationSeconds: 3600,

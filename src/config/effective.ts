@@ -25,6 +25,7 @@ export function effectiveConfig({
     policy: {
       ...(policy.dataRoleArn === undefined ? {} : { dataRoleArn: policy.dataRoleArn }),
       allowedRoleArns: policy.allowedRoleArns,
+      readOnlyRoleArns: policy.readOnlyRoleArns,
       allowedAudiences: policy.allowedAudiences,
       jwtTtlSeconds: policy.jwtTtlSeconds,
       sessionDurationSeconds: policy.sessionDurationSeconds,

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals'
 
+import type { Scope } from './ledger/child-session.js'
 import type { RefusalReason } from './ledger/events.js'
 import { type CredsAsk, decideCreds, decideJwt, type JwtAsk, type MintPolicy } from './mint.js'
 
@@ -13,6 +14,7 @@ const POLICY: MintPolicy = {
   issuer: 'https://broker.example.com',
   dataRoleArn: ROLE,
   allowedRoleArns: [OTHER],
+  readOnlyRoleArns: [OTHER],
   allowedAudiences: ['api.example.com'],
   jwtTtlSeconds: 300,
   sessionDurationSeconds: 3600,
@@ -84,4 +86,46 @@ test('a refusal repeats a well-formed role ARN, and nothing else of what was ask
   const detail = (role: string) => JSON.stringify(decideCreds({ role }, POLICY))
   expect(detail(`${ROLE}-admin`)).toContain(`${ROLE}-admin`)
   expect(detail('a-pasted-secret')).not.toContain('a-pasted-secret')
+})
+
+describe('a child session', () => {
+  const child = (services: string[], readOnly = false) => ({ services, readOnly })
+
+  test.each<[Scope, JwtAsk, RefusalReason | undefined]>([
+    [child(['aws']), {}, undefined],
+    [child(['aws', 's3']), { role: ROLE }, undefined],
+    [child([]), {}, 'service-not-in-scope'],
+    [child(['s3', 'AWS', 'aws.', STS]), {}, 'service-not-in-scope'],
+    [child(['api.example.com']), { audience: 'api.example.com' }, undefined],
+    [child(['aws']), { audience: 'api.example.com' }, 'service-not-in-scope'],
+    [child(['aws']), { audience: 'aws' }, 'service-not-in-scope'],
+    [child(['aws'], true), { role: OTHER }, undefined],
+    [child(['aws'], true), { role: ROLE }, 'read-only-session'],
+    [child(['aws'], true), {}, 'read-only-session'],
+    [child(['api.example.com'], true), { audience: 'api.example.com', role: OTHER }, 'read-only-session'],
+    // What nobody may have is no matter of scope.
+    [child([]), { audience: 'other.example.com' }, 'audience-not-allowed'],
+  ])('of scope %j that asks for the JWT %j is refused for %s', (scope, ask, reason) => {
+    const policy = { ...POLICY, allowedAudiences: [...POLICY.allowedAudiences, 'aws'] }
+    const decision = decideJwt(ask, policy, scope)
+    expect('refused' in decision ? decision.refused.reason : undefined).toBe(reason)
+  })
+
+  test.each<[Scope, CredsAsk, MintPolicy, RefusalReason | undefined]>([
+    [child(['aws']), {}, POLICY, undefined],
+    [child(['s3']), {}, POLICY, 'service-not-in-scope'],
+    [child(['aws'], true), { role: OTHER }, POLICY, undefined],
+    [child(['aws'], true), { role: `${OTHER}/` }, POLICY, 'role-not-allowed'],
+    [child(['aws'], true), {}, POLICY, 'read-only-session'],
+    [child(['aws'], true), {}, NO_AWS, 'aws-not-configured'],
+  ])('of scope %j that asks for credentials %j is decided', (scope, ask, policy, reason) => {
+    const decision = decideCreds(ask, policy, scope)
+    expect('refused' in decision ? decision.refused.reason : undefined).toBe(reason)
+  })
+
+  test('that is read-only gets no token without a role', () => {
+    expect(decideJwt({}, NO_AWS, child(['aws'], true))).toMatchObject({
+      refused: { reason: 'read-only-session' },
+    })
+  })
 })

@@ -1,10 +1,12 @@
 // A mint is one request for a credential, from the bearer to the hand-over. What may be asked for, and what the
 // ledger and the JWT say of it. Time, ids and the policy come in as arguments.
 
-import type { EventOf, JwtPurpose, MintKind, RefusalReason } from './ledger/events.js'
+import { AWS_SERVICE, type ChildSession, isForAudience, type Scope } from './ledger/child-session.js'
+import { STS_AUDIENCE } from './ledger/credential-rules.js'
+import type { EventOf, JwtPurpose, LedgerEvent, MintKind, RefusalReason } from './ledger/events.js'
 
 /** The one audience AWS STS takes. Always allowed. */
-export const STS_AUDIENCE = 'sts.amazonaws.com'
+export { STS_AUDIENCE }
 
 /** The tag that carries the wallet into AWS, and the claim of the same name. */
 export const WALLET_TAG = 'agentkeys_user_wallet'
@@ -22,6 +24,8 @@ export abstract class MintPolicy {
   abstract readonly dataRoleArn: string | undefined
   /** What may be asked for beside it, compared as whole strings. */
   abstract readonly allowedRoleArns: readonly string[]
+  /** Which of them only read: all that a read-only session may have. */
+  abstract readonly readOnlyRoleArns: readonly string[]
   abstract readonly allowedAudiences: readonly string[]
   /** What a caller gets without asking, and the most it may ask for. */
   abstract readonly jwtTtlSeconds: number
@@ -60,8 +64,8 @@ export interface Refusal {
 
 export type Decision<Grant> = { granted: Grant } | { refused: Refusal }
 
-/** May the caller have this JWT? Everything outside the configured lists is refused. */
-export function decideJwt(ask: JwtAsk, policy: MintPolicy): Decision<JwtGrant> {
+/** May the caller have this JWT? Everything outside the configured lists, and the scope of a child session, is refused. */
+export function decideJwt(ask: JwtAsk, policy: MintPolicy, scope?: Scope): Decision<JwtGrant> {
   const audience = ask.audience ?? STS_AUDIENCE
   if (audience !== STS_AUDIENCE && !policy.allowedAudiences.includes(audience)) {
     return refused(
@@ -75,11 +79,12 @@ export function decideJwt(ask: JwtAsk, policy: MintPolicy): Decision<JwtGrant> {
   }
   const roleArn = ask.role ?? policy.dataRoleArn
   if (ask.role !== undefined && !mayAssume(ask.role, policy)) return roleRefused(ask.role)
-  return { granted: { audience, ttlSeconds, roleArn } }
+  const outside = scope && outsideScope(scope, { audience, roleArn }, policy)
+  return outside ?? { granted: { audience, ttlSeconds, roleArn } }
 }
 
 /** May the caller have AWS credentials for this role and this long? */
-export function decideCreds(ask: CredsAsk, policy: MintPolicy): Decision<CredsGrant> {
+export function decideCreds(ask: CredsAsk, policy: MintPolicy, scope?: Scope): Decision<CredsGrant> {
   const roleArn = ask.role ?? policy.dataRoleArn
   if (roleArn === undefined) return refused('aws-not-configured', AWS_NOT_CONFIGURED)
   if (!mayAssume(roleArn, policy)) return roleRefused(roleArn)
@@ -88,7 +93,27 @@ export function decideCreds(ask: CredsAsk, policy: MintPolicy): Decision<CredsGr
     const bounds = `${CREDS_DURATION.min} to ${policy.sessionDurationSeconds}`
     return refused('duration-out-of-bounds', `duration_seconds must be ${bounds}`)
   }
-  return { granted: { roleArn, durationSeconds } }
+  const outside = scope && outsideScope(scope, { audience: STS_AUDIENCE, roleArn }, policy)
+  return outside ?? { granted: { roleArn, durationSeconds } }
+}
+
+/** A token without a role, or for another audience, lets its holder write for all we know. */
+function outsideScope(
+  scope: Scope,
+  { audience, roleArn }: { audience: string; roleArn: string | undefined },
+  { readOnlyRoleArns }: MintPolicy,
+): { refused: Refusal } | undefined {
+  if (!isForAudience(scope, audience)) {
+    const service = audience === STS_AUDIENCE ? AWS_SERVICE : 'the audience'
+    return refused('service-not-in-scope', `${service} is not among the services of this session's scope`)
+  }
+  if (!scope.readOnly) return undefined
+  const onlyReads = roleArn !== undefined && readOnlyRoleArns.includes(roleArn)
+  if (audience === STS_AUDIENCE && onlyReads) return undefined
+  return refused(
+    'read-only-session',
+    `the session is read-only: it may ask for ${STS_AUDIENCE} and a role in BROKER_READ_ONLY_ROLE_ARNS`,
+  )
 }
 
 const AWS_NOT_CONFIGURED =
@@ -121,9 +146,18 @@ export interface Caller {
   tokenSha256: string
   backend: string
   agent: string | undefined
+  /** Undefined: no child session, bound by nothing of its own. */
+  child: ChildSession | undefined
 }
 
-export function sessionValidated({
+/** What every mint's entries begin with: who asked, and what bound the decision. */
+export function mintBegun(caller: Caller): LedgerEvent[] {
+  const { mintId, wallet, child } = caller
+  if (!child) return [sessionValidated(caller)]
+  return [sessionValidated(caller), { type: 'SessionScoped', data: { mintId, wallet, ...child } }]
+}
+
+function sessionValidated({
   mintId,
   wallet,
   tokenSha256,

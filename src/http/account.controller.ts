@@ -14,7 +14,7 @@ import {
 import { parseWallet, type Wallet } from '../domain/wallet.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { AccountCall } from '../session/account-store.js'
-import type { Scope } from '../session/session-scope.js'
+import type { Scope } from '../domain/ledger/child-session.js'
 import { AgentBody, DeliverBody, LinkBody, SetScopeBody, StoreCredentialBody } from './account.dto.js'
 import { sessionBearer } from './session-bearer.js'
 

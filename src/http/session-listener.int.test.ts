@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { hash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
@@ -186,7 +187,10 @@ describe('POST /session/child', () => {
     expect(child.wallet).not.toBe(parent.wallet)
     expect(await send('/session/validate', { headers: bearer(child) })).toEqual({
       status: 200,
-      body: { wallet: child.wallet },
+      body: {
+        ...{ wallet: child.wallet, scope },
+        parents: [{ wallet: parent.wallet, session_sha256: hash('sha256', parent.session) }],
+      },
     })
   })
 

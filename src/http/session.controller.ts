@@ -6,6 +6,14 @@ import type { IssuedSession, RevokeTarget } from '../session/session-store.js'
 import { sessionBearer } from './session-bearer.js'
 import { ChildSessionBody, CreateSessionBody, RevokeSessionBody } from './session.dto.js'
 
+/** What a broker with BROKER_BACKEND_URL reads: session/http-backend.ts. */
+interface ValidSession {
+  wallet: string
+  /** Of a child session, with `parents`, nearest first. */
+  scope?: { services: readonly string[]; read_only: boolean }
+  parents?: { wallet: string; session_sha256: string }[]
+}
+
 /** The embedded session backend's routes, on an address of their own: session-listener.ts. */
 @Controller()
 export class SessionController {
@@ -18,9 +26,15 @@ export class SessionController {
   }
 
   @Get('session/validate')
-  async validate(@Headers('authorization') authorization?: string): Promise<{ wallet: string }> {
-    const { wallet } = await this.sessions.validate(sessionBearer(authorization))
-    return { wallet }
+  async validate(@Headers('authorization') authorization?: string): Promise<ValidSession> {
+    const { wallet, child } = await this.sessions.validate(sessionBearer(authorization))
+    if (!child) return { wallet }
+    const { services, readOnly, parents } = child
+    return {
+      wallet,
+      scope: { services, read_only: readOnly },
+      parents: parents.map(({ wallet, tokenSha256 }) => ({ wallet, session_sha256: tokenSha256 })),
+    }
   }
 
   @Post('session/child')

@@ -1,3 +1,4 @@
+import { MOST_SERVICES, SERVICE } from '../domain/ledger/child-session.js'
 import { boolean, fieldsOf, listOf, matching, Optional, Required, text } from './fields.js'
 
 export class CreateSessionBody {
@@ -7,7 +8,7 @@ export class CreateSessionBody {
 }
 
 export class ScopeBody {
-  @Required(listOf(/^[A-Za-z0-9._:-]{1,64}$/, 64))
+  @Required(listOf(SERVICE, MOST_SERVICES))
   readonly services!: string[]
 
   @Required(boolean)

@@ -54,7 +54,13 @@ async function serve(sourceIdentity: boolean): Promise<void> {
   now = Date.parse(PUBLISHED_AT)
   keys = new KeysView(() => new Date(now), SIGNATURES)
   const policy: MintPolicy = {
-    ...{ issuer: ISSUER, dataRoleArn: undefined, allowedRoleArns: [], allowedAudiences: [] },
+    ...{
+      issuer: ISSUER,
+      dataRoleArn: undefined,
+      allowedRoleArns: [],
+      readOnlyRoleArns: [],
+      allowedAudiences: [],
+    },
     ...{ jwtTtlSeconds: 300, sessionDurationSeconds: 3600, sourceIdentity },
   }
   server = await served(

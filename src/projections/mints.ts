@@ -101,8 +101,11 @@ const MINT_LOG = `
   FROM mints;
 `
 
-/** The events that belong to a mint: those that name one. */
-type MintEvent = { [T in EventType]: EventData[T] extends { mintId: string } ? T : never }[EventType]
+/** The events that name a mint, but for what bound it: the entries after SessionScoped say what came of that. */
+type MintEvent = Exclude<
+  { [T in EventType]: EventData[T] extends { mintId: string } ? T : never }[EventType],
+  'SessionScoped'
+>
 
 /** What each event sets, as SQL over its data. Every event also sets last_index and last_changed_at. */
 const SETS = {

@@ -6,7 +6,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type Sqlite from 'better-sqlite3'
 
 import type { Wallet } from '../domain/wallet.js'
-import { SessionRefusal, type Scope } from './session-scope.js'
+import type { Scope } from '../domain/ledger/child-session.js'
+import { SessionRefusal } from './session-scope.js'
 
 export type AccountCall =
   | { op: 'scope'; wallet: Wallet }

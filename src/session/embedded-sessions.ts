@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads'
 
+import type { Scope } from '../domain/ledger/child-session.js'
 import type { Wallet } from '../domain/wallet.js'
 import { type Session, SessionBackend, SessionError, type SessionErrorCode } from './session-backend.js'
 import type { AccountCall, Mail } from './account-store.js'
-import { type Scope, SessionRefusal } from './session-scope.js'
+import { SessionRefusal } from './session-scope.js'
 import type { IssuedSession, RevokeTarget } from './session-store.js'
 
 /** What embedded-sessions.worker.ts is asked, with the time of the question. */

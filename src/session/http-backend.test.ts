@@ -43,6 +43,7 @@ async function answering(answer: Answer, timeoutMs = LONG_MS) {
   return { remote, backend: backend(remote.url, timeoutMs) }
 }
 
+const reply = (body: object): Answer => ({ kind: 'reply', status: 200, body: JSON.stringify(body) })
 const unreachable = (message: string) => ({ name: 'SessionError', code: 'backend-unreachable', message })
 const unauthorized = (message: string) => ({ name: 'SessionError', code: 'unauthorized', message })
 
@@ -88,6 +89,37 @@ describe('a 2xx answer', () => {
       body: JSON.stringify({ wallet: WALLET }),
     })
     expect(await backend.validate(BEARER)).toMatchObject({ wallet: WALLET })
+  })
+
+  test.each<[object, object | undefined]>([
+    [{ scope: { services: ['aws'], read_only: true } }, { services: ['aws'], readOnly: true, parents: [] }],
+    [
+      {
+        scope: { services: [], read_only: false },
+        parents: [{ wallet: MIXED, session_sha256: 'ab'.repeat(32) }],
+      },
+      { services: [], readOnly: false, parents: [{ wallet: WALLET, tokenSha256: 'ab'.repeat(32) }] },
+    ],
+    [{ scope: null, parents: null }, undefined],
+  ])('with %j is a session with the child %j', async (members, child) => {
+    const { backend } = await answering(reply({ wallet: WALLET, ...members }))
+    expect((await backend.validate(BEARER)).child).toEqual(child)
+  })
+
+  test.each([
+    [{ scope: { services: ['aws'] } }],
+    [{ scope: { services: ['aws'], read_only: 'no' } }],
+    [{ scope: { services: 'aws', read_only: true } }],
+    [{ scope: { services: ['a b'], read_only: true } }],
+    [{ scope: { services: Array<string>(65).fill('aws'), read_only: true } }],
+    [{ scope: ['aws'] }],
+    [{ scope: { services: ['aws'], read_only: true, max_amount: 5 } }],
+    [{ parents: [] }],
+    [{ scope: { services: [], read_only: true }, parents: [{ wallet: WALLET }] }],
+    [{ scope: { services: [], read_only: true }, parents: Array<unknown>(9).fill({}) }],
+  ])('with %j, which no decision could obey, is no session', async (members) => {
+    const { backend } = await answering(reply({ wallet: WALLET, ...members }))
+    await expect(backend.validate(BEARER)).rejects.toMatchObject({ code: 'backend-unreachable' })
   })
 
   test('may name the agent', async () => {

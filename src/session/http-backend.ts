@@ -4,6 +4,7 @@ import { deadline } from '../deadline.js'
 import { parseWallet } from '../domain/wallet.js'
 import { boundedBody, MAX_REPLY_BYTES } from '../remote/bounded-reply.js'
 import { ConnectionLimit } from '../remote/connection-limit.js'
+import { childOf } from './child-answer.js'
 import { assertWellFormed, NOT_VALID, type Session, SessionBackend, SessionError } from './session-backend.js'
 
 const CONNECT_TIMEOUT_MS = 5000
@@ -102,7 +103,8 @@ export class HttpSessionBackend extends SessionBackend {
       )
     const { agent } = answer
     const named = typeof agent === 'string' && AGENT.test(agent)
-    return { wallet, ...(named ? { agent } : {}), backend: this.origin }
+    const child = childOf(answer)
+    return { wallet, ...(named ? { agent } : {}), ...(child ? { child } : {}), backend: this.origin }
   }
 
   private async exchange(agent: Agent, { path, headers = {} }: Get, signal: AbortSignal): Promise<Reply> {

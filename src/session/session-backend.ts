@@ -1,11 +1,14 @@
 // Who is calling: a bearer comes in, and a session, or a closed set of refusals, comes out.
 
+import type { ChildSession } from '../domain/ledger/child-session.js'
 import { type Wallet } from '../domain/wallet.js'
 
 export interface Session {
   wallet: Wallet
   /** What the backend calls the agent, where it names one. */
   agent?: string
+  /** Of a child session: what it may do, as it is now, and which sessions it comes from. */
+  child?: ChildSession
   /** Which backend vouched for it, as the ledger records it: `embedded`, or the origin of its URL. */
   backend: string
 }

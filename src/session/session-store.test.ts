@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import {
   chmodSync,
   mkdtempSync,
@@ -130,7 +131,29 @@ describe('a child', () => {
     const parent = sessions.create('alice')
     const [one, two] = [sessions.child(parent.session, ALL), sessions.child(parent.session, ALL)]
     expect(new Set([parent.wallet, one.wallet, two.wallet]).size).toBe(3)
-    expect(await sessions.validate(one.session)).toEqual({ wallet: one.wallet, backend: 'embedded' })
+    expect(await sessions.validate(one.session)).toMatchObject({ wallet: one.wallet, backend: 'embedded' })
+  })
+
+  test('comes with its scope and with all sessions above it, nearest first', async () => {
+    const { sessions } = fresh()
+    const parent = sessions.create('alice')
+    const child = sessions.child(parent.session, ALL)
+    const scope = { services: ['mail'], readOnly: true }
+    const grandchild = sessions.child(child.session, scope)
+    const parents = [child, parent].map(({ wallet, session }) => ({
+      ...{ wallet, tokenSha256: hash('sha256', session) },
+    }))
+    expect(await sessions.validate(grandchild.session)).toEqual({
+      ...{ wallet: grandchild.wallet, backend: 'embedded', child: { ...scope, parents } },
+    })
+  })
+
+  test('can be made eight levels below a session, and no deeper', async () => {
+    const { sessions } = fresh()
+    let { session } = sessions.create('alice')
+    for (let level = 1; level <= 8; level += 1) session = sessions.child(session, ALL).session
+    expect((await sessions.validate(session)).child?.parents).toHaveLength(8)
+    expect(() => sessions.child(session, ALL)).toThrow(refused('denied'))
   })
 
   test('does not survive its parent, nor does its own child', async () => {

@@ -2,13 +2,14 @@ import { hash, randomBytes } from 'node:crypto'
 
 import type Sqlite from 'better-sqlite3'
 
+import { MOST_PARENTS, type ParentSession, type Scope } from '../domain/ledger/child-session.js'
 import { parseWallet, type Wallet } from '../domain/wallet.js'
 import { assertWellFormed, type Session, SessionBackend, SessionError } from './session-backend.js'
 import { type DurableSqlite, FileReplaced } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import { AccountStore, type AccountCall, type Mail } from './account-store.js'
 import { openSessionFile } from './session-file.js'
-import { type Scope, SessionRefusal } from './session-scope.js'
+import { SessionRefusal } from './session-scope.js'
 
 export const SESSION_TTL_SECONDS = 2_592_000
 const EXPIRED_KEPT_SECONDS = 86_400
@@ -24,6 +25,7 @@ export type RevokeTarget = { session: string } | { wallet: Wallet }
 interface Row {
   token_sha256: string
   wallet: string
+  parent_sha256: string | null
   scope: string | null
   expires_at: number
   revoked_at: number | null
@@ -34,7 +36,18 @@ interface Target {
   wallet: string | null
 }
 
-const FIND = 'SELECT token_sha256, wallet, scope, expires_at, revoked_at FROM session WHERE token_sha256 = ?'
+const FIND =
+  'SELECT token_sha256, wallet, parent_sha256, scope, expires_at, revoked_at FROM session WHERE token_sha256 = ?'
+
+const PARENTS = `
+  WITH RECURSIVE above (token_sha256, wallet, parent_sha256, depth) AS (
+    SELECT token_sha256, wallet, parent_sha256, 1 FROM session WHERE token_sha256 = ?
+    UNION ALL
+    SELECT parent.token_sha256, parent.wallet, parent.parent_sha256, depth + 1
+    FROM session parent JOIN above ON parent.token_sha256 = above.parent_sha256
+    WHERE depth <= ${MOST_PARENTS}
+  )
+  SELECT token_sha256 AS tokenSha256, wallet FROM above ORDER BY depth`
 
 const IS_OWNED = `
   SELECT min(target.wallet = @caller OR parent.wallet IS @caller) AS owned
@@ -64,6 +77,7 @@ export class SessionStore extends SessionBackend {
   private readonly file: DurableSqlite
   private readonly db: Sqlite.Database
   private readonly find: Sqlite.Statement<[string], Row>
+  private readonly findParents: Sqlite.Statement<[string], ParentSession>
   private readonly probe: Sqlite.Statement<[]>
   private readonly accounts: AccountStore
 
@@ -75,6 +89,7 @@ export class SessionStore extends SessionBackend {
     this.file = openSessionFile(path)
     this.db = this.file.db
     this.find = this.db.prepare(FIND)
+    this.findParents = this.db.prepare(PARENTS)
     this.probe = this.db.prepare('SELECT 1 FROM session LIMIT 1')
     this.accounts = new AccountStore(this.db, () => this.seconds())
   }
@@ -151,6 +166,8 @@ export class SessionStore extends SessionBackend {
     return this.change(() => {
       const parent = this.live(bearer)
       assertNarrower(scope, parent)
+      if (this.parents(parent).length >= MOST_PARENTS)
+        throw new SessionRefusal('denied', `at most ${MOST_PARENTS} sessions may be above a session`)
       const wallet = newWallet()
       this.run('INSERT INTO wallet VALUES (?, NULL, ?)', wallet, this.seconds())
       return this.add(wallet, {
@@ -182,7 +199,18 @@ export class SessionStore extends SessionBackend {
   }
 
   private session(bearer: string): Session {
-    return { wallet: walletOf(this.live(bearer)), backend: 'embedded' }
+    const row = this.live(bearer)
+    const session: Session = { wallet: walletOf(row), backend: 'embedded' }
+    if (row.scope === null) return session
+    const parents = this.parents(row)
+    // Only a file from before there was a limit has one. It could not be cut off through all that are above it.
+    if (parents.length > MOST_PARENTS)
+      throw new SessionError('unauthorized', `more than ${MOST_PARENTS} sessions are above this session`)
+    return { ...session, child: { ...(JSON.parse(row.scope) as Scope), parents } }
+  }
+
+  private parents({ parent_sha256: parent }: Row): ParentSession[] {
+    return parent === null ? [] : this.findParents.all(parent)
   }
 
   /** The lookup is by SHA-256: what its timing could tell is about the hash, which says nothing of the token. */

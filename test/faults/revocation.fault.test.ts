@@ -35,7 +35,7 @@ async function ask<Body>(path: string, bearer: string, body: object): Promise<Bo
 const revoke = (bearer: string, session: string) =>
   ask('/session/revoke', bearer, { target_session: session })
 const childOf = (bearer: string) =>
-  ask<{ session: string }>('/session/child', bearer, { scope: { services: ['s3'], read_only: true } })
+  ask<{ session: string }>('/session/child', bearer, { scope: { services: ['aws'], read_only: false } })
 
 test('a revoked session cannot mint with its very next request, and its owner’s others can', async () => {
   const [first, second] = [await broker.session('owner'), await broker.session('owner')]

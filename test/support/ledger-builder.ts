@@ -129,6 +129,12 @@ export class LedgerBuilder {
     return this.append({ type: 'SessionValidated', data })
   }
 
+  scoped(mint: Mint, change: Change<'SessionScoped'> = {}): this {
+    const parents = [{ wallet: `0x${'a'.repeat(40)}`, tokenSha256: this.hash('parent') }]
+    const data = { ...mint, services: ['aws'], readOnly: false, parents, ...change }
+    return this.append({ type: 'SessionScoped', data })
+  }
+
   jwt(mint: Mint, change: Change<'JwtIssued'> = {}): this {
     return this.append({ type: 'JwtIssued', data: { ...this.jwtData(mint, 'oidc_jwt'), ...change } })
   }

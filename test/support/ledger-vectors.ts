@@ -105,6 +105,8 @@ function ledgers(): LedgerVectors['ledgers'] {
       rechained(good.with(9, good[9]!.replace('MintRefused', 'Mint'))),
       [[9, 'unknown-type']],
     ],
+    ['good: a mint of a child session', childMint(['aws']), []],
+    ['a child session given more than its scope', childMint(['s3']), [[6, 'outside-scope']]],
     ['a mint twice', rechained([...good, ...good.slice(4, 6)]), timesBack],
   ]
   return cases.map(([name, entries, findings]) => {
@@ -116,6 +118,12 @@ function ledgers(): LedgerVectors['ledgers'] {
       findings,
     }
   })
+}
+
+function childMint(services: string[]): string[] {
+  const ledger = LedgerBuilder.opened()
+  const mint = ledger.mint()
+  return ledger.session(mint).scoped(mint, { services }).jwt(mint).texts
 }
 
 const swapped: Found[] = [

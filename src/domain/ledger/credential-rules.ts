@@ -1,5 +1,6 @@
 // What the members of one credential's entries must say of each other. Pure: each function gives what is wrong.
 
+import { isForAudience, type Scope } from './child-session.js'
 import type { EventOf, RefusalReason } from './events.js'
 import type { MeaningProblem } from './findings.js'
 
@@ -45,6 +46,17 @@ export function* jwtProblems(data: EventOf<'JwtIssued'>['data'], at: number): Ge
     yield { kind: 'wrong-audience', detail: `aud of a JWT for STS must be ${STS_AUDIENCE}` }
   if (roleArn === undefined)
     yield { kind: 'wrong-shape', detail: 'JwtIssued: roleArn is missing: purpose sts must name the role' }
+}
+
+/** Which roles only read is the operator's to know: that a read-only session was bound to one role is all that entries show. */
+export function* scopeProblems(
+  scope: Scope,
+  { audience, roleArn }: { audience: string; roleArn: string | undefined },
+): Generator<Problem> {
+  if (!isForAudience(scope, audience))
+    yield { kind: 'outside-scope', detail: 'the service is not in the scope of the session' }
+  if (scope.readOnly && (audience !== STS_AUDIENCE || roleArn === undefined))
+    yield { kind: 'outside-scope', detail: 'a read-only session is given nothing but one AWS role' }
 }
 
 /** `at`: the time of the entry that says that they were minted, in milliseconds. */

@@ -2,6 +2,7 @@
 // docs/ledger-format.md, "The events".
 
 import type { Json } from './canonical.js'
+import type { ChildSession } from './child-session.js'
 import type { SignedKeyState } from './ledger-signature.js'
 
 export type MintKind = 'oidc_jwt' | 'aws_creds'
@@ -15,6 +16,8 @@ export type RefusalReason =
   | 'audience-not-allowed'
   | 'ttl-out-of-bounds'
   | 'duration-out-of-bounds'
+  | 'service-not-in-scope'
+  | 'read-only-session'
 
 export type CredsFailureCode =
   | 'access-denied'
@@ -69,6 +72,8 @@ export interface EventData {
   SigningKeyRetired: { kid: string; alg: 'ES256' } & KeySigned
   SigningKeyRevoked: { kid: string; alg: 'ES256'; reason: string } & KeySigned
   SessionValidated: { mintId: string; wallet: string; tokenSha256: string; backend: string; agent?: string }
+  /** Of a child session: what the decision was bound by, between SessionValidated and what was decided. */
+  SessionScoped: { mintId: string; wallet: string } & ChildSession
   MintRefused: {
     mintId: string
     wallet: string

@@ -41,6 +41,7 @@ export type MeaningProblem =
   | 'no-session'
   | 'no-request'
   | 'mint-out-of-turn'
+  | 'outside-scope'
   | 'wrong-wallet'
   | 'wrong-role'
   | 'wrong-subject'
@@ -165,6 +166,8 @@ const ADVICE = {
   'no-request':
     'Credentials that were not announced before they were made: look up the access key in CloudTrail and ask the operator.',
   'mint-out-of-turn': ASK_THE_BROKER,
+  'outside-scope':
+    'A child session was given what its scope does not hold: look up in CloudTrail what was done with it, and ask the operator which program wrote the entry.',
   'wrong-wallet':
     'A session of one wallet was used for another: look up both in CloudTrail and revoke the role session.',
   'wrong-role':

@@ -14,7 +14,7 @@ import { type KeyEvent, type KnownKey, SigningKeys } from './signing-keys.js'
  * The version of the rules, here and in the files beside this one. A verifier that remembers entries as verified reads
  * them again when it has grown: raise it with every rule that an entry might break.
  */
-export const RULES_VERSION = 4
+export const RULES_VERSION = 5
 
 export interface Counts {
   /** Entries of each type. */
@@ -112,6 +112,8 @@ export class Meaning {
         return this.keyEvent(event)
       case 'SessionValidated':
         return this.mints.sessionValidated(event.data)
+      case 'SessionScoped':
+        return this.mints.sessionScoped(event.data)
       case 'MintRefused':
         return this.mints.refused(event.data)
       case 'JwtIssued':

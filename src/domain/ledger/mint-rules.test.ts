@@ -280,3 +280,23 @@ describe('values that a newer broker writes', () => {
     },
   )
 })
+
+describe('a mint of a child session', () => {
+  const S3 = { services: ['s3'] }
+  const READ_ONLY = { services: ['aws'], readOnly: true }
+  const OTHER = { wallet: `0x${'f'.repeat(40)}` }
+
+  test.each<[string, (ledger: Ledger, mint: Mint) => unknown, string[]]>([
+    ['within its scope', (l, mint) => l.session(mint).scoped(mint).stsJwt(mint).credsMinted(mint), []],
+    ['of another service', (l, mint) => l.session(mint).scoped(mint, S3).jwt(mint), ['outside-scope']],
+    ['of no service', (l, mint) => l.session(mint).scoped(mint, S3).credsRequested(mint), ['outside-scope']],
+    ['read-only, for a role', (l, mint) => l.session(mint).scoped(mint, READ_ONLY).stsJwt(mint), []],
+    ['read-only', (l, mint) => l.session(mint).scoped(mint, READ_ONLY).jwt(mint), ['outside-scope']],
+    ['scoped twice', (l, mint) => l.session(mint).scoped(mint).scoped(mint), ['mint-out-of-turn']],
+    ['without a session', (l, mint) => l.scoped(mint), ['no-session']],
+    ['scoped too late', (l, mint) => l.session(mint).stsJwt(mint).scoped(mint), ['mint-out-of-turn']],
+    ['of another wallet', (l, mint) => l.session(mint).scoped(mint, OTHER), ['wrong-wallet']],
+  ])('%s', (_what, then, kinds) => {
+    expect(findingsAfter(then).map(([, kind]) => kind)).toEqual(kinds)
+  })
+})

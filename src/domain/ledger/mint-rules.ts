@@ -1,5 +1,6 @@
 // The life of a mint: begun once, announced once, answered once, and each entry of it says the same.
 
+import type { Scope } from './child-session.js'
 import {
   type Announced,
   CLOCK_SKEW_MS,
@@ -7,7 +8,9 @@ import {
   jwtProblems,
   type Problem,
   refusalProblems,
+  scopeProblems,
   sessionNameProblems,
+  STS_AUDIENCE,
 } from './credential-rules.js'
 import type { EventOf } from './events.js'
 import type { MeaningProblem } from './findings.js'
@@ -23,6 +26,8 @@ const REMEMBERED_CREDENTIALS = 50_000
 /** A mint between its session and its end. */
 interface Mint {
   wallet: string
+  /** Of a child session. */
+  scope?: Scope
   /** Set once STS is about to be asked. */
   announced?: Announced
 }
@@ -71,27 +76,37 @@ export class Mints {
     if (this.begun(mintId)) this.unfinished.set(mintId, { wallet })
   }
 
+  sessionScoped(data: EventOf<'SessionScoped'>['data']): void {
+    const { services, readOnly, mintId } = data
+    const mint = this.session(data)
+    if (mint?.scope) this.found('mint-out-of-turn', `mint ${mintId} has a scope already`)
+    else if (mint) mint.scope = { services, readOnly }
+  }
+
   refused(data: EventOf<'MintRefused'>['data']): void {
     this.begun(data.mintId)
     this.foundAll(refusalProblems(data))
   }
 
   jwtIssued(data: EventOf<'JwtIssued'>['data']): void {
-    const { mintId, purpose, roleArn = '', signingInputSha256 } = data
+    const { mintId, purpose, aud: audience, roleArn, signingInputSha256 } = data
     const mint = this.session(data)
     this.foundAll(jwtProblems(data, this.at))
+    if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience, roleArn }))
     if (!this.signingInputs.has(signingInputSha256)) this.signingInputs.set(signingInputSha256, true)
     else if (mint)
       this.found('signing-input-repeated', 'a JWT of the same signing input was announced before')
 
-    if (purpose === 'sts') this.announced(mint, { at: this.at, roleArn })
+    if (purpose === 'sts') this.announced(mint, { at: this.at, roleArn: roleArn ?? '' })
     else this.unfinished.delete(mintId)
   }
 
   credsRequested(data: EventOf<'CredsRequested'>['data']): void {
     const { roleArn, roleSessionName, durationSeconds } = data
+    const mint = this.session(data)
     this.foundAll(sessionNameProblems(data))
-    this.announced(this.session(data), { at: this.at, roleArn, roleSessionName, durationSeconds })
+    if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience: STS_AUDIENCE, roleArn }))
+    this.announced(mint, { at: this.at, roleArn, roleSessionName, durationSeconds })
   }
 
   credsMinted(data: EventOf<'CredsMinted'>['data']): void {

@@ -10,6 +10,7 @@ const ledger = LedgerBuilder.opened()
 const mint = ledger.mint()
 ledger
   .session(mint, { agent: 'claude' })
+  .scoped(mint)
   .stsJwt(mint)
   .credsMinted(mint)
   .credsRequested(mint)
@@ -19,9 +20,11 @@ ledger.adopt([[ledger.kid, 'revoked']])
 const samples = ledger.entries.map(({ entry }) => ({ type: entry.type as EventType, data: entry.data }))
 
 test('the builder makes one of each event, and each has its shape', () => {
-  expect(new Set(samples.map(({ type }) => type)).size).toBe(14)
+  expect(new Set(samples.map(({ type }) => type)).size).toBe(15)
   expect(samples.map(({ type, data }) => shapeProblem(type, data))).toEqual(samples.map(() => undefined))
 })
+
+const PARENT = { wallet: `0x${'a'.repeat(40)}`, tokenSha256: 'a'.repeat(64) }
 
 const OPTIONAL = ['agent', 'signature', 'roleArn of JwtIssued', 'detail of MintRefused']
 
@@ -72,6 +75,19 @@ test.each<[EventType, string, Json[], Json[]]>([
   ],
   ['SessionValidated', 'tokenSha256', [], ['A'.repeat(64), 'a'.repeat(63)]],
   ['SessionValidated', 'agent', ['x'], ['', null]],
+  ['SessionScoped', 'readOnly', [true, false], [0, 'true']],
+  [
+    'SessionScoped',
+    'services',
+    [[], ['aws', 'api.example.com']],
+    ['aws', [''], ['a b'], ['a'.repeat(65)], Array(65).fill('aws')],
+  ],
+  [
+    'SessionScoped',
+    'parents',
+    [[]],
+    [[{ wallet: `0x${'a'.repeat(40)}` }], [`0x${'a'.repeat(40)}`], Array(9).fill(PARENT)],
+  ],
   ['MintRefused', 'reason', ['role-not-allowed', 'because'], ['toString', '']],
   ['MintRefused', 'kind', ['oidc_jwt', 'aws_creds', 'gcp_token'], ['', 7]],
   ['JwtIssued', 'purpose', ['oidc_jwt', 'sts', 'both'], ['a b']],

@@ -1,6 +1,7 @@
 // The members of each event, exactly, and the form of each. docs/ledger-format.md, "The events".
 
 import type { Json } from './canonical.js'
+import { MOST_PARENTS, MOST_SERVICES, type ParentSession, SERVICE } from './child-session.js'
 import type {
   AdoptedKey,
   CredsFailureCode,
@@ -186,6 +187,22 @@ const adoptedKeys = form(
 )
 const keySigned = { signature: optional(signature) }
 
+const services = form(
+  `a list of at most ${MOST_SERVICES} names of services`,
+  (value) =>
+    Array.isArray(value) &&
+    value.length <= MOST_SERVICES &&
+    (value as Json[]).every((service) => typeof service === 'string' && SERVICE.test(service)),
+)
+const parentSession = listed<ParentSession>({ wallet, tokenSha256: sha256 })
+const parents = form(
+  `a list of at most ${MOST_PARENTS} sessions, each with wallet and tokenSha256`,
+  (value) =>
+    Array.isArray(value) &&
+    value.length <= MOST_PARENTS &&
+    (value as Json[]).every((each) => isObject(each) && membersProblem(parentSession, each) === undefined),
+)
+
 const counts = form(
   'a positive count for each reason',
   (value) => isObject(value) && Object.values(value).every((n) => typeof n === 'number' && n > 0),
@@ -199,6 +216,8 @@ const refusalReason = growing<RefusalReason>({
   'audience-not-allowed': true,
   'ttl-out-of-bounds': true,
   'duration-out-of-bounds': true,
+  'service-not-in-scope': true,
+  'read-only-session': true,
 })
 const failureCode = growing<CredsFailureCode>({
   'access-denied': true,
@@ -243,6 +262,13 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
     tokenSha256: sha256,
     backend: name,
     agent: optional(name),
+  }),
+  SessionScoped: listed<EventData['SessionScoped']>({
+    mintId,
+    wallet,
+    services,
+    readOnly: form('true or false', (value) => typeof value === 'boolean'),
+    parents,
   }),
   MintRefused: listed<EventData['MintRefused']>({
     mintId,
