@@ -12,6 +12,7 @@ import { MintPolicy } from './domain/mint.js'
 import { ReleasePolicy } from './domain/release.js'
 import { EventStore } from './event-store/event-store.js'
 import { AuditController } from './http/audit.controller.js'
+import { DescriptionController } from './http/description.controller.js'
 import { HealthController } from './http/health.controller.js'
 import { Metrics, MetricsController } from './http/metrics.js'
 import { MintController } from './http/mint.controller.js'
@@ -37,6 +38,7 @@ export class AppModule {
       controllers: [
         MintController,
         WellKnownController,
+        DescriptionController,
         AuditController,
         LedgerController,
         HealthController,

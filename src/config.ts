@@ -15,6 +15,7 @@ import {
   type Variables,
   wholeNumber,
 } from './config/environment.js'
+import { type ClientsConfig, readClients } from './config/clients.js'
 import { type LedgerConfig, readLedger } from './config/ledger.js'
 import { type LogLevel, readLogLevel } from './config/log-level.js'
 import { readSessionBackend, type SessionBackendConfig } from './config/session.js'
@@ -41,6 +42,7 @@ export abstract class Config {
   abstract readonly issuer: string
   abstract readonly policy: MintPolicy
   abstract readonly backend: SessionBackendConfig
+  abstract readonly clients: ClientsConfig
   abstract readonly aws: AwsConfig
   abstract readonly ledger: LedgerConfig
   abstract readonly witness: WitnessConfig
@@ -79,6 +81,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     issuer,
     policy,
     backend: readSessionBackend(env, flags.port),
+    clients: readClients(env),
     aws: readAws(env, policy),
     ledger: readLedger(env, issuer, dataDir),
     ...readWitnessing(env, policy),

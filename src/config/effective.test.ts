@@ -62,6 +62,7 @@ test("what is printed adds what is this machine's own", () => {
   expect(describeConfig(config({ HOME: '/home/ann' })).node).toEqual({
     listen: '[::1]:8091',
     sessionBind: '127.0.0.1:8090',
+    mailDomain: 'agentkeys-email.io',
     dataDir: '/home/ann/.agentkeys/broker',
     ledgerPath: '/home/ann/.agentkeys/broker/ledger.sqlite',
     ledgerKeyPath: '/home/ann/.agentkeys/broker/ledger-key.json',

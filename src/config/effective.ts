@@ -52,7 +52,7 @@ export function configSha256(config: Config): string {
 
 /** For --print-config: the effective configuration, and what is this machine's own. */
 export function describeConfig(config: Config): Record<string, Json> {
-  const { backend, ledger, witness } = config
+  const { backend, clients, ledger, witness } = config
   return {
     ...effectiveConfig(config),
     node: {
@@ -61,6 +61,9 @@ export function describeConfig(config: Config): Record<string, Json> {
       ...(backend.kind === 'embedded'
         ? { sessionBind: formatAddress(backend.bind) }
         : { backendTimeoutSeconds: backend.timeoutSeconds }),
+      ...(clients.sessionUrl === undefined ? {} : { sessionUrl: clients.sessionUrl }),
+      ...(clients.bucket === undefined ? {} : { dataBucket: clients.bucket }),
+      mailDomain: clients.mailDomain,
       dataDir: config.dataDir,
       ...(ledger.store.kind === 'sqlite' ? { ledgerPath: ledger.store.path } : {}),
       ledgerKeyPath: ledger.keyPath,

@@ -17,6 +17,7 @@ import type { AccountCall } from '../session/account-store.js'
 import type { Scope } from '../domain/ledger/child-session.js'
 import { AgentBody, DeliverBody, LinkBody, SetScopeBody, StoreCredentialBody } from './account.dto.js'
 import { sessionBearer } from './session-bearer.js'
+import { SessionSettings } from './session-settings.js'
 
 interface EventRow {
   owner: string
@@ -35,12 +36,13 @@ interface MessageRow {
   received_at: number
 }
 
-const MAIL_DOMAIN = 'agentkeys-email.io'
-
 /** What wallets keep at the embedded session backend; the original's routes and forms. */
 @Controller()
 export class AccountController {
-  constructor(private readonly sessions: EmbeddedSessions) {}
+  constructor(
+    private readonly sessions: EmbeddedSessions,
+    private readonly settings: SessionSettings,
+  ) {}
 
   @Get('session/scope')
   async scope(@Query('wallet') wallet: unknown, @Headers('authorization') authorization?: string) {
@@ -139,7 +141,11 @@ export class AccountController {
   @HttpCode(200)
   async provisionInbox(@Body() body: AgentBody, @Headers('authorization') authorization?: string) {
     const agent = walletOf(body.agent_id, 'agent_id')
-    const address = await this.ask(authorization, { op: 'inbox-provision', agent, domain: MAIL_DOMAIN })
+    const address = await this.ask(authorization, {
+      op: 'inbox-provision',
+      agent,
+      domain: this.settings.mailDomain,
+    })
     return { address, agent_wallet: agent }
   }
 

@@ -14,6 +14,7 @@ import {
 
 import { AuditController } from './audit.controller.js'
 import { AuditMintsQuery, KINDS, OUTCOMES } from './audit.dto.js'
+import { DescriptionController } from './description.controller.js'
 import { HealthController } from './health.controller.js'
 import { LedgerController } from './ledger.controller.js'
 import { MetricsController } from './metrics.js'
@@ -56,6 +57,9 @@ function describeRoutes(): void {
   routes(WellKnownController, 'issuer', {
     openidConfiguration: 'OpenID Connect discovery',
     jwksJson: 'The public keys that tokens are, or may still be, signed with',
+  })
+  routes(DescriptionController, 'clients', {
+    agentkeys: 'What a client has to know: session backend, region, roles, bucket, mail domain, ledger key',
   })
   routes(HealthController, 'operations', {
     healthz: 'The process answers',

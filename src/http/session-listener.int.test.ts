@@ -15,6 +15,8 @@ import type { IssuedSession } from '../session/session-store.js'
 import { HttpSessionBackend } from '../session/http-backend.js'
 import { type SessionListener, startSessionListener } from './session-listener.js'
 
+const SETTINGS = { mailDomain: 'agentkeys-email.io' }
+
 let folder: string
 let now: Date
 let sessions: EmbeddedSessions
@@ -25,7 +27,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sessions-'))
   now = new Date('2030-01-01T00:00:00.000Z')
   sessions = new EmbeddedSessions(join(folder, 'sessions.sqlite'), () => now)
-  listener = await startSessionListener(sessions, { host: '127.0.0.1', port: 0 })
+  listener = await startSessionListener(sessions, { host: '127.0.0.1', port: 0 }, SETTINGS)
 })
 afterEach(async () => {
   await listener.close()
@@ -442,13 +444,13 @@ describe('the address', () => {
     ['127.1'],
     ['::ffff:127.0.0.1'],
   ])('%j is refused at start, and the way out is named', async (host) => {
-    await expect(startSessionListener(sessions, { host, port: 0 })).rejects.toThrow(
+    await expect(startSessionListener(sessions, { host, port: 0 }, SETTINGS)).rejects.toThrow(
       `${JSON.stringify(host)} is not a loopback address: bind it to 127.0.0.1 or [::1], or set BROKER_BACKEND_URL`,
     )
   })
 
   test.each([['localhost'], ['127.0.0.2']])('%s is served', async (host) => {
-    const other = await startSessionListener(sessions, { host, port: 0 })
+    const other = await startSessionListener(sessions, { host, port: 0 }, SETTINGS)
     expect(other.url).toMatch(/^http:\/\/127\.0\.0\.[12]:\d+$/)
     expect(await (await fetch(`${other.url}/healthz`)).text()).toBe('ok')
     await other.close()
@@ -456,13 +458,15 @@ describe('the address', () => {
 
   test('a port that is taken rejects, and does not end the process', async () => {
     const port = Number(new URL(listener.url).port)
-    await expect(startSessionListener(sessions, { host: '127.0.0.1', port })).rejects.toThrow('EADDRINUSE')
+    await expect(startSessionListener(sessions, { host: '127.0.0.1', port }, SETTINGS)).rejects.toThrow(
+      'EADDRINUSE',
+    )
   })
 
   test('a listener that was closed can be started again on its port', async () => {
     const port = Number(new URL(listener.url).port)
     await listener.close()
-    listener = await startSessionListener(sessions, { host: '127.0.0.1', port })
+    listener = await startSessionListener(sessions, { host: '127.0.0.1', port }, SETTINGS)
     expect(await send('/healthz')).toEqual({ status: 200, body: 'ok' })
   })
 })

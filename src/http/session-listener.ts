@@ -21,6 +21,7 @@ import { readFields } from './fields.js'
 import { NO_SCHEMAS } from './no-schemas.js'
 import { refuseSessionOverload, sendSessionError, SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
+import { SessionSettings } from './session-settings.js'
 import { WalletLoginController } from './wallet-login.controller.js'
 
 const MAX_BODY_BYTES = 16 * 1024
@@ -28,13 +29,14 @@ const SERVER_OPTIONS: ServerOptions = { requestTimeout: 10_000, connectionsCheck
 
 @Module({})
 class SessionBackendModule {
-  static of(sessions: EmbeddedSessions, login: WalletLogin): DynamicModule {
+  static of(sessions: EmbeddedSessions, login: WalletLogin, settings: SessionSettings): DynamicModule {
     return {
       module: SessionBackendModule,
       controllers: [SessionController, AccountController, WalletLoginController],
       providers: [
         { provide: EmbeddedSessions, useValue: sessions },
         { provide: WalletLogin, useValue: login },
+        { provide: SessionSettings, useValue: settings },
       ],
     }
   }
@@ -53,6 +55,7 @@ export interface SessionListener {
 export async function startSessionListener(
   sessions: EmbeddedSessions,
   { host, port }: { host: string; port: number },
+  settings: SessionSettings,
 ): Promise<SessionListener> {
   if (!isLoopback(host))
     throw new Error(
@@ -62,6 +65,7 @@ export async function startSessionListener(
   const app = await application(
     sessions,
     new WalletLogin(new URL(`http://${host}:${port}`), () => new Date()),
+    settings,
   )
   try {
     // Not left to the resolver, which may know a `localhost` that is somewhere else.
@@ -74,7 +78,11 @@ export async function startSessionListener(
   return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`, close: () => app.close() }
 }
 
-async function application(sessions: EmbeddedSessions, login: WalletLogin): Promise<NestFastifyApplication> {
+async function application(
+  sessions: EmbeddedSessions,
+  login: WalletLogin,
+  settings: SessionSettings,
+): Promise<NestFastifyApplication> {
   const connections = new Connections(refuseSessionOverload)
   const adapter = new FastifyAdapter({
     ...NO_SCHEMAS,
@@ -85,7 +93,7 @@ async function application(sessions: EmbeddedSessions, login: WalletLogin): Prom
   guard(adapter.getInstance())
   endConnectionsAtClose(adapter.getInstance(), connections)
   const app = await NestFactory.create<NestFastifyApplication>(
-    SessionBackendModule.of(sessions, login),
+    SessionBackendModule.of(sessions, login, settings),
     adapter,
     {
       abortOnError: false,

@@ -1,9 +1,11 @@
 // The session backend as the CLI asks it: its own error body, `{error, code, message}`.
 
 import { ClientError, type ClientErrorCode } from '../client/errors.js'
-import { exchange, type HttpRequest, parseBrokerUrl } from '../client/exchange.js'
+import { exchange, type HttpRequest, isLoopbackName, parseBrokerUrl } from '../client/exchange.js'
 
 import type { Context } from './context.js'
+import { describeBroker } from './description.js'
+import { CliError } from './report-error.js'
 
 const TIMEOUT_MS = 15_000
 
@@ -25,9 +27,14 @@ export class Backend {
   static async of(context: Context): Promise<Backend> {
     const named = context.text('backend', 'AGENTKEYS_BACKEND_URL')
     if (named !== undefined) return new Backend(parseBrokerUrl(named))
-    const described = await describedBackend(context.home.url)
-    if (described !== undefined) return new Backend(parseBrokerUrl(described))
-    return new Backend(new URL('http://127.0.0.1:8090/'))
+    const described = await describeBroker(context.home.url)
+    if (described?.sessionBackend !== undefined) return new Backend(parseBrokerUrl(described.sessionBackend))
+    if (isLoopbackName(context.home.url.hostname)) return new Backend(new URL('http://127.0.0.1:8090/'))
+    throw new CliError(
+      `${context.home.url.href} names no session backend`,
+      'ask the operator for its URL, and give it with --backend or AGENTKEYS_BACKEND_URL',
+      1,
+    )
   }
 
   /** The reply's JSON object. Rejects with ClientError. */
@@ -60,17 +67,6 @@ export class Backend {
 }
 
 type BackendRequest = Omit<HttpRequest, 'url'> & { path: string }
-
-/** What GET /.well-known/agentkeys says; a broker that has no such route says nothing. */
-async function describedBackend(broker: URL): Promise<string | undefined> {
-  const { status, text } = await exchange(
-    { method: 'GET', url: new URL('.well-known/agentkeys', broker) },
-    TIMEOUT_MS,
-  )
-  const described = status === 200 ? parsed(text) : undefined
-  const named = isObject(described) ? described['session_backend'] : undefined
-  return typeof named === 'string' ? named : undefined
-}
 
 function parsed(text: string): unknown {
   try {

@@ -6,7 +6,7 @@ import { parseBrokerUrl } from '../client/exchange.js'
 import { type Call, UsageError, type Values } from './command.js'
 import type { SessionName } from './daemon-client.js'
 import { BrokerHome } from './home.js'
-import { readPin } from './pin.js'
+import { pinFirstUse } from './pin.js'
 import { CliError } from './report-error.js'
 import { DEFAULT_ID, findSession, type FoundSession, parseSessionId } from './sessions.js'
 
@@ -77,15 +77,15 @@ export class Context {
     )
   }
 
-  /** A client that refuses what the pinned ledger does not prove. */
+  /** A client that refuses what the pinned ledger does not prove. A broker that is new is pinned. */
   async client(): Promise<BrokerClient> {
     const { token } = await this.requireSession()
-    const pin = readPin(this.home)
+    const pin = this.receipts === 'off' ? undefined : await pinFirstUse(this.home, (line) => this.note(line))
     return new BrokerClient({
       url: this.home.url.href,
       session: token,
       ledgerVkey: pin?.vkey,
-      receipts: this.receipts ?? (pin ? 'require' : 'off'),
+      receipts: this.receipts ?? 'require',
       onReceiptProblem: ({ message }) => this.note(`the receipt does not verify: ${message}`),
     })
   }

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs'
 import { parseVkey } from '../../src/domain/ledger/note.js'
 import { writeFileAtomically } from '../../src/storage/atomic-file.js'
 import { ClientError } from '../client/errors.js'
-import { exchange } from '../client/exchange.js'
 
+import { shownVkey } from './description.js'
 import type { BrokerHome } from './home.js'
 
 export interface Pin {
@@ -15,8 +15,6 @@ export interface Pin {
   vkey: string
   pinnedAt: string
 }
-
-const TIMEOUT_MS = 10_000
 
 export function readPin({ pin }: BrokerHome): Pin | undefined {
   let text: string
@@ -39,19 +37,18 @@ export function writePin(home: BrokerHome, vkey: string, now: Date): Pin {
   return pin
 }
 
-/** What the broker says its ledger's key is. Rejects with ClientError. */
-export async function fetchVkey(brokerUrl: URL): Promise<string> {
-  const { status, text } = await exchange(
-    { method: 'GET', url: new URL('ledger/vkey', brokerUrl) },
-    TIMEOUT_MS,
+/**
+ * The pin of this broker, made at its first use. The key that is pinned stays: a broker that shows another one is refused
+ * before anything is sent to it.
+ */
+export async function pinFirstUse(home: BrokerHome, note: (line: string) => void): Promise<Pin> {
+  const pinned = readPin(home)
+  if (pinned) return pinned
+  const pin = writePin(home, await shownVkey(home.url), new Date())
+  note(
+    `new broker: ledger key of ${pin.brokerUrl} pinned at first use: compare it with what the operator says: ${pin.vkey}`,
   )
-  const vkey = text.trim()
-  try {
-    if (status === 200) return (parseVkey(vkey), vkey)
-  } catch {
-    // Falls through: what is no vkey is as good as no answer.
-  }
-  throw new ClientError('malformed_reply', `${brokerUrl.href}ledger/vkey gave no ledger key (HTTP ${status})`)
+  return pin
 }
 
 /** Throws ClientError `ledger_key_changed` where `vkey` is not the pinned one. */

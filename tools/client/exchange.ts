@@ -108,13 +108,13 @@ export function parseBrokerUrl(text: string): URL {
     throw new ClientError('invalid_url', 'the broker URL must hold no password')
   if (url.search || url.hash)
     throw new ClientError('invalid_url', 'the broker URL must have no query and no fragment')
-  const plain = url.protocol === 'http:' && isLoopback(url.hostname)
+  const plain = url.protocol === 'http:' && isLoopbackName(url.hostname)
   if (url.protocol !== 'https:' && !plain)
     throw new ClientError('invalid_url', 'a bearer may only be sent over https, or to a loopback address')
   if (!url.pathname.endsWith('/')) url.pathname += '/'
   return url
 }
 
-function isLoopback(hostname: string): boolean {
+export function isLoopbackName(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 }

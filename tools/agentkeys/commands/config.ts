@@ -6,6 +6,7 @@ import { awsProfile, tokenFileProfile } from '../aws-profile.js'
 import { Backend } from '../backend.js'
 import { type Call, UsageError } from '../command.js'
 import { Context } from '../context.js'
+import { describeBroker } from '../description.js'
 import { askOf } from '../mint-options.js'
 import { ownWallet } from '../stored-credentials.js'
 
@@ -28,10 +29,11 @@ export async function run(call: Call): Promise<number> {
 
 async function profileOf(context: Context, { values }: Call): Promise<string> {
   const profile = context.text('profile') ?? 'agentkeys'
-  const region = context.text('region')
+  const described = await describeBroker(context.home.url)
+  const region = context.text('region') ?? described?.region
   const tokenFile = context.text('token-file')
   if (tokenFile === undefined) return awsProfile(context, { ...askOf(values), profile, region })
-  const role = context.text('role')
+  const role = context.text('role') ?? described?.roles[0]
   if (role === undefined) throw new UsageError('config aws --token-file: name the role with --role ARN')
   return tokenFileProfile({ profile, tokenFile, role, wallet: await walletOf(context), region })
 }

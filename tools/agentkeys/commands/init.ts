@@ -3,9 +3,10 @@
 import { Backend } from '../backend.js'
 import type { Call } from '../command.js'
 import { Context } from '../context.js'
+import { shownVkey } from '../description.js'
 import { openKeychain } from '../keychain.js'
 import { logInWithToken, logInWithWallet } from '../login.js'
-import { checkPin, fetchVkey, type Pin, readPin, writePin } from '../pin.js'
+import { checkPin, pinFirstUse, type Pin, readPin, writePin } from '../pin.js'
 import { readSecret } from '../secret-input.js'
 import { FileSecret, PreferredSecret } from '../secret-store.js'
 import { saveSession, type StoredSession } from '../sessions.js'
@@ -28,20 +29,18 @@ export async function run(call: Call): Promise<number> {
   return 0
 }
 
-/** The key that is pinned stays: a broker that shows another one is refused before anything is sent to it. */
 async function pinLedger(context: Context): Promise<Pin> {
-  const given = context.text('ledger-vkey')
-  const shown = await fetchVkey(context.home.url)
-  const pinned = readPin(context.home)
-  const expected =
-    given === undefined
-      ? pinned
-      : { brokerUrl: context.home.url.href, vkey: given, pinnedAt: 'the command line' }
-  if (expected) checkPin(expected, shown)
+  const { home } = context
+  const vkey = context.text('ledger-vkey')
+  const shown = await shownVkey(home.url)
+  if (vkey !== undefined) checkPin({ brokerUrl: home.url.href, vkey, pinnedAt: 'the command line' }, shown)
+  const pinned = readPin(home)
+  // A key that the operator gave in person replaces the one of before; one that the broker merely shows does not.
+  if (pinned && vkey === undefined) checkPin(pinned, shown)
   if (pinned?.vkey === shown) return pinned
-  const pin = writePin(context.home, shown, new Date())
-  const how = given === undefined ? 'at first use: compare it with what the operator says' : 'as given'
-  context.note(`ledger key of ${pin.brokerUrl} pinned ${how}: ${pin.vkey}`)
+  if (vkey === undefined) return pinFirstUse(home, (line) => context.note(line))
+  const pin = writePin(home, vkey, new Date())
+  context.note(`ledger key of ${pin.brokerUrl} pinned as given: ${pin.vkey}`)
   return pin
 }
 

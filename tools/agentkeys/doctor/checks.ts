@@ -10,7 +10,8 @@ import { exchange, type HttpReply } from '../../client/exchange.js'
 import { Backend } from '../backend.js'
 import { scrubbed } from '../child-environment.js'
 import type { Context } from '../context.js'
-import { checkPin, fetchVkey, readPin } from '../pin.js'
+import { shownVkey } from '../description.js'
+import { checkPin, readPin } from '../pin.js'
 import { socketPath } from '../runtime-dir.js'
 import { ownWallet } from '../stored-credentials.js'
 import { type Finding, failure, ok, warning } from './finding.js'
@@ -85,7 +86,7 @@ export async function checkLedgerKey({ home }: Context): Promise<Finding[]> {
   const pin = readPin(home)
   if (!pin) return [warning('no ledger key is pinned, so receipts are not verified', 'agentkeys init')]
   try {
-    checkPin(pin, await fetchVkey(home.url))
+    checkPin(pin, await shownVkey(home.url))
     return [ok(`the ledger key is the one pinned on ${pin.pinnedAt.slice(0, 10)}`)]
   } catch (error) {
     if (!(error instanceof ClientError)) throw error

@@ -6,6 +6,7 @@ import { environmentCredentials } from '../aws-forms.js'
 import { scrubbed } from '../child-environment.js'
 import type { Context } from '../context.js'
 import { mintCredentials } from '../credentials.js'
+import { describeBroker } from '../description.js'
 import { tryFileLock } from '../file-lock.js'
 import { homeDir } from '../home.js'
 import { StoredCredentials } from '../stored-credentials.js'
@@ -53,7 +54,8 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
 async function environment(context: Context): Promise<NodeJS.ProcessEnv> {
   if (!context.brokerIsNamed) return process.env
   try {
-    return { ...scrubbed(process.env), ...environmentCredentials(await mintCredentials(context, {})) }
+    const credentials = environmentCredentials(await mintCredentials(context, {}))
+    return { ...(await mailSettings(context)), ...scrubbed(process.env), ...credentials }
   } catch (error) {
     throw new ProvisionError(
       'BROKER_FETCH_FAILED',
@@ -64,6 +66,15 @@ async function environment(context: Context): Promise<NodeJS.ProcessEnv> {
       },
       { cause: error },
     )
+  }
+}
+
+/** Where the wallet's mail arrives; what the user's environment names beats it. */
+async function mailSettings({ home }: Context): Promise<Record<string, string>> {
+  const { bucket, mailDomain } = (await describeBroker(home.url)) ?? {}
+  return {
+    ...(bucket === undefined ? {} : { AGENTKEYS_SES_BUCKET: bucket }),
+    ...(mailDomain === undefined ? {} : { AGENTKEYS_EMAIL_DOMAIN: mailDomain }),
   }
 }
 
