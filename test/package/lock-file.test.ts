@@ -5,7 +5,8 @@ import { createRequire } from 'node:module'
 
 import { expect, test } from '@jest/globals'
 
-const semver = createRequire(import.meta.url)('semver') as {
+const require = createRequire(import.meta.url)
+const semver = require('semver') as {
   satisfies(version: string, range: string): boolean
 }
 

@@ -1,42 +1,41 @@
-import type * as CliProgress from 'cli-progress'
-
 const QUIET_MS = 1_000
-const STEPS = 1_000
+const REDRAWN_AFTER_MS = 100
+const WIDTH = 40
+const CLEAR_LINE = '\r\x1b[K'
 
 /** A bar with rate and time left, on stderr: only for a terminal, and only when it takes over a second. */
 export class Progress {
-  private readonly started = performance.now()
-  private bar: CliProgress.SingleBar | undefined
-  private library: typeof CliProgress | undefined
+  private readonly started: number
+  private drawnAt: number | undefined
 
-  constructor(private readonly what: string) {
-    // A run that shows no bar need not wait for one.
-    if (process.stderr.isTTY) void import('cli-progress').then((library) => (this.library = library))
+  constructor(
+    private readonly what: string,
+    private readonly out: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.started = now()
   }
 
   /** `share` is 0 to 1. */
   show(share: number, entries: number): void {
-    const elapsedMs = performance.now() - this.started
-    if (!this.library || elapsedMs < QUIET_MS) return
-    const rate = Math.round(entries / (elapsedMs / 1000)).toLocaleString('en')
-    const left = share > 0 ? `${Math.ceil((elapsedMs / 1000) * (1 / share - 1))} s left` : ''
-    const payload = { entries: entries.toLocaleString('en'), rate, left }
-    this.bar ??= this.start(this.library, payload)
-    this.bar.update(Math.floor(share * STEPS), payload)
+    const now = this.now()
+    const elapsedMs = now - this.started
+    if (!this.out.isTTY || elapsedMs < QUIET_MS || now < (this.drawnAt ?? -Infinity) + REDRAWN_AFTER_MS)
+      return
+    this.drawnAt = now
+    this.out.write(CLEAR_LINE + this.line(share, entries, elapsedMs / 1000))
   }
 
   end(): void {
-    this.bar?.stop()
-    this.bar = undefined
+    if (this.drawnAt !== undefined) this.out.write(CLEAR_LINE)
+    this.drawnAt = undefined
   }
 
-  private start({ Presets, SingleBar }: typeof CliProgress, payload: object): CliProgress.SingleBar {
-    const format = `${this.what} {bar} {percentage}%  {entries} entries, {rate}/s, {left}`
-    const bar = new SingleBar(
-      { format, stream: process.stderr, clearOnComplete: true },
-      Presets.shades_classic,
-    )
-    bar.start(STEPS, 0, payload)
-    return bar
+  private line(share: number, entries: number, seconds: number): string {
+    const filled = Math.round(share * WIDTH)
+    const bar = '█'.repeat(filled) + '░'.repeat(WIDTH - filled)
+    const rate = Math.round(entries / seconds).toLocaleString('en')
+    const left = share > 0 ? `, ${Math.ceil(seconds * (1 / share - 1))} s left` : ''
+    return `${this.what} ${bar} ${Math.floor(share * 100)}%  ${entries.toLocaleString('en')} entries, ${rate}/s${left}`
   }
 }

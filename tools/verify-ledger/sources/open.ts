@@ -81,8 +81,7 @@ export async function openSource(name: SourceName, access: Access = {}): Promise
     throw new UsageError('--stream is for an esdb:// SOURCE: nothing else has streams')
   switch (name.kind) {
     case 'sqlite': {
-      // Loaded here alone: it is native code, and whoever verifies from tiles needs none.
-      const { SqliteSource } = await import('./sqlite.js')
+      const { SqliteSource } = await loaded(import('./sqlite.js'), 'sqlite:', 'better-sqlite3')
       return new SqliteSource(name.path)
     }
     case 'jsonl':
@@ -92,11 +91,19 @@ export async function openSource(name: SourceName, access: Access = {}): Promise
     case 'directory':
       return TileSource.open(new DirectoryFiles(name.path))
     case 'esdb': {
-      // Loaded here alone: the client is 27 MB, and whoever verifies anything else needs none of it.
-      const { EsdbSource } = await import('./esdb.js')
+      const { EsdbSource } = await loaded(import('./esdb.js'), 'esdb:', '@eventstore/db-client')
       return EsdbSource.open(name.url, streamOf(access))
     }
   }
+}
+
+/** Native code for the one, 27 MB for the other: loaded for their own sources alone, and optional in agentkeys-verify-ledger. */
+async function loaded<T>(module: Promise<T>, scheme: string, needed: string): Promise<T> {
+  return module.catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ERR_MODULE_NOT_FOUND') throw cause
+    const message = `a SOURCE ${scheme} needs the package ${needed}, which is not installed: npm install ${needed}`
+    throw new SourceError(message, { cause })
+  })
 }
 
 function streamOf({ stream = DEFAULT_STREAM }: Access): string {
