@@ -55,12 +55,16 @@ module.exports = {
       '^src/config[./]',
       '^src/(config[./]|domain/|storage/|witness/|event-store/eventstoredb/address)',
     ),
-    only('subcommands', '^src/subcommands/', '^src/(?!http/|commands/|app\\.module|run\\.ts|main\\.ts)'),
+    only(
+      'subcommands',
+      '^src/subcommands/',
+      '^src/(?!http/|commands/|app\\.module|start/run\\.ts|main\\.ts)',
+    ),
     only('projections', '^src/projections/', '^src/(projections|domain|event-store|storage)/'),
     {
-      name: 'nobody-imports-http',
+      name: 'only-the-start-imports-http',
       severity: 'error',
-      from: { path: '^src', pathNot: '^src/(http/|app\\.module|run\\.ts)|\\.test\\.ts$' },
+      from: { path: '^src', pathNot: '^src/(http/|app\\.module|start/)|\\.test\\.ts$' },
       to: { path: '^src/http' },
     },
     {

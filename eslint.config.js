@@ -28,7 +28,7 @@ const MANY_PARAMETERS = [
 const LONG_FUNCTIONS = [
   'src/event-store/eventstoredb/follow.ts',
   'src/http/metrics.ts',
-  'src/records.ts',
+  'src/start/open-ledger-stack.ts',
   'test/support/ledger-vectors.ts',
   'tools/agentkeys/commands/inbox.ts',
   'tools/demo/story.ts',

@@ -2,8 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common'
 import { CqrsModule } from '@nestjs/cqrs'
 
 import { Sts } from './aws/sts.js'
-import type { Parts } from './broker.js'
-import { Callers } from './commands/caller.js'
+import type { Parts } from './start/broker.js'
+import { MintAuthorizer } from './commands/mint-authorizer.js'
 import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
 import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
@@ -17,7 +17,7 @@ import { HealthController } from './http/health.controller.js'
 import { Metrics, MetricsController } from './http/metrics.js'
 import { MintController } from './http/mint.controller.js'
 import { Readiness } from './http/readiness.js'
-import { Viewers } from './http/viewer.js'
+import { AuditAccess } from './http/audit-access.js'
 import { WellKnownController } from './http/well-known.controller.js'
 import { LedgerController } from './http/ledger.controller.js'
 import { Ledger } from './ledger/ledger.js'
@@ -58,8 +58,8 @@ export class AppModule {
         { provide: KeysView, useValue: parts.keys },
         { provide: AuditQuery, useValue: parts.audit },
         { provide: RefusalCounter, useValue: parts.refusals },
-        { provide: Viewers, useValue: new Viewers(parts.sessions, parts.auditorToken) },
-        Callers,
+        { provide: AuditAccess, useValue: new AuditAccess(parts.sessions, parts.auditorToken) },
+        MintAuthorizer,
         MintOidcJwtHandler,
         MintAwsCredsHandler,
         Metrics,

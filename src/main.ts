@@ -8,7 +8,7 @@ import { writeSync } from 'node:fs'
 
 import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
-import { parseFlags, USAGE } from './flags.js'
+import { parseFlags, USAGE } from './start/flags.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 
@@ -43,7 +43,7 @@ async function main(): Promise<void> {
     }
     case 'run': {
       const config = configured(line.flags)
-      return (await import('./run.js')).run(config)
+      return (await import('./start/run.js')).run(config)
     }
   }
 }

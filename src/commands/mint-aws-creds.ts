@@ -18,7 +18,7 @@ import {
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
-import { Callers } from './caller.js'
+import { MintAuthorizer } from './mint-authorizer.js'
 
 export interface MintedCreds {
   credentials: AwsCredentials
@@ -47,7 +47,7 @@ interface Exchange {
 @CommandHandler(MintAwsCreds)
 export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
   constructor(
-    private readonly callers: Callers,
+    private readonly authorizer: MintAuthorizer,
     private readonly policy: MintPolicy,
     private readonly releases: ReleasePolicy,
     private readonly ledger: Ledger,
@@ -56,8 +56,8 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
   ) {}
 
   async execute({ bearer, ask }: MintAwsCreds): Promise<MintedCreds> {
-    const caller = await this.callers.identify(bearer)
-    const grant = await this.callers.granted(caller, 'aws_creds', decideCreds(ask, this.policy, caller.child))
+    const caller = await this.authorizer.identify(bearer)
+    const grant = await this.authorizer.requireGrant(caller, 'aws_creds', decideCreds(ask, this.policy, caller.child))
     const exchange =
       this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
 

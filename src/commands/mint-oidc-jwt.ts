@@ -5,7 +5,7 @@ import { decideJwt, type JwtAsk, jwtClaims, jwtIssued, mintBegun, MintPolicy } f
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
-import { Callers } from './caller.js'
+import { MintAuthorizer } from './mint-authorizer.js'
 
 export interface MintedJwt {
   jwt: string
@@ -29,7 +29,7 @@ export class MintOidcJwt extends Command<MintedJwt> {
 @CommandHandler(MintOidcJwt)
 export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
   constructor(
-    private readonly callers: Callers,
+    private readonly authorizer: MintAuthorizer,
     private readonly policy: MintPolicy,
     private readonly releases: ReleasePolicy,
     private readonly ledger: Ledger,
@@ -37,8 +37,8 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
   ) {}
 
   async execute({ bearer, ask }: MintOidcJwt): Promise<MintedJwt> {
-    const caller = await this.callers.identify(bearer)
-    const grant = await this.callers.granted(caller, 'oidc_jwt', decideJwt(ask, this.policy, caller.child))
+    const caller = await this.authorizer.identify(bearer)
+    const grant = await this.authorizer.requireGrant(caller, 'oidc_jwt', decideJwt(ask, this.policy, caller.child))
 
     const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
     const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)

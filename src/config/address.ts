@@ -2,7 +2,7 @@
 
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
-import { Unfit } from './environment.js'
+import { InvalidSettingError } from './environment.js'
 
 export interface Address {
   host: string
@@ -39,7 +39,7 @@ export function parseAddress(text: string): Address {
   const port = Number(digits)
   const fits = bracketed === undefined ? host !== undefined && isHost(host) : isIPv6(bracketed)
   if (host === undefined || !fits || !(port <= 65_535)) {
-    throw new Unfit('HOST:PORT, such as 127.0.0.1:8090 or [::1]:8090')
+    throw new InvalidSettingError('HOST:PORT, such as 127.0.0.1:8090 or [::1]:8090')
   }
   return { host, port }
 }

@@ -1,6 +1,6 @@
 // Which AWS roles there are, and how the broker gets at them.
 
-import { type Environment, listOf, matching, oneOf, type Parse, Unfit } from './environment.js'
+import { type Environment, listOf, matching, oneOf, type Parse, InvalidSettingError } from './environment.js'
 import type { Variable } from './variables.js'
 import { crossesInClear, parseServiceUrl } from './urls.js'
 
@@ -115,9 +115,10 @@ const SECRET = matching(/^[\x21-\x7e]{16,128}$/, 'a secret access key: 16 to 128
 
 const parseKeyId: Parse<string> = (text) => {
   if (!/^[A-Z0-9]{16,128}$/.test(text))
-    throw new Unfit('an access key id: 16 or more upper-case letters and digits')
+    throw new InvalidSettingError('an access key id: 16 or more upper-case letters and digits')
   // A temporary key is worth nothing without its session token, which has no variable here and would soon expire.
-  if (text.startsWith('ASIA')) throw new Unfit('the key of an IAM user (AKIA…), not a temporary one (ASIA…)')
+  if (text.startsWith('ASIA'))
+    throw new InvalidSettingError('the key of an IAM user (AKIA…), not a temporary one (ASIA…)')
   return text
 }
 

@@ -7,7 +7,7 @@ import { printable, SECRET_VARIABLES, type Variable } from './variables.js'
 export type Variables = Readonly<Record<string, string | undefined>>
 
 /** Why a value will not do: what was expected and, where unsetting it is no way out, what to do. Never the value itself. */
-export class Unfit extends Error {
+export class InvalidSettingError extends Error {
   constructor(
     readonly expected: string,
     readonly remedy?: string,
@@ -48,7 +48,7 @@ export class Environment {
     try {
       return parse(text)
     } catch (error) {
-      if (!(error instanceof Unfit)) throw error
+      if (!(error instanceof InvalidSettingError)) throw error
       const remedy = error.remedy ?? unsetting(fallback)
       this.problems.push(`${name}${shown(name, text)}: expected ${error.expected}; ${remedy}`)
       return fallback
@@ -74,14 +74,15 @@ function shown(name: string, text: string): string {
 export function wholeNumber(min: number, max: number, unit: string): Parse<number> {
   return (text) => {
     const value = /^[0-9]+$/.test(text) ? Number(text) : NaN
-    if (!(value >= min && value <= max)) throw new Unfit(`a whole number of ${unit}, ${min} to ${max}`)
+    if (!(value >= min && value <= max))
+      throw new InvalidSettingError(`a whole number of ${unit}, ${min} to ${max}`)
     return value
   }
 }
 
 export function matching(pattern: RegExp, expected: string): Parse<string> {
   return (text) => {
-    if (!pattern.test(text)) throw new Unfit(expected)
+    if (!pattern.test(text)) throw new InvalidSettingError(expected)
     return text
   }
 }
@@ -89,7 +90,7 @@ export function matching(pattern: RegExp, expected: string): Parse<string> {
 export function oneOf<T extends string>(...words: readonly T[]): Parse<T> {
   return (text) => {
     const word = words.find((word) => word === text)
-    if (word === undefined) throw new Unfit(words.join(' or '))
+    if (word === undefined) throw new InvalidSettingError(words.join(' or '))
     return word
   }
 }
@@ -101,16 +102,16 @@ export function listOf(pattern: RegExp, what: string): Parse<readonly string[]> 
     const items = text.split(',').map((item) => item.trim())
     const bad = items.flatMap((item, i) => (pattern.test(item) ? [] : [i + 1]))
     if (bad.length > 0)
-      throw new Unfit(`a comma-separated list of ${what}`, `correct item ${bad.join(' and ')}`)
+      throw new InvalidSettingError(`a comma-separated list of ${what}`, `correct item ${bad.join(' and ')}`)
     return [...new Set(items)]
   }
 }
 
 /** Made absolute against the folder the broker was started in. */
 export const path: Parse<string> = (text) => {
-  if (text === '' || text.includes('\0')) throw new Unfit('a path')
+  if (text === '' || text.includes('\0')) throw new InvalidSettingError('a path')
   // Only a shell expands ~. In a unit file or a container it would make a folder of that name.
   if (text.startsWith('~'))
-    throw new Unfit('a path without ~, which is not expanded here', 'write the whole path')
+    throw new InvalidSettingError('a path without ~, which is not expanded here', 'write the whole path')
   return resolve(text)
 }

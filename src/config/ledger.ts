@@ -2,8 +2,8 @@
 
 import { join } from 'node:path'
 
-import { parseAddress, WrongAddress } from '../event-store/eventstoredb/address.js'
-import { type Environment, matching, oneOf, type Parse, path, Unfit } from './environment.js'
+import { parseAddress, InvalidConnectionString } from '../event-store/eventstoredb/address.js'
+import { type Environment, matching, oneOf, type Parse, path, InvalidSettingError } from './environment.js'
 
 export type LedgerStoreConfig =
   | { readonly kind: 'sqlite'; readonly path: string }
@@ -46,7 +46,7 @@ function readStore(env: Environment, dataDir: string): LedgerStoreConfig {
     if (text.startsWith('sqlite:'))
       return { kind: 'sqlite', path: parseSqlitePath(text.slice('sqlite:'.length)) }
     if (text.startsWith('esdb')) return { kind: 'esdb', url: parseEsdbUrl(text), stream }
-    throw new Unfit('sqlite:PATH or esdb://user:password@host:port?options', 'correct it')
+    throw new InvalidSettingError('sqlite:PATH or esdb://user:password@host:port?options', 'correct it')
   }
   const store = env.read('BROKER_LEDGER_URL', parse, { kind: 'sqlite', path: join(dataDir, 'ledger.sqlite') })
   if (store.kind === 'sqlite' && env.has('BROKER_LEDGER_STREAM')) {
@@ -58,7 +58,7 @@ function readStore(env: Environment, dataDir: string): LedgerStoreConfig {
 function parseSqlitePath(text: string): string {
   // sqlite://ledger.sqlite would be the file /ledger.sqlite, and ":memory:" a ledger that forgets.
   if (text.startsWith('//') || text.startsWith(':')) {
-    throw new Unfit(
+    throw new InvalidSettingError(
       'sqlite:PATH with a file path, such as sqlite:/var/lib/agentkeys/ledger.sqlite',
       'correct it',
     )
@@ -72,8 +72,8 @@ function parseEsdbUrl(text: string): string {
     parseAddress(text)
     return text
   } catch (error) {
-    if (!(error instanceof WrongAddress)) throw error
-    throw new Unfit(`it to ${error.rule}`, 'correct it')
+    if (!(error instanceof InvalidConnectionString)) throw error
+    throw new InvalidSettingError(`it to ${error.rule}`, 'correct it')
   }
 }
 
@@ -91,7 +91,7 @@ function readOrigin(env: Environment, issuer: string): string {
 const ORIGIN_FORM = 'a name of at most 255 bytes without spaces, plus signs and control characters'
 
 function parseOrigin(text: string): string {
-  if (!isKeyName(text)) throw new Unfit(ORIGIN_FORM)
+  if (!isKeyName(text)) throw new InvalidSettingError(ORIGIN_FORM)
   return text
 }
 

@@ -1,6 +1,6 @@
 // How much to log. BROKER_LOG is ours; RUST_LOG is what scripts written for the original broker set.
 
-import { type Environment, oneOf, type Parse, Unfit } from './environment.js'
+import { type Environment, oneOf, type Parse, InvalidSettingError } from './environment.js'
 
 /** As pino names them. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -34,7 +34,7 @@ const parseFilter: Parse<Filter> = (text) => {
   const plain = directives.map(level).find((word) => word !== undefined)
   const targeted = directives.map((directive) => level(/=([^=]*)$/.exec(directive)?.[1]))
   const word = plain ?? targeted.find((word) => word !== undefined)
-  if (word === undefined) throw new Unfit(WORDS.join(' or '))
+  if (word === undefined) throw new InvalidSettingError(WORDS.join(' or '))
   return { word, exact: directives.length === 1 && plain !== undefined }
 }
 

@@ -1,7 +1,7 @@
 // Who knows the sessions: a session backend at a URL, or the embedded one and where it listens.
 
 import { type Address, isLoopback, parseAddress } from './address.js'
-import { type Environment, Unfit, wholeNumber } from './environment.js'
+import { type Environment, InvalidSettingError, wholeNumber } from './environment.js'
 import { crossesInClear, parseServiceUrl } from './urls.js'
 
 export type SessionBackendConfig =
@@ -38,13 +38,13 @@ function parseSessionBind(text: string, brokerPort: number): Address {
   const address = parseAddress(text)
   // POST /session/create with a bare auth_token gives a session to whoever can reach it.
   if (!isLoopback(address.host)) {
-    throw new Unfit(
+    throw new InvalidSettingError(
       'a loopback address, since whoever reaches it gets a session',
       'use 127.0.0.1:8090, or a session backend of your own with BROKER_BACKEND_URL',
     )
   }
   if (address.port !== 0 && address.port === brokerPort) {
-    throw new Unfit(
+    throw new InvalidSettingError(
       "a port other than the broker's own",
       'a proxy in front of the broker must not publish it',
     )

@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 
-import { Unfit } from './environment.js'
+import { InvalidSettingError } from './environment.js'
 import { crossesInClear, parseIssuer, parseServiceUrl } from './urls.js'
 
 function complaint(work: () => unknown): string {
   try {
     work()
   } catch (error) {
-    if (error instanceof Unfit) return `${error.expected}; ${error.remedy}`
+    if (error instanceof InvalidSettingError) return `${error.expected}; ${error.remedy}`
     throw error
   }
   throw new Error('expected Unfit')

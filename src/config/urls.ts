@@ -1,14 +1,14 @@
 // The URLs an operator may give: the issuer, which others compare byte for byte, and services the broker calls.
 
-import { parseUrl } from '../domain/ledger/wire.js'
+import { parseUrl } from '../domain/ledger/encoding.js'
 import { isHostName, isLoopback } from './address.js'
-import { Unfit } from './environment.js'
+import { InvalidSettingError } from './environment.js'
 
 /** A service's base URL, without a trailing slash. Credentials have no place in it: it is shown in logs and in the ledger. */
 export function parseServiceUrl(text: string): string {
   const form = 'an http or https URL without user, query and fragment, such as http://127.0.0.1:8090'
   const url = /^https?:\/\/[^\s\\?#@]+$/.test(text) ? parseUrl(text) : undefined
-  if (!url) throw new Unfit(form, 'correct it')
+  if (!url) throw new InvalidSettingError(form, 'correct it')
   return url.href.replace(/\/+$/, '')
 }
 
@@ -39,7 +39,7 @@ export function parseIssuer(text: string): string {
   checkPath(path)
   const canonical = url.href.replace(/\/$/, '')
   if (issuer !== canonical)
-    throw new Unfit('the exact form clouds compare byte for byte', `write ${canonical}`)
+    throw new InvalidSettingError('the exact form clouds compare byte for byte', `write ${canonical}`)
   if (issuer.length > MOST_ISSUER_CHARS) throw unfit(`at most ${MOST_ISSUER_CHARS} characters`)
   return issuer
 }
@@ -50,7 +50,7 @@ function checkHost({ protocol, hostname }: URL): void {
   if (protocol === 'https:') return
   if (protocol !== 'http:') throw unfit('an https URL')
   if (!isLoopback(withoutBrackets(hostname))) {
-    throw new Unfit(
+    throw new InvalidSettingError(
       'an https URL (http only for a loopback host)',
       'let a proxy end TLS and name its https URL',
     )
@@ -71,8 +71,8 @@ function checkPath(path: string): void {
   }
 }
 
-function unfit(expected: string): Unfit {
-  return new Unfit(expected, 'write it like https://broker.example.com')
+function unfit(expected: string): InvalidSettingError {
+  return new InvalidSettingError(expected, 'write it like https://broker.example.com')
 }
 
 function withoutBrackets(hostname: string): string {

@@ -2,7 +2,7 @@
 
 import { STS_AUDIENCE, type MintPolicy } from '../domain/mint.js'
 import type { ReleasePolicy } from '../domain/release.js'
-import { type Environment, oneOf, type Parse, path, Unfit, wholeNumber } from './environment.js'
+import { type Environment, oneOf, type Parse, path, InvalidSettingError, wholeNumber } from './environment.js'
 import type { Variable } from './variables.js'
 
 /** none: nobody is asked, and nothing waits. */
@@ -74,7 +74,7 @@ function someOf(known: readonly string[], what: string): Parse<readonly string[]
     const items = text.split(',').map((item) => item.trim())
     const bad = items.flatMap((item, i) => (known.includes(item) ? [] : [i + 1]))
     if (bad.length > 0)
-      throw new Unfit(`a comma-separated list of ${what}`, `correct item ${bad.join(' and ')}`)
+      throw new InvalidSettingError(`a comma-separated list of ${what}`, `correct item ${bad.join(' and ')}`)
     return [...new Set(items)]
   }
 }

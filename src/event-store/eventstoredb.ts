@@ -83,7 +83,7 @@ export class EventStoreDbEventStore extends EventStore {
     try {
       const entries = sealed.map(textOf)
       const inDoubt = this.inDoubt === expectedSize
-      await this.thread.ask({ op: 'append', entries, expectedSize, inDoubt })
+      await this.thread.call({ op: 'append', entries, expectedSize, inDoubt })
       this.inDoubt = undefined
     } catch (error) {
       throw this.remembered(error as StoreError, expectedSize)
@@ -93,23 +93,23 @@ export class EventStoreDbEventStore extends EventStore {
   }
 
   async size(): Promise<number> {
-    return (await this.thread.ask({ op: 'size' })) as number
+    return (await this.thread.call({ op: 'size' })) as number
   }
 
   async read(from: number, limit: number): Promise<Stored[]> {
-    return (await this.thread.ask({ op: 'read', from, limit })) as Stored[]
+    return (await this.thread.call({ op: 'read', from, limit })) as Stored[]
   }
 
   /** One batch is on its way at a time: what arrives meanwhile comes as the next one. */
   async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]> {
     if (signal.aborted) return
     const id = (this.followings += 1)
-    const leave = () => void this.thread.ask({ op: 'leave', id }).catch(() => undefined)
+    const leave = () => void this.thread.call({ op: 'leave', id }).catch(() => undefined)
     signal.addEventListener('abort', leave)
     try {
-      await this.thread.ask({ op: 'follow', id, from })
+      await this.thread.call({ op: 'follow', id, from })
       while (!signal.aborted) {
-        const batch = (await this.thread.ask({ op: 'next', id })) as Stored[] | undefined
+        const batch = (await this.thread.call({ op: 'next', id })) as Stored[] | undefined
         if (!batch) return
         yield batch
       }

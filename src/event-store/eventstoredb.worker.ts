@@ -5,20 +5,20 @@
 
 import { workerData } from 'node:worker_threads'
 
-import { answerQuestions } from './answering.js'
+import { serve } from './worker-rpc.js'
 import { type Append, appendOnce } from './eventstoredb/append.js'
 import { parseAddress } from './eventstoredb/address.js'
 import { Connection } from './eventstoredb/connection.js'
 import { follow } from './eventstoredb/follow.js'
-import { isDamage } from './eventstoredb/outcome.js'
+import { isDamage } from './eventstoredb/errors.js'
 import { LedgerStream } from './eventstoredb/stream.js'
 import { StoreError, type Stored } from './event-store.js'
 import { OwnAppends } from './eventstoredb/own-appends.js'
 import type { Question, ThreadData } from './eventstoredb.js'
-import type { Answer } from './store-thread.js'
+import type { Response } from './store-thread.js'
 
 /** How long calls that were cancelled may keep the thread: some of them never end. */
-const GONE_WITHIN_MS = 500
+const FORCE_EXIT_MS = 500
 
 interface Following {
   batches: AsyncIterator<Stored[], void>
@@ -56,7 +56,7 @@ async function append(question: Omit<Append, 'node'>): Promise<void> {
     await appendOnce(stream, { ...question, node })
     own.confirmed(question.entries, question.expectedSize)
   } catch (error) {
-    own.stir()
+    own.invalidate()
     throw error
   }
 }
@@ -77,7 +77,7 @@ function leave(id: number): void {
   following?.batches.return?.().catch(() => undefined)
 }
 
-function failure(error: unknown): Answer {
+function failure(error: unknown): Response {
   if (!(error instanceof StoreError)) throw error
   const { code, message } = error
   return { ok: false, code, message, damage: isDamage(error) }
@@ -86,7 +86,7 @@ function failure(error: unknown): Answer {
 function close(): void {
   for (const id of [...followings.keys()]) leave(id)
   connection.close()
-  setTimeout(() => process.exit(0), GONE_WITHIN_MS).unref()
+  setTimeout(() => process.exit(0), FORCE_EXIT_MS).unref()
 }
 
-answerQuestions<Question>({ answer, failure, close })
+serve<Question>({ answer, failure, close })

@@ -45,17 +45,17 @@ export class SqliteEventStore extends EventStore {
 
   async append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     const stored = entries.map(toStored)
-    await this.thread.ask({ op: 'append', expectedSize, rows: stored })
+    await this.thread.call({ op: 'append', expectedSize, rows: stored })
     this.remember(stored, expectedSize)
     this.grown.emit('grown')
   }
 
   async size(): Promise<number> {
-    return (await this.thread.ask({ op: 'size' })) as number
+    return (await this.thread.call({ op: 'size' })) as number
   }
 
   async read(from: number, limit: number): Promise<Stored[]> {
-    const rows = (await this.thread.ask({ op: 'read', from, limit })) as Row[]
+    const rows = (await this.thread.call({ op: 'read', from, limit })) as Row[]
     return rows.map((row, i) => ({ index: from + i, ...row }))
   }
 

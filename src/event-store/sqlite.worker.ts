@@ -7,10 +7,10 @@ import Sqlite from 'better-sqlite3'
 
 import { DurableSqlite, FileReplaced } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
-import { answerQuestions } from './answering.js'
+import { serve } from './worker-rpc.js'
 import type { StoreErrorCode } from './event-store.js'
 import type { Question, Row } from './sqlite.js'
-import type { Answer } from './store-thread.js'
+import type { Response } from './store-thread.js'
 
 // The table is append-only whoever writes to it: idx is the primary key and only the next one is taken, so two
 // processes cannot both extend it (INSERT OR REPLACE included), and no row changes or goes.
@@ -98,7 +98,7 @@ function answer(question: Question): number | Row[] {
   return file.answer(question)
 }
 
-function failure(error: unknown, { op }: Question): Answer {
+function failure(error: unknown, { op }: Question): Response {
   const code = codeOf(error)
   // What was read or written with an I/O error counts for nothing: the next question opens the file again, and that
   // makes all it holds durable before anything is answered (durable-sqlite.ts).
@@ -138,4 +138,4 @@ function codeOf(error: unknown): StoreErrorCode {
   return 'refused'
 }
 
-answerQuestions<Question>({ answer, failure, close: () => file?.close() })
+serve<Question>({ answer, failure, close: () => file?.close() })

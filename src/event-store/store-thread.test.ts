@@ -67,8 +67,8 @@ async function failureOf(asked: Promise<unknown>): Promise<StoreError> {
 test('the thread is started by the first question, and once', async () => {
   const thread = threadOf()
   expect(workers).toHaveLength(0)
-  expect(await thread.ask({ op: 'echo', value: { size: 3 } })).toEqual({ size: 3 })
-  expect(await thread.ask({ op: 'echo', value: undefined })).toBeUndefined()
+  expect(await thread.call({ op: 'echo', value: { size: 3 } })).toEqual({ size: 3 })
+  expect(await thread.call({ op: 'echo', value: undefined })).toBeUndefined()
   expect(workers).toHaveLength(1)
 })
 
@@ -76,11 +76,11 @@ test('each question gets its own answer, in whatever order they come', async () 
   const thread = threadOf()
   const order: string[] = []
   const asked = ['first', 'second', 'third'].map(async (value) => {
-    const answer = await thread.ask({ op: 'hold', value })
+    const answer = await thread.call({ op: 'hold', value })
     order.push(value)
     return answer
   })
-  await thread.ask({ op: 'release' })
+  await thread.call({ op: 'release' })
   expect(await Promise.all(asked)).toEqual(['first', 'second', 'third'])
   expect(order).toEqual(['third', 'second', 'first'])
 })
@@ -89,18 +89,18 @@ test('a failure keeps its code, its words, and whether it tells of damage', asyn
   const thread = threadOf()
   const refused = { code: 'refused', message: 'the stream is truncated', damage: true } as const
   const full = { code: 'unavailable', message: 'disk full' } as const
-  expect(await failureOf(thread.ask({ op: 'fail', ...refused }))).toMatchObject({
+  expect(await failureOf(thread.call({ op: 'fail', ...refused }))).toMatchObject({
     name: 'StoreError',
     ...refused,
   })
-  expect(await failureOf(thread.ask({ op: 'fail', ...full }))).toMatchObject({ ...full, damage: false })
+  expect(await failureOf(thread.call({ op: 'fail', ...full }))).toMatchObject({ ...full, damage: false })
 })
 
 test.each(['throw', 'exit'] as const)(
   'a thread that ends (%s) leaves an append unknown and all else unavailable; the next question starts another',
   async (op) => {
     const thread = threadOf()
-    const asked = (['append', 'hang', op] as const).map((op) => failureOf(thread.ask({ op })))
+    const asked = (['append', 'hang', op] as const).map((op) => failureOf(thread.call({ op })))
     const failures = await Promise.all(asked)
     expect(failures.map(({ name, code }) => [name, code])).toEqual([
       ['StoreError', 'unknown'],
@@ -110,34 +110,34 @@ test.each(['throw', 'exit'] as const)(
     const causes = failures.map(({ cause }) => (cause as Error | undefined)?.message)
     expect(new Set(causes)).toEqual(new Set([op === 'throw' ? 'the thread is broken' : undefined]))
 
-    expect(await thread.ask({ op: 'echo', value: 'anew' })).toBe('anew')
+    expect(await thread.call({ op: 'echo', value: 'anew' })).toBe('anew')
     expect(workers).toHaveLength(2)
   },
 )
 
 test('the end of a thread that was replaced takes nothing from the one that took its place', async () => {
   const thread = threadOf()
-  await failureOf(thread.ask({ op: 'throw' }))
-  const held = thread.ask({ op: 'hold', value: 'kept' })
+  await failureOf(thread.call({ op: 'throw' }))
+  const held = thread.call({ op: 'hold', value: 'kept' })
   // An error comes first, the thread's end after it.
   const [former] = workers as [Worker]
   if (former.threadId !== -1) await once(former, 'exit')
-  await thread.ask({ op: 'release' })
+  await thread.call({ op: 'release' })
   expect(await held).toBe('kept')
 })
 
 test('a thread that cannot be started at all is no exception that nobody expects', async () => {
   const thread = threadOf('throw new Error("no such module")')
-  expect(await failureOf(thread.ask({ op: 'append' }))).toMatchObject({ code: 'unknown' })
-  expect(await failureOf(thread.ask({ op: 'hang' }))).toMatchObject({ code: 'unavailable' })
+  expect(await failureOf(thread.call({ op: 'append' }))).toMatchObject({ code: 'unknown' })
+  expect(await failureOf(thread.call({ op: 'hang' }))).toMatchObject({ code: 'unavailable' })
 })
 
 test('close waits for the thread to end, and nothing can be asked any more', async () => {
   const thread = threadOf()
-  await thread.ask({ op: 'echo', value: 1 })
+  await thread.call({ op: 'echo', value: 1 })
   await thread.close()
   expect(workers[0]?.threadId).toBe(-1)
-  expect(await failureOf(thread.ask({ op: 'append' }))).toMatchObject({
+  expect(await failureOf(thread.call({ op: 'append' }))).toMatchObject({
     code: 'unavailable',
     message: 'the ledger is closed',
   })
@@ -145,14 +145,14 @@ test('close waits for the thread to end, and nothing can be asked any more', asy
 
 test('close settles what is still asked: nobody waits for a thread that is gone', async () => {
   const thread = threadOf()
-  const asked = [failureOf(thread.ask({ op: 'append' })), failureOf(thread.ask({ op: 'hang' }))]
+  const asked = [failureOf(thread.call({ op: 'append' })), failureOf(thread.call({ op: 'hang' }))]
   await thread.close()
   expect((await Promise.all(asked)).map(({ code }) => code)).toEqual(['unknown', 'unavailable'])
 })
 
 test('a thread that breaks while it closes has ended all the same', async () => {
   const thread = threadOf()
-  await thread.ask({ op: 'throw-when-closed' })
+  await thread.call({ op: 'throw-when-closed' })
   await thread.close()
   expect(workers[0]?.threadId).toBe(-1)
 })
@@ -161,7 +161,7 @@ test('close starts no thread where none runs: never asked, or lost', async () =>
   await threadOf().close()
   expect(workers).toHaveLength(0)
   const thread = threadOf()
-  await failureOf(thread.ask({ op: 'exit' }))
+  await failureOf(thread.call({ op: 'exit' }))
   await thread.close()
   expect(workers).toHaveLength(1)
 })

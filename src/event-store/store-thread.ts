@@ -5,10 +5,10 @@ import type { Worker } from 'node:worker_threads'
 import { StoreError, type StoreErrorCode } from './event-store.js'
 
 /** An error's kind does not survive the way between threads, so a failure is told by its members. */
-export type Answer =
+export type Response =
   { ok: true; value: unknown } | { ok: false; code: StoreErrorCode; message: string; damage?: boolean }
 
-interface Waiting {
+interface PendingCall {
   resolve: (value: unknown) => void
   reject: (error: StoreError) => void
   /** What it means for this question that the thread ended without an answer. */
@@ -18,7 +18,7 @@ interface Waiting {
 /** The thread is started by the first question, and again by the first one after it was lost. */
 export class StoreThread<Question extends { op: string }> {
   private worker: Worker | undefined
-  private readonly waiting = new Map<number, Waiting>()
+  private readonly waiting = new Map<number, PendingCall>()
   private lastId = 0
   private closed = false
 
@@ -26,7 +26,7 @@ export class StoreThread<Question extends { op: string }> {
   constructor(private readonly start: () => Worker) {}
 
   /** Rejects with StoreError: the thread's own, or 'unknown' for an append and 'unavailable' for all else when it ended. */
-  ask(question: Question): Promise<unknown> {
+  call(question: Question): Promise<unknown> {
     if (this.closed) return Promise.reject(new StoreError('unavailable', 'the ledger is closed'))
     const worker = (this.worker ??= this.started())
     const id = (this.lastId += 1)
@@ -50,13 +50,13 @@ export class StoreThread<Question extends { op: string }> {
 
   private started(): Worker {
     const worker = this.start()
-    worker.on('message', ({ id, answer }: { id: number; answer: Answer }) => this.settle(id, answer))
+    worker.on('message', ({ id, answer }: { id: number; answer: Response }) => this.settle(id, answer))
     worker.on('error', (cause) => this.lose(worker, cause))
     worker.on('exit', () => this.lose(worker, undefined))
     return worker
   }
 
-  private settle(id: number, answer: Answer): void {
+  private settle(id: number, answer: Response): void {
     const waiting = this.waiting.get(id)
     this.waiting.delete(id)
     if (answer.ok) return waiting?.resolve(answer.value)

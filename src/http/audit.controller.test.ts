@@ -16,7 +16,7 @@ import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { SessionBackend, SessionError } from '../session/session-backend.js'
 import { loadOrCreateToken } from '../storage/token-file.js'
 import { AuditController } from './audit.controller.js'
-import { Viewers } from './viewer.js'
+import { AuditAccess } from './audit-access.js'
 
 interface Reply {
   mints: MintRow[]
@@ -63,8 +63,8 @@ beforeAll(async () => {
       { provide: SessionBackend, useValue: sessions },
       { provide: AuditQuery, useValue: audit },
       {
-        provide: Viewers,
-        useFactory: (backend: SessionBackend) => new Viewers(backend, token),
+        provide: AuditAccess,
+        useFactory: (backend: SessionBackend) => new AuditAccess(backend, token),
         inject: [SessionBackend],
       },
     ],
@@ -266,7 +266,7 @@ test('a session backend that does not answer is a 502, and the auditor needs non
       return Promise.resolve()
     }
   }
-  const viewers = new Viewers(new Away(), loadOrCreateToken(join(folder, 'auditor-token')))
-  expect(await viewers.of(auditorToken)).toEqual({ role: 'auditor' })
-  await expect(viewers.of('other')).rejects.toMatchObject({ code: 'backend-unreachable' })
+  const access = new AuditAccess(new Away(), loadOrCreateToken(join(folder, 'auditor-token')))
+  expect(await access.resolve(auditorToken)).toEqual({ role: 'auditor' })
+  await expect(access.resolve('other')).rejects.toMatchObject({ code: 'backend-unreachable' })
 })

@@ -6,7 +6,7 @@ import type { MintRow } from '../projections/mints.js'
 import { AuditMintsQuery } from './audit.dto.js'
 import { Bearer } from './bearer.js'
 import { AskPipe } from './body.js'
-import { type Viewer, Viewers } from './viewer.js'
+import { type Viewer, AuditAccess } from './audit-access.js'
 
 interface AuditMintsReply {
   mints: MintRow[]
@@ -20,13 +20,13 @@ const DEFAULT_LIMIT = 100
 export class AuditController {
   constructor(
     private readonly audit: AuditQuery,
-    private readonly viewers: Viewers,
+    private readonly access: AuditAccess,
   ) {}
 
   @Get('mints')
   @Header('Cache-Control', 'no-store')
   async mints(@Bearer() bearer: string, @Query(AskPipe) query: AuditMintsQuery): Promise<AuditMintsReply> {
-    const filter = visible(await this.viewers.of(bearer), filterOf(query))
+    const filter = visible(await this.access.resolve(bearer), filterOf(query))
     const page = { limit: Number(query.limit ?? DEFAULT_LIMIT), cursor: query.cursor }
     const { mints, nextCursor, sizeSeen } = this.audit.mints(filter, page)
     return { mints, next_cursor: nextCursor, ledger: { size_seen: sizeSeen } }

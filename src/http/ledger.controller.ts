@@ -11,14 +11,14 @@ import { BrokerError } from '../domain/errors.js'
 import { formatSignedCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import { formatProof } from '../domain/ledger/proof.js'
 import { encodeBundle, parseTilePath, type Tile, TILE_WIDTH, tileWidth } from '../domain/ledger/tiles.js'
-import { FormatError, utf8 } from '../domain/ledger/wire.js'
+import { FormatError, utf8 } from '../domain/ledger/encoding.js'
 import { EventStore } from '../event-store/event-store.js'
 import { Ledger } from '../ledger/ledger.js'
 import { AuditQuery } from '../projections/audit-query.js'
 import { Projector } from '../projections/projector.js'
 import { PublishedTiles } from '../projections/published-tiles.js'
 import { bearerOf } from './bearer.js'
-import { Viewers } from './viewer.js'
+import { AuditAccess } from './audit-access.js'
 
 const TEXT = 'text/plain; charset=utf-8'
 const A_FEW_SECONDS = 'public, max-age=2'
@@ -36,7 +36,7 @@ export class LedgerController {
     private readonly projector: Projector,
     private readonly tiles: PublishedTiles,
     private readonly audit: AuditQuery,
-    private readonly viewers: Viewers,
+    private readonly access: AuditAccess,
   ) {}
 
   @Get('checkpoint')
@@ -108,7 +108,7 @@ export class LedgerController {
   }
 
   private async mustBeAuditor(request: FastifyRequest): Promise<void> {
-    const viewer = await this.viewers.of(bearerOf(request))
+    const viewer = await this.access.resolve(bearerOf(request))
     if (viewer.role !== 'auditor')
       throw new BrokerError('forbidden', 'entries are shown to the auditor token only')
   }

@@ -54,7 +54,7 @@ export class Readiness {
         () => undefined,
         (error: unknown) => `STS: ${(error as Error).message}`,
       ),
-      this.ledger.behind(),
+      this.ledger.replicationLag(),
     ])
     const ledger = this.ledger.status()
     const projections = this.projector.status()

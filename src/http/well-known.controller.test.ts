@@ -12,7 +12,7 @@ import { type Served, served } from '../../test/support/served.js'
 import { MintPolicy } from '../domain/mint.js'
 import { loadOrCreateSigningKey } from '../oidc/key-file.js'
 import { TokenSigner } from '../oidc/token-signer.js'
-import { KeysView, RETIRED_STAYS_MS, type SigningKeyRow } from '../projections/signing-keys.js'
+import { KeysView, RETIRED_KEY_GRACE_MS, type SigningKeyRow } from '../projections/signing-keys.js'
 import { WellKnownController } from './well-known.controller.js'
 
 const ISSUER = 'https://broker.example.com'
@@ -155,7 +155,7 @@ describe('the JWKS', () => {
     expect(await kids()).toEqual(['a'])
     keys.show([row('a', { retired_index: 5, retired_at: PUBLISHED_AT }), row('b')])
     expect(await kids()).toEqual(['a', 'b'])
-    now += RETIRED_STAYS_MS
+    now += RETIRED_KEY_GRACE_MS
     expect(await kids()).toEqual(['b'])
     keys.show([row('a'), row('b', { revoked_index: 6, revoked_at: PUBLISHED_AT })])
     expect(await kids()).toEqual(['a'])

@@ -18,7 +18,7 @@ import {
 } from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
 import { Appender, type AppenderOptions, DEFAULT_LIMITS } from './appender.js'
-import type { AppendEnd } from './turn-taking.js'
+import type { AppendEnd } from './contention/append-timer.js'
 
 const NOW = new Date('2026-11-20T12:00:00.000Z')
 const started = (node: string): LedgerEvent => ({
@@ -65,7 +65,7 @@ function appender(store: EventStore, options: Omit<AppenderOptions, 'signer'> = 
 function beside(turn: Promise<void> | undefined) {
   const ended: AppendEnd[] = []
   const afterAppend = (end: AppendEnd) => void ended.push(end)
-  return { ended, sharing: { alone: !turn, beforeAppend: () => turn, afterAppend, saw: () => {} } }
+  return { ended, pacing: { alone: !turn, beforeAppend: () => turn, afterAppend, saw: () => {} } }
 }
 
 test('entries of others advance the head, once each; our own are skipped', async () => {
@@ -92,8 +92,8 @@ test('callers that arrive while it is not our turn go into the same append, howe
   const store = new MemoryEventStore()
   let begin = () => {}
   const turn = new Promise<void>((resolve) => (begin = resolve))
-  const { sharing, ended } = beside(turn)
-  const { writer } = appender(store, { sharing })
+  const { pacing, ended } = beside(turn)
+  const { writer } = appender(store, { pacing })
   const first = writer.append([started('1')])
   await new Promise((resolve) => setTimeout(resolve, 5))
   const others = Array.from({ length: 50 }, (_, i) => writer.append([started(`${i}`)]))
@@ -104,8 +104,8 @@ test('callers that arrive while it is not our turn go into the same append, howe
 
 test('an append that another broker was faster than is told as lost, and is written after it', async () => {
   const store = new MemoryEventStore()
-  const { sharing, ended } = beside(Promise.resolve())
-  const { writer, taken } = appender(store, { sharing })
+  const { pacing, ended } = beside(Promise.resolve())
+  const { writer, taken } = appender(store, { pacing })
   await store.append(chained(undefined, [started('theirs')]), 0)
   const [mine] = await writer.append([started('mine')])
   expect(mine?.entry.index).toBe(1)
@@ -131,9 +131,9 @@ const ends: [string, StoreErrorCode[], AppendEnd[]][] = [
   ['was in doubt, and then written', ['unknown', 'unknown'], [0]],
 ]
 test.each(ends)('an append that %s is not told as lost to another broker', async (_what, failures, told) => {
-  const { sharing, ended } = beside(undefined)
+  const { pacing, ended } = beside(undefined)
   const store = new FailingStore(failures)
-  const { writer } = appender(store, { sharing })
+  const { writer } = appender(store, { pacing })
   await writer.append([started('mine')]).catch(() => undefined)
   await writer.close()
   expect(ended).toEqual(told)
@@ -147,8 +147,8 @@ test('an append that was cut off in the middle, with nobody else about, has fail
     await whole(entries.slice(0, 1), expectedSize)
     throw new StoreError('unknown', 'cut off')
   }
-  const { sharing, ended } = beside(undefined)
-  const { writer } = appender(store, { sharing })
+  const { pacing, ended } = beside(undefined)
+  const { writer } = appender(store, { pacing })
   await Promise.all([writer.append([started('1')]), writer.append([started('2')])])
   expect(ended).toEqual(['failed', 1])
 })

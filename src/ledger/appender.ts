@@ -1,4 +1,4 @@
-// The one writer of the ledger in this process: chains what callers hand in and commits it in groups.
+// The one writer of the ledger in this process: chains what callers hand in and commits it in batches.
 
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
@@ -7,11 +7,18 @@ import { LedgerSignatures, signAppend } from '../domain/ledger/ledger-signature.
 import type { Signer } from '../domain/ledger/note.js'
 import type { SigningKeys } from '../domain/ledger/signing-keys.js'
 import type { EntryToAppend, EventStore, Stored } from '../event-store/event-store.js'
-import { type Chained, chainGroup, refuse, settle, settlePart, type Waiting } from './group.js'
+import {
+  type SequencedAppend,
+  chainBatch,
+  rejectCaller,
+  resolveCaller,
+  resolveWritten,
+  type PendingAppend,
+} from './batch.js'
 import { type Committed, LedgerChanged, LedgerHead } from './ledger-head.js'
 import { LedgerWriter, type WriteOutcome, type WriterLimits } from './ledger-writer.js'
-import { Observed } from './observed.js'
-import type { Sharing } from './turn-taking.js'
+import { ReplicationBuffer } from './contention/replication-buffer.js'
+import type { AppendPacing } from './contention/append-timer.js'
 import { UNSIGNED_FOR_MS } from '../domain/ledger/unsigned.js'
 
 export interface AppenderLimits extends WriterLimits {
@@ -19,7 +26,7 @@ export interface AppenderLimits extends WriterLimits {
   waiting: number
   /** How long a caller waits before it is told that the outcome is unknown. */
   callerMs: number
-  /** One group: bounded, as by groupEntries, so that every store can write it at once. */
+  /** One batch: bounded, as by groupEntries, so that every store can write it at once. */
   groupBytes: number
 }
 
@@ -34,8 +41,8 @@ export const DEFAULT_LIMITS: AppenderLimits = {
 
 const TROUBLE_MS = 5_000
 
-/** So many callers are never parted: two small appends cost more than the second one's head start brings. */
-const SMALL_GROUP = 16
+/** Batches this small are never split: a second append costs more than the overlap saves. */
+const SMALL_BATCH = 16
 
 const RESTORE = 'run verify-ledger, then restore the ledger'
 
@@ -47,7 +54,7 @@ export interface AppenderOptions {
   /** The issuer's keys as of the head; without them events about keys are not looked at. */
   keys?: SigningKeys
   /** Where other brokers write to the same ledger. */
-  sharing?: Sharing
+  pacing?: AppendPacing
   /** Why this broker is no longer the one that may append here; asked before an append counts as durable. */
   displaced?: () => string | undefined
   /** Called with the reason when an append is in doubt, once until one succeeds: it is repeated until that is settled. */
@@ -67,12 +74,12 @@ export interface AppenderOptions {
  * an append is unknown, nothing else is appended.
  */
 export class Appender {
-  private readonly queue: Waiting[] = []
+  private readonly queue: PendingAppend[] = []
   private readonly head: LedgerHead
-  private readonly observed: Observed
+  private readonly observed: ReplicationBuffer
   private readonly writer: LedgerWriter
   private readonly signer: Signer
-  private readonly sharing: Sharing | undefined
+  private readonly pacing: AppendPacing | undefined
   private readonly closing = new AbortController()
   private pumping: Promise<void> | undefined
   private writing = false
@@ -87,16 +94,16 @@ export class Appender {
     private readonly limits: AppenderLimits,
     private readonly options: AppenderOptions,
   ) {
-    const { signer, keys, sharing, onDoubt, onFromFuture = () => undefined } = options
+    const { signer, keys, pacing, onDoubt, onFromFuture = () => undefined } = options
     const signatures = new LedgerSignatures(signer.key)
     const head = new LedgerHead(last, { keys, signatures, committed, now, onFromFuture })
-    const observed = new Observed(head)
+    const observed = new ReplicationBuffer(head)
     const closing = this.closing.signal
-    this.writer = new LedgerWriter({ store, head, observed, sharing, limits, closing, onDoubt })
+    this.writer = new LedgerWriter({ store, head, observed, pacing, limits, closing, onDoubt })
     this.signer = signer
     this.head = head
     this.observed = observed
-    this.sharing = sharing
+    this.pacing = pacing
   }
 
   /** How many entries are known to be durable. */
@@ -139,7 +146,7 @@ export class Appender {
     if (this.queue.length >= this.limits.waiting)
       throw new LedgerError('unavailable', 'too many callers wait for the ledger')
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { events, at, settled: false, resolve, reject }
+      const waiting: PendingAppend = { events, at, settled: false, resolve, reject }
       this.queue.push(waiting)
       this.giveUpLater(waiting)
       this.pumping ??= this.pump()
@@ -162,10 +169,10 @@ export class Appender {
     await this.pumping
   }
 
-  private giveUpLater(waiting: Waiting): void {
+  private giveUpLater(waiting: PendingAppend): void {
     const timer = setTimeout(() => {
       const message = 'the ledger did not confirm in time: the outcome is unknown, nothing is handed out'
-      refuse(waiting, new LedgerError('unavailable', message))
+      rejectCaller(waiting, new LedgerError('unavailable', message))
     }, this.limits.callerMs)
     const { resolve, reject: fail } = waiting
     waiting.resolve = (entries) => (clearTimeout(timer), resolve(entries))
@@ -173,32 +180,32 @@ export class Appender {
   }
 
   private async pump(): Promise<void> {
-    // A turn of the event loop, so that callers of the same moment share the first group too.
+    // A turn of the event loop, so that callers of the same moment share the first batch too.
     await new Promise((resolve) => setImmediate(resolve))
-    let durable: Chained[] = []
+    let durable: SequencedAppend[] = []
     while (this.queue.length > 0 && !this.halted) {
-      const turn = this.sharing?.beforeAppend()
+      const turn = this.pacing?.beforeAppend()
       if (turn) {
-        tell(durable)
+        notifyCallers(durable)
         durable = []
         await turn
         if (this.halted) break
       }
-      const committing = this.commit(this.takeGroup(durable.length))
-      tell(durable)
+      const committing = this.commit(this.takeBatch(durable.length))
+      notifyCallers(durable)
       durable = await committing
       if (!this.halted) this.takeObserved()
     }
-    tell(durable)
+    notifyCallers(durable)
     this.pumping = undefined
-    if (this.halted) for (const waiting of this.queue.splice(0)) refuse(waiting, this.halted)
+    if (this.halted) for (const waiting of this.queue.splice(0)) rejectCaller(waiting, this.halted)
   }
 
   /** `served`: how many callers the last append had, who will soon be back. */
-  private takeGroup(served: number): Waiting[] {
-    const half = Math.max(SMALL_GROUP, Math.ceil((this.queue.length + served) / 2))
+  private takeBatch(served: number): PendingAppend[] {
+    const half = Math.max(SMALL_BATCH, Math.ceil((this.queue.length + served) / 2))
     // Where others write too, the store is busy anyway, and the next turn is far away.
-    const most = (this.sharing?.alone ?? true) ? half : Infinity
+    const most = (this.pacing?.alone ?? true) ? half : Infinity
     let entries = 0
     let taken = 0
     for (const waiting of this.queue) {
@@ -210,9 +217,9 @@ export class Appender {
     return this.queue.splice(0, taken).filter(({ settled }) => !settled)
   }
 
-  /** Appends the group. Resolves with those who are to be told that their entries are durable. */
-  private async commit(group: Waiting[]): Promise<Chained[]> {
-    const chained = this.chained(group)
+  /** Appends the batch. Resolves with those who are to be told that their entries are durable. */
+  private async commit(batch: PendingAppend[]): Promise<SequencedAppend[]> {
+    const chained = this.chained(batch)
     const entries = chained.flatMap(({ entries }) => entries)
     if (entries.length === 0) return []
     this.writing = true
@@ -221,24 +228,24 @@ export class Appender {
     switch (outcome.kind) {
       case 'durable':
         this.head.advance(entries)
-        this.sharing?.afterAppend(this.size - 1)
+        this.pacing?.afterAppend(this.size - 1)
         return chained
       case 'overtaken':
-        this.queue.unshift(...settlePart(chained, outcome.written))
+        this.queue.unshift(...resolveWritten(chained, outcome.written))
         // Where some of ours were written, no other broker was faster: a failure cut the append off.
-        this.sharing?.afterAppend(outcome.written === 0 ? 'lost' : 'failed')
+        this.pacing?.afterAppend(outcome.written === 0 ? 'lost' : 'failed')
         return []
       case 'unconfirmed':
-        refuseAll(chained, outcome.error)
+        rejectCallers(chained, outcome.error)
         break
       case 'changed':
-        refuseAll(chained, this.halt(`${outcome.reason}; ${RESTORE}`))
+        rejectCallers(chained, this.halt(`${outcome.reason}; ${RESTORE}`))
         break
       case 'lost':
-        refuseAll(chained, this.halt(outcome.reason))
+        rejectCallers(chained, this.halt(outcome.reason))
         break
     }
-    this.sharing?.afterAppend('failed')
+    this.pacing?.afterAppend('failed')
     return []
   }
 
@@ -248,9 +255,9 @@ export class Appender {
   }
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
-  private chained(group: Waiting[]): Chained[] {
+  private chained(batch: PendingAppend[]): SequencedAppend[] {
     const { last, keys } = this.head
-    const { chained, rest } = chainGroup(group, { last, keys }, this.limits.groupBytes)
+    const { chained, rest } = chainBatch(batch, { last, keys }, this.limits.groupBytes)
     this.queue.unshift(...rest)
     return chained
   }
@@ -294,10 +301,10 @@ function signed(entries: readonly Sealed[], signer: Signer): EntryToAppend[] {
   })
 }
 
-function tell(durable: readonly Chained[]): void {
-  for (const each of durable) settle(each)
+function notifyCallers(durable: readonly SequencedAppend[]): void {
+  for (const each of durable) resolveCaller(each)
 }
 
-function refuseAll(chained: readonly Chained[], error: LedgerError): void {
-  for (const { waiting } of chained) refuse(waiting, error)
+function rejectCallers(chained: readonly SequencedAppend[], error: LedgerError): void {
+  for (const { waiting } of chained) rejectCaller(waiting, error)
 }

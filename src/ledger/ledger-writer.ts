@@ -5,8 +5,8 @@ import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { type EntryToAppend, type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { LedgerChanged, type LedgerHead } from './ledger-head.js'
-import type { Observed } from './observed.js'
-import type { Sharing } from './turn-taking.js'
+import type { ReplicationBuffer } from './contention/replication-buffer.js'
+import type { AppendPacing } from './contention/append-timer.js'
 import { UNSIGNED_FOR_MS, unsignedEntries } from '../domain/ledger/unsigned.js'
 
 export interface WriterLimits {
@@ -21,8 +21,8 @@ export interface WriterLimits {
 export interface WriterParts {
   store: EventStore
   head: LedgerHead
-  observed: Observed
-  sharing: Sharing | undefined
+  observed: ReplicationBuffer
+  pacing: AppendPacing | undefined
   limits: WriterLimits
   /** Aborted when the broker shuts down: what is not known then stays unknown. */
   closing: AbortSignal
@@ -121,9 +121,9 @@ export class LedgerWriter {
     ours: readonly EntryToAppend[],
     inDoubt: boolean,
   ): Promise<WriteOutcome | undefined> {
-    const { head, observed, sharing } = this.parts
+    const { head, observed, pacing } = this.parts
     // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
-    if (!inDoubt && sharing && (await observed.bringsMoreSoon())) return { kind: 'overtaken', written: 0 }
+    if (!inDoubt && pacing && (await observed.waitForMore())) return { kind: 'overtaken', written: 0 }
     const unsignedAfter = performance.now() + UNSIGNED_FOR_MS
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -174,10 +174,10 @@ export class LedgerWriter {
    * Resolves with how many entries are left that no broker signed.
    */
   private async takeOver(there: readonly Stored[]): Promise<number> {
-    const { head, sharing, limits } = this.parts
+    const { head, pacing, limits } = this.parts
     for (let page = there; ;) {
       const taken = head.follow(page)
-      sharing?.saw(page.slice(0, taken))
+      pacing?.saw(page.slice(0, taken))
       const unsigned = page.slice(taken)
       // No append has more entries than that.
       const more = unsigned.length >= limits.groupEntries ? [] : await this.readOn(unsigned.length)

@@ -38,7 +38,7 @@ export interface LedgerParts {
   contention?: Contention
 }
 
-/** Group appends this broker tried; of them, those that another broker was faster than, and those not confirmed. */
+/** Batches this broker tried; of them, those that another broker was faster than, and those not confirmed. */
 export interface Contention {
   readonly appends: number
   readonly lost: number
@@ -46,7 +46,7 @@ export interface Contention {
 }
 
 /** How long a readiness check waits for the ledger, and then for the read models to reach what it says. */
-const CURRENT_WITHIN_MS = 2_000
+const READY_TIMEOUT_MS = 2_000
 
 /** How long readers are shown a checkpoint that witnesses signed although there is a newer one that they did not. */
 const WITNESSED_FIRST_MS = 30_000
@@ -110,7 +110,7 @@ export class Ledger {
   }
 
   /** What keeps this broker from reading the ledger, with all that others wrote to it; undefined: it does. */
-  async behind(): Promise<string | undefined> {
+  async replicationLag(): Promise<string | undefined> {
     const { newestSize, probe, tilesReach } = this.parts
     if (newestSize)
       return problemWithin(newestSize().then(tilesReach), 'still catching up with what others wrote')
@@ -158,7 +158,7 @@ export class Ledger {
 
 async function problemWithin(work: Promise<unknown>, ifLate: string): Promise<string | undefined> {
   try {
-    await deadline(CURRENT_WITHIN_MS, work, () => new Error(ifLate))
+    await deadline(READY_TIMEOUT_MS, work, () => new Error(ifLate))
     return undefined
   } catch (error) {
     return (error as Error).message

@@ -10,9 +10,9 @@ import type { Sealed } from '../domain/ledger/entry.js'
 import { type HashReader, Tree } from '../domain/ledger/merkle.js'
 import type { Signer } from '../domain/ledger/note.js'
 import { Receipts } from '../domain/ledger/receipts.js'
-import { sameBytes } from '../domain/ledger/wire.js'
+import { sameBytes } from '../domain/ledger/encoding.js'
 
-/** How many of the latest leaves have their hashes at hand for receipts: more than one group of any size. */
+/** How many of the latest leaves have their hashes at hand for receipts: more than one batch of any size. */
 const RECENT_LEAVES = 2048
 
 /** How many of the latest checkpoints are kept until the read models have caught up with one of them. */
@@ -25,7 +25,7 @@ interface Row {
 }
 
 /** What receipts under one checkpoint have in common. */
-interface Under {
+interface ReceiptContext {
   checkpoint: SignedCheckpoint
   checkpointText: string
   receipts: Receipts
@@ -41,7 +41,7 @@ export interface LogTreeOptions {
 }
 
 /**
- * Grows with every committed group and signs a checkpoint for each. Only entries that are durable may reach it: what is
+ * Grows with every committed batch and signs a checkpoint for each. Only entries that are durable may reach it: what is
  * signed here can never be taken back.
  */
 export class LogTree {
@@ -49,7 +49,7 @@ export class LogTree {
   private readonly rows: Row[] = []
   private readonly recent: SignedCheckpoint[] = []
   private published: SignedCheckpoint
-  private under: Under | undefined
+  private under: ReceiptContext | undefined
 
   constructor(
     size: number,
@@ -88,8 +88,8 @@ export class LogTree {
     return receipts.receipt({ index, leafHash: hexBytes(leafHash), extra, checkpointText })
   }
 
-  /** A group's callers all ask for the same. */
-  private receiptsUnder(checkpoint: SignedCheckpoint): Under {
+  /** A batch's callers all ask for the same. */
+  private receiptsUnder(checkpoint: SignedCheckpoint): ReceiptContext {
     if (this.under?.checkpoint === checkpoint) return this.under
     const { size, root } = checkpoint
     const known = this.under?.receipts

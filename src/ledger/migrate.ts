@@ -71,7 +71,7 @@ async function assertSigned(from: EventStore, size: number): Promise<void> {
 async function bring(to: EventStore, entries: readonly EntryToAppend[], there: number): Promise<void> {
   const known = entries.filter(({ entry }) => entry.index < there)
   await assertSame(to, known)
-  for (const group of groupsOf(entries.slice(known.length))) await appendSurely(to, group)
+  for (const batch of batchesOf(entries.slice(known.length))) await appendSurely(to, batch)
 }
 
 /** What was appended is read back: an append that was confirmed is one thing, an entry that is there another. */
@@ -149,40 +149,40 @@ async function assertSame(to: EventStore, entries: readonly Sealed[]): Promise<v
   }
 }
 
-function groupsOf(entries: readonly EntryToAppend[]): EntryToAppend[][] {
-  const groups: EntryToAppend[][] = []
+function batchesOf(entries: readonly EntryToAppend[]): EntryToAppend[][] {
+  const batches: EntryToAppend[][] = []
   let bytes = Infinity
   for (const entry of entries) {
     const length = Buffer.byteLength(entry.text)
     bytes += length
-    if (bytes > GROUP_BYTES || groups.at(-1)?.length === GROUP) {
-      groups.push([])
+    if (bytes > GROUP_BYTES || batches.at(-1)?.length === GROUP) {
+      batches.push([])
       bytes = length
     }
-    groups.at(-1)?.push(entry)
+    batches.at(-1)?.push(entry)
   }
-  return groups
+  return batches
 }
 
 /** Again and again the same bytes at the same place, for as long as that may help. */
-async function appendSurely(to: EventStore, group: EntryToAppend[]): Promise<void> {
-  const at = group[0]?.entry.index ?? 0
+async function appendSurely(to: EventStore, batch: EntryToAppend[]): Promise<void> {
+  const at = batch[0]?.entry.index ?? 0
   for (let tried = 1; ; tried += 1) {
     try {
-      return await to.append(group, at)
+      return await to.append(batch, at)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       // After an unknown outcome a conflict may be our own entries, or the first of them: comparing tells.
-      if (error.code === 'conflict') return bringRest(to, group)
+      if (error.code === 'conflict') return bringRest(to, batch)
       if (error.code === 'refused' || tried === TRIES) throw error
       await pause(RETRY_MS * tried)
     }
   }
 }
 
-async function bringRest(to: EventStore, group: EntryToAppend[]): Promise<void> {
-  const there = (await to.size()) - (group[0]?.entry.index ?? 0)
-  const known = group.slice(0, Math.max(1, there))
+async function bringRest(to: EventStore, batch: EntryToAppend[]): Promise<void> {
+  const there = (await to.size()) - (batch[0]?.entry.index ?? 0)
+  const known = batch.slice(0, Math.max(1, there))
   await assertSame(to, known)
-  if (known.length < group.length) await appendSurely(to, group.slice(known.length))
+  if (known.length < batch.length) await appendSurely(to, batch.slice(known.length))
 }

@@ -3,7 +3,7 @@
 import Sqlite from 'better-sqlite3'
 
 import { inclusionProof, consistencyProof, type HashReader } from '../domain/ledger/merkle.js'
-import { HASH_BYTES } from '../domain/ledger/wire.js'
+import { HASH_BYTES } from '../domain/ledger/encoding.js'
 import { readTile, tileHashes } from './tiles.js'
 
 export class PublishedTiles {

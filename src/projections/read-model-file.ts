@@ -29,7 +29,7 @@ const POSITION = `
 `
 
 /** The read model is somebody else's file, and stays untouched. */
-export class NotOurs extends Error {}
+export class ForeignDatabaseError extends Error {}
 
 /** Opens the file, and makes it anew where it is missing or of another version. Throws NotOurs. */
 export function openReadModelFile(path: string): Sqlite.Database {
@@ -60,7 +60,7 @@ function connect(path: string): Sqlite.Database {
 function isCurrent(db: Sqlite.Database, path: string): boolean {
   if (statSync(path).size === 0) return false
   if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) {
-    throw new NotOurs(
+    throw new ForeignDatabaseError(
       `BROKER_AUDIT_DB_PATH ${path} is not this broker's read model (the original broker kept its mint_log there): ` +
         'move the file away, or name another path; nothing in it was changed',
     )

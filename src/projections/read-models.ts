@@ -65,7 +65,7 @@ export type Answer = { ok: true; applied: Applied } | { ok: false; code: ReadMod
 /** Many batches. V8 takes what it is allowed before it tidies up. */
 const MEMORY = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 }
 
-interface Waiting {
+interface PendingBatch {
   resolve: (applied: Applied) => void
   reject: (error: ReadModelError) => void
 }
@@ -73,7 +73,7 @@ interface Waiting {
 /** The read-model file, in the thread that owns it. One batch at a time: the caller waits for the last one. */
 export class ReadModels {
   private readonly worker: Worker
-  private waiting: Waiting | undefined
+  private waiting: PendingBatch | undefined
   private ended = false
 
   private constructor(data: ThreadData) {

@@ -8,10 +8,10 @@ import type Sqlite from 'better-sqlite3'
 import { EntryError, parseEntry, type Sealed } from '../domain/ledger/entry.js'
 import { type Finding, finding } from '../domain/ledger/findings.js'
 import { LedgerSignatures, signedLength } from '../domain/ledger/ledger-signature.js'
-import { isEventType, shapeProblem, unknownValue } from '../domain/ledger/shapes.js'
+import { isEventType, schemaProblem, unknownValue } from '../domain/ledger/event-schemas.js'
 import { isOfKeys } from '../domain/ledger/signing-keys.js'
 import type { Recorded } from './projection.js'
-import { NotOurs, openReadModelFile, PROJECTIONS } from './read-model-file.js'
+import { ForeignDatabaseError, openReadModelFile, PROJECTIONS } from './read-model-file.js'
 import type { Answer, Applied, Head, ReadModelErrorCode, Row, ThreadData, Trust } from './read-models.js'
 import type { SigningKeyRow } from './signing-keys.js'
 import { TileTable } from './tiles.js'
@@ -145,7 +145,7 @@ function follower(head: Head, text: string): Sealed | Finding {
     )
   }
   if (time < head.time) return finding(index, 'time-backwards', `its time ${time} is before ${head.time}`)
-  const problem = isEventType(type) ? shapeProblem(type, data) : undefined
+  const problem = isEventType(type) ? schemaProblem(type, data) : undefined
   return problem ? finding(index, 'wrong-shape', `${type}: ${problem}`) : sealed
 }
 
@@ -187,7 +187,7 @@ function answer(act: () => Applied): Answer {
   } catch (error) {
     const code = codeOf(error)
     const remedy =
-      code === 'refused' && !(error instanceof NotOurs)
+      code === 'refused' && !(error instanceof ForeignDatabaseError)
         ? `: BROKER_AUDIT_DB_PATH ${path} must be a writable SQLite file; once moved away it is made anew from the ledger`
         : ''
     return { ok: false, code, message: (error as Error).message + remedy }

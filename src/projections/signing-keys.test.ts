@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 
 import { LedgerBuilder } from '../../test/support/ledger-builder.js'
 import { project } from '../../test/support/project.js'
-import { KeysView, RETIRED_STAYS_MS, type SigningKeyRow, signingKeys } from './signing-keys.js'
+import { KeysView, RETIRED_KEY_GRACE_MS, type SigningKeyRow, signingKeys } from './signing-keys.js'
 
 const START = Date.parse('2026-11-20T12:00:00.000Z')
 
@@ -92,8 +92,8 @@ describe('the view of the keys', () => {
     const { clock, rows, kids, view } = viewOf((ledger) =>
       ledger.publishKey('a').activateKey().publishKey('b').activateKey().retireKey('a'),
     )
-    const leaves = Date.parse(rows[0]?.retired_at ?? '') + RETIRED_STAYS_MS
-    expect(RETIRED_STAYS_MS).toBe(3_900_000)
+    const leaves = Date.parse(rows[0]?.retired_at ?? '') + RETIRED_KEY_GRACE_MS
+    expect(RETIRED_KEY_GRACE_MS).toBe(3_900_000)
     clock.now = leaves - 1
     const before = view.jwks()
     expect(kids()).toEqual(['a', 'b'])
@@ -122,7 +122,7 @@ describe('the view of the keys', () => {
     const { view, clock, kids } = viewOf((ledger) =>
       ledger.publishKey('a').activateKey().retireKey().activateKey('a'),
     )
-    clock.now += 10 * RETIRED_STAYS_MS
+    clock.now += 10 * RETIRED_KEY_GRACE_MS
     expect(kids()).toEqual([])
     expect(view.activeKid()).toBeUndefined()
   })

@@ -133,7 +133,7 @@ function membersOf(json: string): Record<string, unknown> {
 }
 
 /** After its retirement a key stays in the JWKS for the longest life of a token, and for clocks that run behind. */
-export const RETIRED_STAYS_MS = (JWT_TTL.max + 300) * 1000
+export const RETIRED_KEY_GRACE_MS = (JWT_TTL.max + 300) * 1000
 
 export interface Jwks {
   readonly keys: readonly PublicJwk[]
@@ -163,12 +163,12 @@ export class KeysView {
   show(rows: readonly SigningKeyRow[]): void {
     this.keys = keysOf(rows, this.signatures)
     this.rows = rows.filter(({ kid }) => this.keys.get(kid))
-    this.lay()
+    this.rebuildJwks()
   }
 
   /** The same object until something changes, so that its bytes can be kept. */
   jwks(): Jwks {
-    if (this.now().getTime() >= this.staleAt) this.lay()
+    if (this.now().getTime() >= this.staleAt) this.rebuildJwks()
     return this.document
   }
 
@@ -188,7 +188,7 @@ export class KeysView {
     return activeKid === jwk.kid && this.keys.get(activeKid)?.thumbprint === thumbprint(jwk)
   }
 
-  private lay(): void {
+  private rebuildJwks(): void {
     const now = this.now().getTime()
     const served = this.rows.filter((row) => row.revoked_at === null && leavesAt(row) > now)
     this.staleAt = Math.min(...served.map(leavesAt))
@@ -197,5 +197,5 @@ export class KeysView {
 }
 
 function leavesAt({ retired_at }: SigningKeyRow): number {
-  return retired_at === null ? Infinity : Date.parse(retired_at) + RETIRED_STAYS_MS
+  return retired_at === null ? Infinity : Date.parse(retired_at) + RETIRED_KEY_GRACE_MS
 }

@@ -5,7 +5,7 @@ import type Sqlite from 'better-sqlite3'
 import type { HashReader } from '../domain/ledger/merkle.js'
 import { TileTree } from '../domain/ledger/tile-tree.js'
 import { tileLevels, tileReader } from '../domain/ledger/tiles.js'
-import { HASH_BYTES } from '../domain/ledger/wire.js'
+import { HASH_BYTES } from '../domain/ledger/encoding.js'
 
 export const TILES_SCHEMA = `
   CREATE TABLE tiles (

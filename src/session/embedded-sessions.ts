@@ -8,7 +8,7 @@ import { SessionRefusal } from './session-scope.js'
 import type { IssuedSession, RevokeTarget } from './session-store.js'
 
 /** What embedded-sessions.worker.ts is asked, with the time of the question. */
-export type SessionQuestion =
+export type SessionRequest =
   | { op: 'open' }
   | { op: 'validate'; bearer: string }
   | { op: 'healthy' }
@@ -20,13 +20,13 @@ export type SessionQuestion =
   | { op: 'revoke'; bearer: string; target: RevokeTarget }
 
 /** An error's class does not survive the way between threads. No message holds a bearer. */
-export type SessionAnswer =
+export type SessionResponse =
   | { ok: true; value: unknown }
   | { ok: false; kind: 'session'; code: SessionErrorCode; message: string; reason?: string }
   | { ok: false; kind: 'refusal'; code: SessionRefusal['code']; message: string }
   | { ok: false; kind: 'other'; message: string }
 
-interface Waiting {
+interface PendingCall {
   resolve: (value: unknown) => void
   reject: (error: Error) => void
   timer: NodeJS.Timeout
@@ -43,7 +43,7 @@ const MOST_WAITING = 4_096
  */
 export class EmbeddedSessions extends SessionBackend {
   private worker: Worker | undefined
-  private readonly waiting = new Map<number, Waiting>()
+  private readonly waiting = new Map<number, PendingCall>()
   private lastId = 0
   private closed = false
 
@@ -57,44 +57,44 @@ export class EmbeddedSessions extends SessionBackend {
 
   /** Rejects with the reason, which names the file, when it cannot be used. */
   async open(): Promise<void> {
-    await this.ask({ op: 'open' }, OPEN_DEADLINE_MS)
+    await this.call({ op: 'open' }, OPEN_DEADLINE_MS)
   }
 
   async validate(bearer: string): Promise<Session> {
-    return (await this.ask({ op: 'validate', bearer })) as Session
+    return (await this.call({ op: 'validate', bearer })) as Session
   }
 
   healthy(): Promise<boolean> {
-    return this.ask({ op: 'healthy' }).then(
+    return this.call({ op: 'healthy' }).then(
       (healthy) => healthy === true,
       () => false,
     )
   }
 
   async create(authToken: string): Promise<IssuedSession> {
-    return (await this.ask({ op: 'create', authToken })) as IssuedSession
+    return (await this.call({ op: 'create', authToken })) as IssuedSession
   }
 
   async createFor(wallet: Wallet): Promise<IssuedSession> {
-    return (await this.ask({ op: 'create-for', wallet })) as IssuedSession
+    return (await this.call({ op: 'create-for', wallet })) as IssuedSession
   }
 
   /** What account-store.ts answers to the call, of the shape that its operation has. */
   account(bearer: string, call: AccountCall): Promise<unknown> {
-    return this.ask({ op: 'account', bearer, call })
+    return this.call({ op: 'account', bearer, call })
   }
 
   async deliver(mail: Mail): Promise<string> {
-    return (await this.ask({ op: 'deliver', mail })) as string
+    return (await this.call({ op: 'deliver', mail })) as string
   }
 
   async child(bearer: string, scope: Scope): Promise<IssuedSession> {
-    return (await this.ask({ op: 'child', bearer, scope })) as IssuedSession
+    return (await this.call({ op: 'child', bearer, scope })) as IssuedSession
   }
 
   /** How many sessions this call has ended. */
   async revoke(bearer: string, target: RevokeTarget): Promise<number> {
-    return (await this.ask({ op: 'revoke', bearer, target })) as number
+    return (await this.call({ op: 'revoke', bearer, target })) as number
   }
 
   async close(): Promise<void> {
@@ -106,7 +106,7 @@ export class EmbeddedSessions extends SessionBackend {
     await ended
   }
 
-  private ask(question: SessionQuestion, deadlineMs = this.deadlineMs): Promise<unknown> {
+  private call(question: SessionRequest, deadlineMs = this.deadlineMs): Promise<unknown> {
     if (this.closed) return Promise.reject(failed('closed'))
     if (this.waiting.size >= MOST_WAITING) return Promise.reject(failed('too many requests wait'))
     const worker = (this.worker ??= this.started())
@@ -126,13 +126,13 @@ export class EmbeddedSessions extends SessionBackend {
     const worker = new Worker(new URL('./embedded-sessions.worker.js', import.meta.url), {
       workerData: this.path,
     })
-    worker.on('message', ({ id, answer }: { id: number; answer: SessionAnswer }) => this.settle(id, answer))
+    worker.on('message', ({ id, answer }: { id: number; answer: SessionResponse }) => this.settle(id, answer))
     worker.on('error', () => this.lose(worker))
     worker.on('exit', () => this.lose(worker))
     return worker
   }
 
-  private settle(id: number, answer: SessionAnswer): void {
+  private settle(id: number, answer: SessionResponse): void {
     const waiting = this.waiting.get(id)
     if (!waiting) return
     this.waiting.delete(id)
@@ -156,7 +156,7 @@ function failed(why: string): SessionError {
   return new SessionError('backend-unreachable', `session store failed (${why})`)
 }
 
-function errorOf(answer: Extract<SessionAnswer, { ok: false }>): Error {
+function errorOf(answer: Extract<SessionResponse, { ok: false }>): Error {
   switch (answer.kind) {
     case 'session':
       return new SessionError(answer.code, answer.message, { cause: answer.reason })

@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { isSqliteError } from '../storage/sqlite-error.js'
-import type { SessionAnswer, SessionQuestion } from './embedded-sessions.js'
+import type { SessionResponse, SessionRequest } from './embedded-sessions.js'
 import { SessionError } from './session-backend.js'
 import { SessionRefusal } from './session-scope.js'
 import { SessionStore } from './session-store.js'
@@ -34,7 +34,7 @@ function opened(): SessionStore {
   }
 }
 
-async function answer(question: SessionQuestion): Promise<unknown> {
+async function answer(question: SessionRequest): Promise<unknown> {
   const sessions = opened()
   if (at - deletedAt > DELETE_EXPIRED_EVERY_MS) {
     deletedAt = at
@@ -62,7 +62,7 @@ async function answer(question: SessionQuestion): Promise<unknown> {
   }
 }
 
-function failure(error: unknown, { op }: SessionQuestion): SessionAnswer {
+function failure(error: unknown, { op }: SessionRequest): SessionResponse {
   const { message, cause } = error as Error
   const reason = cause instanceof Error ? cause.message : undefined
   // As in the ledger's thread: the next question opens the file again, which makes durable what it then reads.
@@ -92,7 +92,7 @@ function reopenNextTime(): void {
 
 parentPort?.on(
   'message',
-  (message: 'close' | { id: number; question: SessionQuestion; at: number; until: number }) => {
+  (message: 'close' | { id: number; question: SessionRequest; at: number; until: number }) => {
     if (message === 'close') {
       void store?.close()
       parentPort?.close()

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs'
 import type { Config } from '../config.js'
 import { type SignedCheckpoint, verifyCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { EventStore } from '../event-store/event-store.js'
-import { CheckpointTrace } from '../ledger/checkpoint-trace.js'
-import { exportTiles } from '../ledger/export-tiles.js'
+import { RollbackGuard } from '../ledger/rollback-guard.js'
+import { exportTiles } from './export-tiles/tile-export.js'
 import { loadLedgerKey } from '../ledger/key.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
-import { openStore } from '../ledger-store.js'
-import { tracePath } from '../records.js'
-import { witnessedPath } from '../witnessing.js'
+import { openStore } from '../start/ledger-store.js'
+import { lastCheckpointPath } from '../start/open-ledger-stack.js'
+import { witnessedPath } from '../start/witnessing.js'
 import { codeOfFailure, type Outcome } from './outcome.js'
 
 /**
@@ -31,23 +31,25 @@ export async function exportTilesTo(directory: string, config: Config): Promise<
 }
 
 /** What is not there is not made: a key or a ledger made here would be taken for the broker's own. */
-class Missing extends Error {}
+class MissingFileError extends Error {}
 
 function signedLast(config: Config): { checkpoint: SignedCheckpoint; vkey: string } {
   const { keyPath, origin } = config.ledger
-  const checkpoint = new CheckpointTrace(tracePath(config), () => undefined).last()
+  const checkpoint = new RollbackGuard(lastCheckpointPath(config), () => undefined).last()
   if (!checkpoint)
-    throw new Missing(`no checkpoint was signed yet: ${tracePath(config)} is missing; start the broker once`)
+    throw new MissingFileError(
+      `no checkpoint was signed yet: ${lastCheckpointPath(config)} is missing; start the broker once`,
+    )
   const key = loadLedgerKey(keyPath, origin)
   if (!key)
-    throw new Missing(
+    throw new MissingFileError(
       `there is no ledger key at ${keyPath}: let BROKER_LEDGER_KEY_PATH name it, or restore it from its backup`,
     )
   const shown = witnessedLast(config) ?? checkpoint
   for (const each of [checkpoint, shown])
     if (!verifyCheckpoint(each, [key.signer.key]).ok)
       throw new LedgerRefused(
-        `${tracePath(config)} or ${witnessedPath(config.dataDir)} is not signed by the key at ${keyPath}: put the right one back`,
+        `${lastCheckpointPath(config)} or ${witnessedPath(config.dataDir)} is not signed by the key at ${keyPath}: put the right one back`,
       )
   return { checkpoint: shown, vkey: key.vkey }
 }
@@ -55,12 +57,12 @@ function signedLast(config: Config): { checkpoint: SignedCheckpoint; vkey: strin
 /** Of a ledger with witnesses, readers are shown what had its quorum, as the broker does: anything else fails `--policy`. */
 function witnessedLast({ witness, dataDir }: Config): SignedCheckpoint | undefined {
   if (witness.kind === 'none') return undefined
-  return new CheckpointTrace(witnessedPath(dataDir), () => undefined).last()
+  return new RollbackGuard(witnessedPath(dataDir), () => undefined).last()
 }
 
 async function existingStore({ ledger: { store }, insecureLedger }: Config): Promise<EventStore> {
   if (store.kind === 'sqlite' && !existsSync(store.path))
-    throw new Missing(`there is no ledger at ${store.path}: let BROKER_LEDGER_URL name it`)
+    throw new MissingFileError(`there is no ledger at ${store.path}: let BROKER_LEDGER_URL name it`)
   return openStore(store, { node: 'export-tiles', insecure: insecureLedger })
 }
 

@@ -30,31 +30,34 @@ export async function migrateLedgerBetween(
     const message = `${target.description}: ${size} entries, ${copied} of them copied now, the same as ${source.description}`
     return { code: 0, message }
   } catch (error) {
-    const code = error instanceof WrongStore ? 2 : codeOfFailure(error)
+    const code = error instanceof InvalidStoreReference ? 2 : codeOfFailure(error)
     return { code, message: `migrate-ledger: ${(error as Error).message}` }
   } finally {
     for (const store of stores) await store.close()
   }
 }
 
-class WrongStore extends Error {}
+class InvalidStoreReference extends Error {}
 
 function opened(reference: string, flag: '--from' | '--to', env: Variables): EventStore {
   const name = /^env:([A-Z_][A-Z0-9_]*)$/.exec(reference)?.[1]
   const url = name === undefined ? reference : env[name]
-  if (url === undefined) throw new WrongStore(`${flag} env:${name}: the variable is not set`)
+  if (url === undefined) throw new InvalidStoreReference(`${flag} env:${name}: the variable is not set`)
   const path = /^sqlite:([^/:].*|\/[^/].*)$/.exec(url)?.[1]
   if (path !== undefined) {
-    if (flag === '--from' && !existsSync(path)) throw new WrongStore(`${flag}: there is no file ${path}`)
+    if (flag === '--from' && !existsSync(path))
+      throw new InvalidStoreReference(`${flag}: there is no file ${path}`)
     return new SqliteEventStore(path)
   }
   if (name === undefined || !url.startsWith('esdb'))
-    throw new WrongStore(`${flag} must be sqlite:PATH, or env:NAME with an esdb:// URL in the variable NAME`)
+    throw new InvalidStoreReference(
+      `${flag} must be sqlite:PATH, or env:NAME with an esdb:// URL in the variable NAME`,
+    )
   const stream = streamName(env)
   try {
     return new EventStoreDbEventStore(url, { stream })
   } catch (error) {
-    throw new WrongStore(`${flag} env:${name}: ${(error as Error).message}`)
+    throw new InvalidStoreReference(`${flag} env:${name}: ${(error as Error).message}`)
   }
 }
 
@@ -62,7 +65,7 @@ function streamName(variables: Variables): string {
   const env = new Environment(variables)
   const stream = readStreamName(env)
   const [problem] = env.problems
-  if (problem !== undefined) throw new WrongStore(problem)
+  if (problem !== undefined) throw new InvalidStoreReference(problem)
   return stream
 }
 

@@ -17,7 +17,7 @@ interface Collected {
 }
 
 /** Checkpoints that no quorum was found for. A later one covers all that they cover. */
-const KEPT = 16
+const RETAINED_COSIGNATURES = 16
 
 export class Cosignatures {
   /** By the checkpoint's body, the very text that was signed: two trees of one size are never mixed. */
@@ -60,7 +60,7 @@ export class Cosignatures {
     this.collected.set(checkpoint.note.text, collected)
     // A Map keeps the order of insertion, so the first is the oldest.
     for (const [text, { checkpoint: kept }] of this.collected) {
-      if (this.collected.size <= KEPT) break
+      if (this.collected.size <= RETAINED_COSIGNATURES) break
       if (kept !== this.largest?.checkpoint) this.collected.delete(text)
     }
     return collected

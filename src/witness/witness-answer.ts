@@ -4,7 +4,7 @@
 import { cosignatureTime, cosignatureVerifier } from '../domain/ledger/cosignature.js'
 import { type NoteKey, type NoteSignature, parseSignatures, verifyNote } from '../domain/ledger/note.js'
 import { parseSizeReply, SIZE_MEDIA_TYPE, type WitnessRequest } from '../domain/ledger/witness-request.js'
-import { FormatError } from '../domain/ledger/wire.js'
+import { FormatError } from '../domain/ledger/encoding.js'
 import type { WitnessAnswer } from './witness-connection.js'
 
 /**

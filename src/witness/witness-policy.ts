@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 
 import { formatVkey, type NoteKey } from '../domain/ledger/note.js'
 import { parsePolicy, type Policy, type PolicyWitness } from '../domain/ledger/policy.js'
-import { FormatError } from '../domain/ledger/wire.js'
+import { FormatError } from '../domain/ledger/encoding.js'
 
 /** The policy file cannot be used. The message says why and what to do. */
 export class WitnessPolicyError extends Error {

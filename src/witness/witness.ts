@@ -9,7 +9,7 @@ import {
 } from '../domain/ledger/checkpoint.js'
 import { formatVkey, type NoteKey, type NoteSignature } from '../domain/ledger/note.js'
 import type { PolicyWitness } from '../domain/ledger/policy.js'
-import { FormatError } from '../domain/ledger/wire.js'
+import { FormatError } from '../domain/ledger/encoding.js'
 import { formatWitnessRequest } from '../domain/ledger/witness-request.js'
 import { Pace, type PaceLimits } from './pace.js'
 import {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 
 import { readConfig } from '../../src/config.js'
-import { parseFlags } from '../../src/flags.js'
+import { parseFlags } from '../../src/start/flags.js'
 
 /** From dist/test/deploy. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 
 import { expect, test } from '@jest/globals'
 
-import { parseFlags } from '../../src/flags.js'
+import { parseFlags } from '../../src/start/flags.js'
 import { execForm, textOf } from './compose-file.js'
 
 const dockerfile = textOf('Dockerfile')

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { roleSessionName } from '../../src/domain/aws-session.js'
 import { parseSignedCheckpoint, verifyCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { type Sealed } from '../../src/domain/ledger/entry.js'
-import { Meaning } from '../../src/domain/ledger/meaning.js'
+import { ProtocolChecker } from '../../src/domain/ledger/protocol-rules.js'
 import { Tree } from '../../src/domain/ledger/merkle.js'
 import { parseVkey } from '../../src/domain/ledger/note.js'
 import { linked } from '../../src/ledger/open-ledger.js'
@@ -46,7 +46,7 @@ async function verified(): Promise<Sealed[]> {
   const entries = linked(undefined, await readAll(store))
   await store.close()
   const findings: unknown[] = []
-  const meaning = new Meaning((finding) => findings.push(finding))
+  const meaning = new ProtocolChecker((finding) => findings.push(finding))
   for (const { entry } of entries) meaning.take(entry)
   expect(findings).toEqual([])
   return entries

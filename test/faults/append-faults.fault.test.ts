@@ -3,7 +3,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 
-import { openStore } from '../../src/ledger-store.js'
+import { openStore } from '../../src/start/ledger-store.js'
 import { DEFAULT_LIMITS } from '../../src/ledger/appender.js'
 import { type EmbeddedSessions } from '../../src/session/embedded-sessions.js'
 import type { LocalAws } from '../../tools/local-aws/server.js'

@@ -51,7 +51,7 @@ afterAll(async () => {
 
 const killAtFile = () => join(folder.dataDir, 'kill-at')
 const signedFile = () => join(folder.dataDir, 'signed')
-const tracePath = () => join(folder.dataDir, 'last-checkpoint')
+const lastCheckpointPath = () => join(folder.dataDir, 'last-checkpoint')
 
 async function spawn(): Promise<void> {
   broker = await BrokerProcess.spawn({
@@ -103,7 +103,7 @@ async function served(): Promise<SignedCheckpoint> {
   return checkpoint
 }
 
-const traced = () => parseSignedCheckpoint(readFileSync(tracePath()))
+const traced = () => parseSignedCheckpoint(readFileSync(lastCheckpointPath()))
 
 /** Nothing of what came before is still on its way: the next step that is reached is that of the next append. */
 async function settled(): Promise<void> {

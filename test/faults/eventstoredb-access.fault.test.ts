@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { StoreError } from '../../src/event-store/event-store.js'
 import { EventStoreDbEventStore } from '../../src/event-store/eventstoredb.js'
 import { parseAddress } from '../../src/event-store/eventstoredb/address.js'
-import { looseEnds } from '../../src/event-store/eventstoredb/setup.js'
+import { auditPermissions } from '../../src/event-store/eventstoredb/setup.js'
 import { entriesFrom } from '../contract/event-store.contract.js'
 import { certificates, type NodeCertificate, nodeCertificate } from '../support/eventstoredb/certificates.js'
 import { readAll, STREAM, textsOf } from '../support/eventstoredb/ledger.js'
@@ -235,7 +235,7 @@ test('a URL without options is one the client takes', async () => {
 
 test('what a user may do is not asked in vain: a wrong password and an unknown CA are told as what they are', async () => {
   const ask = (user: string, options = '') =>
-    failureOf(looseEnds(parseAddress(`esdb://${user}@127.0.0.1:${standIn.port}${options}`), STREAM))
+    failureOf(auditPermissions(parseAddress(`esdb://${user}@127.0.0.1:${standIn.port}${options}`), STREAM))
   expect(await ask('ledger-app:wrong', `?tlsCAFile=${encodeURIComponent(caFile)}`)).toMatchObject({
     code: 'refused',
     message: expect.stringContaining(WRONG_PASSWORD),

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { AppModule } from '../../src/app.module.js'
-import { openBroker, type Parts } from '../../src/broker.js'
+import { openBroker, type Parts } from '../../src/start/broker.js'
 import { readConfig } from '../../src/config.js'
 import { createServer } from '../../src/http/server.js'
 import { openLog } from '../../src/logging.js'
-import { REAL, type Seams } from '../../src/records.js'
+import { PRODUCTION, type Dependencies } from '../../src/start/open-ledger-stack.js'
 import { VERSION } from '../../src/version.js'
 import type { MintReply } from './received.js'
 
@@ -25,7 +25,7 @@ export interface BrokerInProcess {
 export async function startInProcess(
   port: number,
   env: Record<string, string>,
-  seams: Partial<Seams> = {},
+  seams: Partial<Dependencies> = {},
 ): Promise<BrokerInProcess> {
   const dataDir = mkdtempSync(join(tmpdir(), 'agentkeys-'))
   const reading = readConfig(
@@ -34,7 +34,7 @@ export async function startInProcess(
   )
   if (!('config' in reading)) throw new Error(reading.problems.join('\n'))
   const log = openLog('silent')
-  const broker = await openBroker(reading.config, log, { ...REAL, ...seams })
+  const broker = await openBroker(reading.config, log, { ...PRODUCTION, ...seams })
   const app = await createServer(AppModule.of(broker.parts), log, VERSION)
   await app.listen(port, '127.0.0.1')
   const url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`

@@ -3,7 +3,7 @@
 import Sqlite from 'better-sqlite3'
 
 import { hashLeaf, Tree, type TreeHead } from '../../src/domain/ledger/merkle.js'
-import { utf8 } from '../../src/domain/ledger/wire.js'
+import { utf8 } from '../../src/domain/ledger/encoding.js'
 import { ledgerPath } from './verified-ledger.js'
 
 export class LedgerRoots {

@@ -8,7 +8,7 @@ import type { LedgerReference } from '../client/receipts.js'
 
 import type { BrokerHome } from './home.js'
 
-const MOST = 1_000
+const MAX_RECEIPTS = 1_000
 const SUFFIX = '.tlog-proof'
 
 /** Mint ids are UUIDv7: their order is that of the mints. */
@@ -32,7 +32,7 @@ export async function keepReceipt(
   if (!isMintId(mintId)) return
   home.make()
   await replaceFile(join(home.receipts, `${mintId}${SUFFIX}`), receipt, 0o600)
-  for (const old of receiptIds(home).slice(0, -MOST))
+  for (const old of receiptIds(home).slice(0, -MAX_RECEIPTS))
     rmSync(join(home.receipts, `${old}${SUFFIX}`), { force: true })
 }
 

@@ -3,7 +3,7 @@
 import type { AddressInfo } from 'node:net'
 
 import { AppModule } from '../../src/app.module.js'
-import { openBroker } from '../../src/broker.js'
+import { openBroker } from '../../src/start/broker.js'
 import { readConfig } from '../../src/config.js'
 import { createServer } from '../../src/http/server.js'
 import type { Ledger } from '../../src/ledger/ledger.js'

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 import type { Policy } from '../../src/domain/ledger/policy.js'
-import { FormatError } from '../../src/domain/ledger/wire.js'
+import { FormatError } from '../../src/domain/ledger/encoding.js'
 
 import { brokerErrorCode, ClientError } from './errors.js'
 import { exchange, type HttpReply, type HttpRequest, neverSent, parseBrokerUrl } from './exchange.js'

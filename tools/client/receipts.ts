@@ -5,7 +5,7 @@ import { parseVkey, type NoteKey } from '../../src/domain/ledger/note.js'
 import type { Policy } from '../../src/domain/ledger/policy.js'
 import { parseProof, type TlogProof } from '../../src/domain/ledger/proof.js'
 import { verifyReceipt } from '../../src/domain/ledger/receipt.js'
-import { FormatError } from '../../src/domain/ledger/wire.js'
+import { FormatError } from '../../src/domain/ledger/encoding.js'
 
 import { ClientError } from './errors.js'
 

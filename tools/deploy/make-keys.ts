@@ -3,7 +3,7 @@
 // key and the two tokens. Two brokers that start at once would each make their own.
 
 import { type Config, readConfig } from '../../src/config.js'
-import { parseFlags } from '../../src/flags.js'
+import { parseFlags } from '../../src/start/flags.js'
 import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 import { loadOrCreateSigningKey, settleSigningKey } from '../../src/oidc/key-file.js'
 import { loadOrCreateToken } from '../../src/storage/token-file.js'

@@ -3,7 +3,7 @@
 import { type SignedCheckpoint, verifyCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { type TreeHead, verifyConsistency } from '../../src/domain/ledger/merkle.js'
 import type { NoteKey } from '../../src/domain/ledger/note.js'
-import { FormatError, sameBytes } from '../../src/domain/ledger/wire.js'
+import { FormatError, sameBytes } from '../../src/domain/ledger/encoding.js'
 import {
   formatSizeReply,
   parseWitnessRequest,

@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util'
 
 import { formatVkey, type NoteKey, parseVkey } from '../../src/domain/ledger/note.js'
-import { FormatError } from '../../src/domain/ledger/wire.js'
+import { FormatError } from '../../src/domain/ledger/encoding.js'
 import { PrivateFileError } from '../../src/storage/private-file.js'
 import { DEFAULT_NAME, type LocalWitness, startLocalWitness } from './server.js'
 

@@ -5,7 +5,12 @@ import { Worker } from 'node:worker_threads'
 
 import { CLOCK_SKEW_MS } from '../../src/domain/ledger/credential-rules.js'
 import { type Finding, finding, Findings } from '../../src/domain/ledger/findings.js'
-import { type Counts, Meaning, type MeaningState, type Opened } from '../../src/domain/ledger/meaning.js'
+import {
+  type Counts,
+  ProtocolChecker,
+  type ProtocolState,
+  type Opened,
+} from '../../src/domain/ledger/protocol-rules.js'
 import type { Entry } from '../../src/domain/ledger/entry.js'
 import { LedgerSignatures } from '../../src/domain/ledger/ledger-signature.js'
 import { parseVkey } from '../../src/domain/ledger/note.js'
@@ -28,7 +33,7 @@ export interface Checks {
 
 /** All that is known after a multiple of 256 entries. */
 export interface VerifierState extends WalkState {
-  meaning: MeaningState
+  meaning: ProtocolState
 }
 
 export interface Checked {
@@ -81,7 +86,7 @@ async function faultOf(read: () => Promise<void>): Promise<SourceFault | undefin
 class Batches {
   readonly findings = new Findings()
   private readonly queue: { rows: readonly Row[]; answer: Promise<Answer> }[] = []
-  private readonly meaning: Meaning
+  private readonly checker: ProtocolChecker
   private readonly roots = new Map<number, Uint8Array>()
   private readonly stateAt: number | undefined
   private signatures: LedgerSignatures | undefined
@@ -89,14 +94,14 @@ class Batches {
   private signedSize = 0
   private taken: number
   private walkState: WalkState | undefined
-  private meaningState: MeaningState | undefined
+  private meaningState: ProtocolState | undefined
 
   constructor(
     private readonly tiles: TileChecks,
     private readonly keepsSignatures: boolean,
     { state, stateAt }: Checks,
   ) {
-    this.meaning = new Meaning((finding) => this.findings.add(finding), state?.meaning)
+    this.checker = new ProtocolChecker((finding) => this.findings.add(finding), state?.meaning)
     this.taken = state?.chain.size ?? 0
     this.stateAt = stateAt
   }
@@ -126,27 +131,27 @@ class Batches {
       this.findings.add(fault.finding)
     } else {
       for (const { finding } of last.found) this.findings.add(finding)
-      this.meaning.end()
+      this.checker.end()
       for (const found of this.unsigned(last.size)) this.findings.add(found)
       await this.keep(last)
     }
     for (const finding of await this.tiles.settle(0)) this.findings.add(finding)
-    if (this.taken === this.stateAt) this.meaningState ??= this.meaning.state()
+    if (this.taken === this.stateAt) this.meaningState ??= this.checker.state()
     const [walk, meaning] = [this.walkState, this.meaningState]
     return {
       size: last.size,
       head: last.head,
-      counts: this.meaning.counts,
+      counts: this.checker.counts,
       findings: this.findings,
       roots: this.roots,
       state: walk && meaning && { ...walk, meaning },
-      opened: this.meaning.opened,
+      opened: this.checker.opened,
     }
   }
 
   /** Entries are chained: the last good signature of a batch is enough for all before it. */
   private takeSignatures({ heads }: Answer): void {
-    const { opened } = this.meaning
+    const { opened } = this.checker
     if (heads.length === 0 || !opened) return
     this.signatures ??= new LedgerSignatures(parseVkey(opened.vkey))
     const signatures = this.signatures
@@ -166,7 +171,7 @@ class Batches {
     let [skip, next] = [skips.next().value, findings.next().value]
     const latest = new Date(Date.now() + CLOCK_SKEW_MS).toISOString()
     for (const [i, row] of rows.entries()) {
-      if (this.taken === this.stateAt) this.meaningState = this.meaning.state()
+      if (this.taken === this.stateAt) this.meaningState = this.checker.state()
       for (; next?.row === i; next = findings.next().value) this.findings.add(next.finding)
       if (skip === i) skip = skips.next().value
       else this.takeEntry(JSON.parse(row as string) as Entry, latest)
@@ -175,7 +180,7 @@ class Batches {
   }
 
   private takeEntry(entry: Entry, latest: string): void {
-    this.meaning.take(entry)
+    this.checker.take(entry)
     const { index, time } = entry
     if (time > latest)
       this.findings.add(finding(index, 'from-the-future', `${time} is yet to come, by this machine's clock`))

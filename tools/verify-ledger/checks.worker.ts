@@ -6,7 +6,7 @@ import type { Finding } from '../../src/domain/ledger/findings.js'
 import { TileTree, type TileTreeState } from '../../src/domain/ledger/tile-tree.js'
 import type { Tile } from '../../src/domain/ledger/tiles.js'
 import { type ChainState, ChainWalk, type Expected, type Row } from '../../src/domain/ledger/verify.js'
-import { HASH_BYTES } from '../../src/domain/ledger/wire.js'
+import { HASH_BYTES } from '../../src/domain/ledger/encoding.js'
 
 /** What the walk is told before it starts. */
 export interface Start {
@@ -80,7 +80,7 @@ parentPort?.on('message', ({ from, rows, signatures }: Question) => {
     const signature = signatures?.get(from + row)
     if (signature !== undefined && walk.head !== null)
       answer.heads.push({ size: walk.size, leafHash: walk.head, signature })
-    look()
+    captureRequestedStates()
   }
   if (rows.length === 0) end()
   parentPort?.postMessage({ ...answer, size: walk.size, head: walk.head })
@@ -103,12 +103,12 @@ let begun = false
 
 /** What is asked for may be there before the first row. */
 function begin(): void {
-  if (!begun) look()
+  if (!begun) captureRequestedStates()
   begun = true
 }
 
 /** Keeps what was asked for at this size. */
-function look(): void {
+function captureRequestedStates(): void {
   if (!tree) return
   if (rootsAt.includes(walk.size)) answer.roots.push({ size: walk.size, root: tree.root() })
   if (walk.size === stateAt) answer.state = { chain: walk.state, tree: tree.state() }

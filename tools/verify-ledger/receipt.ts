@@ -7,7 +7,7 @@ import type { Entry } from '../../src/domain/ledger/entry.js'
 import { type Policy } from '../../src/domain/ledger/policy.js'
 import { parseProof, type TlogProof } from '../../src/domain/ledger/proof.js'
 import { type ReceiptProblem, type ReceiptVerdict, verifyReceipt } from '../../src/domain/ledger/receipt.js'
-import { FormatError } from '../../src/domain/ledger/wire.js'
+import { FormatError } from '../../src/domain/ledger/encoding.js'
 
 import { attempt } from './arguments.js'
 import { printable } from './report.js'

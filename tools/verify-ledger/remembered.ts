@@ -9,10 +9,10 @@ import {
   parseSignedCheckpoint,
   type SignedCheckpoint,
 } from '../../src/domain/ledger/checkpoint.js'
-import { RULES_VERSION } from '../../src/domain/ledger/meaning.js'
+import { RULES_VERSION } from '../../src/domain/ledger/protocol-rules.js'
 import { formatVkey, type NoteKey, parseVkey } from '../../src/domain/ledger/note.js'
 import { TileTree } from '../../src/domain/ledger/tile-tree.js'
-import { decodeBase64, encodeBase64, FormatError } from '../../src/domain/ledger/wire.js'
+import { decodeBase64, encodeBase64, FormatError } from '../../src/domain/ledger/encoding.js'
 import { writeFileAtomically } from '../../src/storage/atomic-file.js'
 
 import type { VerifierState } from './checks.js'

@@ -3,7 +3,7 @@ import { GENESIS } from '../../src/domain/ledger/entry.js'
 import type { Finding } from '../../src/domain/ledger/findings.js'
 import { formatVkey } from '../../src/domain/ledger/note.js'
 import type { Expected, Verdict } from '../../src/domain/ledger/verify.js'
-import { encodeBase64 } from '../../src/domain/ledger/wire.js'
+import { encodeBase64 } from '../../src/domain/ledger/encoding.js'
 
 import type { KeyFrom } from './trust.js'
 import type { Outcome } from './verification.js'

@@ -7,7 +7,7 @@ import {
   verifyCheckpoint,
 } from '../../src/domain/ledger/checkpoint.js'
 import { type Finding, finding, type LogProblem } from '../../src/domain/ledger/findings.js'
-import type { Opened } from '../../src/domain/ledger/meaning.js'
+import type { Opened } from '../../src/domain/ledger/protocol-rules.js'
 import { formatVkey, type NoteKey, parseVkey } from '../../src/domain/ledger/note.js'
 import { type Policy, quorumMet } from '../../src/domain/ledger/policy.js'
 

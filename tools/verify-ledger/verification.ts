@@ -10,7 +10,7 @@ import { formatVkey, type NoteKey } from '../../src/domain/ledger/note.js'
 import type { Policy } from '../../src/domain/ledger/policy.js'
 import { TILE_WIDTH } from '../../src/domain/ledger/tiles.js'
 import { type Expected, type Verdict, verdictOf } from '../../src/domain/ledger/verify.js'
-import { sameBytes } from '../../src/domain/ledger/wire.js'
+import { sameBytes } from '../../src/domain/ledger/encoding.js'
 
 import { type Checked, type VerifierState, verifySource } from './checks.js'
 import {

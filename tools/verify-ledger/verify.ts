@@ -4,7 +4,7 @@ import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { type NoteKey, parseVkey } from '../../src/domain/ledger/note.js'
 import { parsePolicy, type Policy } from '../../src/domain/ledger/policy.js'
 import type { Expected } from '../../src/domain/ledger/verify.js'
-import { FormatError } from '../../src/domain/ledger/wire.js'
+import { FormatError } from '../../src/domain/ledger/encoding.js'
 
 import { parseArguments } from './arguments.js'
 import { refuseMangled } from './mangled.js'

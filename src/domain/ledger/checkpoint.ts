@@ -22,7 +22,7 @@ import {
   parseDecimal,
   readText,
   type Source,
-} from './wire.js'
+} from './encoding.js'
 
 export interface Checkpoint extends TreeHead {
   origin: string

@@ -12,7 +12,7 @@ import {
   type Verifier,
   verifyEd25519,
 } from './note.js'
-import { utf8 } from './wire.js'
+import { utf8 } from './encoding.js'
 
 const TIME_BYTES = 8
 

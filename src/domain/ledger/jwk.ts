@@ -5,7 +5,7 @@ import { sha256 } from '#sha256'
 import { p256 } from '@noble/curves/nist.js'
 
 import type { PublicJwk } from './events.js'
-import { decodeBase64, encodeBase64, FormatError, utf8 } from './wire.js'
+import { decodeBase64, encodeBase64, FormatError, utf8 } from './encoding.js'
 
 /** RFC 7638: the SHA-256, in base64url, of the members that make the key, in the order of their names. */
 export function thumbprint({ crv, kty, x, y }: Pick<PublicJwk, 'crv' | 'kty' | 'x' | 'y'>): string {

@@ -13,7 +13,7 @@ import { parseCheckpoint } from './checkpoint.js'
 import * as node from './ed25519.node.js'
 import * as web from './ed25519.web.js'
 import { LedgerSignatures, signAppend, signedLength, signKey } from './ledger-signature.js'
-import { FormatError, utf8 } from './wire.js'
+import { FormatError, utf8 } from './encoding.js'
 
 const HEAD = { size: 7, leafHash: 'ab'.repeat(32) }
 const KEY = { kid: 'k', thumbprint: 't'.repeat(43), state: 'activated' } as const

@@ -8,7 +8,7 @@
 import { ed25519Check } from '#ed25519'
 
 import { type NoteKey, SIGNATURE_BYTES, type Signer } from './note.js'
-import { decodeBase64, encodeBase64, FormatError, utf8 } from './wire.js'
+import { decodeBase64, encodeBase64, FormatError, utf8 } from './encoding.js'
 
 /** The head that an append makes: how many entries there are after it, and the leaf hash of the last one, in hex. */
 export interface AppendHead {

@@ -3,7 +3,7 @@
 
 import { sha256 } from '#sha256'
 
-import { HASH_BYTES, sameBytes } from './wire.js'
+import { HASH_BYTES, sameBytes } from './encoding.js'
 
 /** What a checkpoint says of a tree. */
 export interface TreeHead {

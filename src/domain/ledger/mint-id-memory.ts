@@ -1,6 +1,6 @@
 // Which mint ids were used: the last ones exactly, and of those that were forgotten, up to which id they went.
 
-import { Recent, type RecentIds } from './recent.js'
+import { GenerationalMap, type GenerationalMapIds } from './generational-map.js'
 
 /** How many ids are remembered at least. */
 const REMEMBERED_IDS = 125_000
@@ -9,7 +9,7 @@ const REMEMBERED_IDS = 125_000
 const MAX_AHEAD = 10_000
 
 export interface MintIdState {
-  ids: RecentIds
+  ids: GenerationalMapIds
   ahead: [string, number][]
 }
 
@@ -20,7 +20,7 @@ export interface MintIdState {
  * have caught up with them.
  */
 export class MintIdMemory {
-  private readonly ids = new Recent<true>(REMEMBERED_IDS)
+  private readonly ids = new GenerationalMap<true>(REMEMBERED_IDS)
   /** id → its time. */
   private readonly ahead = new Map<string, number>()
   private nextDue = Infinity

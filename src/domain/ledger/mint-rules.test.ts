@@ -4,7 +4,7 @@ import { type Change, LedgerBuilder, type Mint } from '../../../test/support/led
 
 import type { Entry } from './entry.js'
 import { type Finding } from './findings.js'
-import { Meaning } from './meaning.js'
+import { ProtocolChecker } from './protocol-rules.js'
 import { verifyLedger } from './verify.js'
 
 type Ledger = LedgerBuilder
@@ -194,11 +194,11 @@ describe('members that contradict each other', () => {
     const before = ledger.entries.length
     ledger.credsMinted(two, { accessKeyId, durationSeconds: 900 })
     const entries = ledger.entries.map(({ entry }) => entry)
-    const first = new Meaning(() => undefined)
+    const first = new ProtocolChecker(() => undefined)
     for (const entry of entries.slice(0, before)) first.take(entry)
     const found: string[] = []
-    const state = JSON.parse(JSON.stringify(first.state())) as ReturnType<Meaning['state']>
-    const second = new Meaning(({ kind }) => found.push(kind), state)
+    const state = JSON.parse(JSON.stringify(first.state())) as ReturnType<ProtocolChecker['state']>
+    const second = new ProtocolChecker(({ kind }) => found.push(kind), state)
     for (const entry of entries.slice(before)) second.take(entry)
     expect(found.sort()).toEqual(['access-key-repeated', 'wrong-duration', 'wrong-expiry'])
   })
@@ -214,15 +214,15 @@ describe('mint ids ahead of their entries', () => {
   /** As many refusals as there are `times`, a millisecond apart, each with an id of that time. */
   function findingsOf(times: Iterable<number>): Finding[] {
     const found: Finding[] = []
-    const meaning = new Meaning((finding) => found.push(finding))
-    meaning.take(opened)
+    const checker = new ProtocolChecker((finding) => found.push(finding))
+    checker.take(opened)
     let index = 1
     for (const time of times) {
       const mintId = idAt(time, {
         mintId: `xxxxxxxx-xxxx-7000-8000-${index.toString(16).padStart(12, '0')}`,
         wallet: '',
       })
-      meaning.take({
+      checker.take({
         ...refusal,
         index,
         time: new Date(begin + index).toISOString(),

@@ -15,7 +15,7 @@ import {
 import type { EventOf } from './events.js'
 import type { MeaningProblem } from './findings.js'
 import { MintIdMemory, type MintIdState, mintIdTime } from './mint-id-memory.js'
-import { Recent, type RecentIds, type RecentState } from './recent.js'
+import { GenerationalMap, type GenerationalMapIds, type GenerationalMapState } from './generational-map.js'
 
 /** How many mints without an end are remembered at least, to match an outcome with its request. */
 const REMEMBERED_UNFINISHED = 25_000
@@ -34,9 +34,9 @@ interface Mint {
 
 export interface MintsState {
   mintIds: MintIdState
-  unfinished: RecentState<Mint>
-  accessKeys: RecentIds
-  signingInputs: RecentIds
+  unfinished: GenerationalMapState<Mint>
+  accessKeys: GenerationalMapIds
+  signingInputs: GenerationalMapIds
 }
 
 type Credential = EventOf<'CredsMinted' | 'CredsMintFailed'>['data']
@@ -46,9 +46,9 @@ export class Mints {
   at = 0
   private readonly mintIds = new MintIdMemory()
   /** Mints that ended are taken out, so that only those that never ended push one another out. */
-  private readonly unfinished = new Recent<Mint>(REMEMBERED_UNFINISHED)
-  private readonly accessKeys = new Recent<true>(REMEMBERED_CREDENTIALS)
-  private readonly signingInputs = new Recent<true>(REMEMBERED_CREDENTIALS)
+  private readonly unfinished = new GenerationalMap<Mint>(REMEMBERED_UNFINISHED)
+  private readonly accessKeys = new GenerationalMap<true>(REMEMBERED_CREDENTIALS)
+  private readonly signingInputs = new GenerationalMap<true>(REMEMBERED_CREDENTIALS)
 
   /** `counts.unanswered` is kept up to date. */
   constructor(

@@ -5,7 +5,7 @@ import { bytesToHex, concatBytes } from '@noble/hashes/utils.js'
 
 import { sha256 } from '#sha256'
 
-import { decodeBase64, encodeBase64, FormatError, readText, type Source, utf8 } from './wire.js'
+import { decodeBase64, encodeBase64, FormatError, readText, type Source, utf8 } from './encoding.js'
 
 /** The kinds of signature that are understood: the log's own, and a witness's with a time (tlog-cosignature). */
 export type KeyType = 'ed25519' | 'cosignature'

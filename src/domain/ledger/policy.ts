@@ -1,7 +1,7 @@
 // C2SP tlog-policy: which logs are believed, and which of the witnesses must have cosigned.
 
 import { formatVkey, type KeyType, type NoteKey, parseVkey } from './note.js'
-import { encodeBase64, FormatError, parseDecimal, parseUrl, readText, type Source } from './wire.js'
+import { encodeBase64, FormatError, parseDecimal, parseUrl, readText, type Source } from './encoding.js'
 
 export interface PolicyLog {
   key: NoteKey

@@ -19,7 +19,7 @@ import {
   parseDecimal,
   readText,
   type Source,
-} from './wire.js'
+} from './encoding.js'
 
 export interface TlogProof {
   /** Nobody signed this, so nothing may be believed of it. */

@@ -7,8 +7,8 @@ import { EntryError, type Entry, parseEntry } from './entry.js'
 import type { EventOf } from './events.js'
 import type { Policy } from './policy.js'
 import { type ProofProblem, type ProofVerdict, type TlogProof, verifyProof } from './proof.js'
-import { isEventType, shapeProblem } from './shapes.js'
-import { decodeBase64, FormatError, utf8 } from './wire.js'
+import { isEventType, schemaProblem } from './event-schemas.js'
+import { decodeBase64, FormatError, utf8 } from './encoding.js'
 
 /**
  * no-entry        the receipt carries none, and none was given
@@ -82,7 +82,7 @@ function decoded(bytes: Uint8Array): string | undefined {
 const JWT = /^(?<header>[\w-]+)\.(?<payload>[\w-]+)\.[\w-]{86}$/
 
 function jwtProblem(jwt: string, { type, data }: Entry): ReceiptProblem | undefined {
-  if (type !== 'JwtIssued' || !isEventType(type) || shapeProblem(type, data)) return 'no-jwt-entry'
+  if (type !== 'JwtIssued' || !isEventType(type) || schemaProblem(type, data)) return 'no-jwt-entry'
   const { mintId, kid, sub, aud, iat, exp, signingInputSha256 } =
     data as unknown as EventOf<'JwtIssued'>['data']
   const { header, payload } = JWT.exec(jwt)?.groups ?? {}

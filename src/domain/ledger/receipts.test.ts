@@ -4,7 +4,7 @@ import { sha256 } from '#sha256'
 import { inclusionProof, Tree, verifyInclusion } from './merkle.js'
 import { formatProof, parseProof } from './proof.js'
 import { type ReceiptParts, Receipts } from './receipts.js'
-import { encodeBase64, utf8 } from './wire.js'
+import { encodeBase64, utf8 } from './encoding.js'
 import { parseSignedCheckpoint } from './checkpoint.js'
 
 const leafAt = (index: number) => sha256(utf8(`leaf ${index}`))

@@ -3,7 +3,7 @@
 
 import { hashNode, type HashReader, largestSubtree, splitOf, type TreeHead } from './merkle.js'
 import { formatProofAround } from './proof.js'
-import { encodeBase64, sameBytes } from './wire.js'
+import { encodeBase64, sameBytes } from './encoding.js'
 
 /** The subtree over leaves [start, end), whose hash is known to lead to the tree's root. */
 interface Proved {

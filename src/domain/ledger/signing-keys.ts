@@ -6,7 +6,7 @@ import type { AdoptedKey, EventOf, LedgerEvent } from './events.js'
 import type { MeaningProblem } from './findings.js'
 import { thumbprint } from './jwk.js'
 import type { LedgerSignatures, SignedKeyState } from './ledger-signature.js'
-import { isEventType, shapeProblem } from './shapes.js'
+import { isEventType, schemaProblem } from './event-schemas.js'
 
 /** published → active → superseded or retired; revoked from any of them, and for good. */
 export type KeyState = 'published' | 'active' | 'superseded' | 'retired' | 'revoked'
@@ -193,7 +193,7 @@ export class SigningKeys {
 export function keysAfter(keys: SigningKeys, entries: readonly { entry: Entry }[]): SigningKeys {
   let after = keys
   for (const { entry } of entries) {
-    if (!isOfKeys(entry.type) || shapeProblem(entry.type, entry.data)) continue
+    if (!isOfKeys(entry.type) || schemaProblem(entry.type, entry.data)) continue
     if (after === keys) after = keys.copy()
     after.take(entry as unknown as KeyEvent, entry.index)
   }

@@ -6,7 +6,7 @@ import { hex, testEntry, tlog } from '../../../test/support/tlog-vectors.js'
 import { Tree } from './merkle.js'
 import { TileTree, type TileTreeState } from './tile-tree.js'
 import { formatTilePath, tileLevels, tileReader } from './tiles.js'
-import { FormatError } from './wire.js'
+import { FormatError } from './encoding.js'
 
 const SIZE = 600
 const grown = new GrownTree(Array.from({ length: SIZE }, (_, i) => testEntry(i)))

@@ -1,6 +1,6 @@
 import { type HashReader, Tree } from './merkle.js'
 import { decodeTile, subtreeRoot, type Tile, TILE_WIDTH, tileLevels, tileReader } from './tiles.js'
-import { FormatError, HASH_BYTES } from './wire.js'
+import { FormatError, HASH_BYTES } from './encoding.js'
 
 /** Where a tree can be taken up again. `rows` are the hashes of the unfinished tile of each level. */
 export interface TileTreeState {

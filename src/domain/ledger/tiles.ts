@@ -1,7 +1,7 @@
 // C2SP tlog-tiles: the tree's hashes and its entries, cut into files that never change once they are full.
 
 import { hashPair, type HashReader } from './merkle.js'
-import { FormatError, HASH_BYTES } from './wire.js'
+import { FormatError, HASH_BYTES } from './encoding.js'
 
 /** Hashes in a full tile, entries in a full bundle. */
 export const TILE_WIDTH = 256

@@ -5,8 +5,8 @@
 
 import { type Entry, EntryError, GENESIS, leafHash, parseEntry, type EntryProblem } from './entry.js'
 import { finding, Findings, type Finding, type FindingKind } from './findings.js'
-import { Meaning, type Counts } from './meaning.js'
-import { scanLink, type Link } from './scan.js'
+import { ProtocolChecker, type Counts } from './protocol-rules.js'
+import { parseChainFields, type ChainFields } from './fast-parse.js'
 
 /** One row of a store, not yet believed: the text of an entry, or why there is none. */
 export type Row = string | BadRow
@@ -48,13 +48,13 @@ export function verifyLedger(rows: Iterable<Row>, expected?: Expected): Verdict 
   const findings = new Findings()
   const report = (finding: Finding): void => findings.add(finding)
   const chain = new ChainWalk(report, expected)
-  const meaning = new Meaning(report)
+  const checker = new ProtocolChecker(report)
   for (const row of rows) {
-    if (chain.take(row)) meaning.take(JSON.parse(row as string) as Entry)
+    if (chain.take(row)) checker.take(JSON.parse(row as string) as Entry)
   }
   chain.end()
-  meaning.end()
-  return verdictOf(chain, meaning.counts, findings)
+  checker.end()
+  return verdictOf(chain, checker.counts, findings)
 }
 
 export function verdictOf(
@@ -123,8 +123,8 @@ export class ChainWalk {
     }
   }
 
-  private read(text: string): Link | undefined {
-    const link = scanLink(text)
+  private read(text: string): ChainFields | undefined {
+    const link = parseChainFields(text)
     if (link) return link
     try {
       const { entry, leafHash } = parseEntry(text)
@@ -139,7 +139,7 @@ export class ChainWalk {
     this.report(finding(this.due, problem, detail))
   }
 
-  private compare({ index, prev, time }: Link, place = index + this.shift): void {
+  private compare({ index, prev, time }: ChainFields, place = index + this.shift): void {
     if (index !== this.due) {
       this.report(finding(this.due, 'wrong-index', `entry ${index} is where entry ${this.due} should be`))
     } else if (place !== index + this.shift) {

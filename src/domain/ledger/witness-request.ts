@@ -4,7 +4,7 @@
 import { formatSignedCheckpoint, parseSignedCheckpoint, type SignedCheckpoint } from './checkpoint.js'
 import { NOTE_LIMITS } from './note.js'
 import { parseHashes } from './proof.js'
-import { encodeBase64, FormatError, parseDecimal, readText, type Source } from './wire.js'
+import { encodeBase64, FormatError, parseDecimal, readText, type Source } from './encoding.js'
 
 export interface WitnessRequest {
   /** What the witness cosigned last, 0 if nothing. No larger than the checkpoint. */

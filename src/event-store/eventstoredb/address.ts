@@ -31,7 +31,7 @@ export interface Credentials {
 }
 
 /** The URL is not one to keep a ledger behind: it must `rule`. */
-export class WrongAddress extends Error {
+export class InvalidConnectionString extends Error {
   constructor(
     readonly rule: string,
     options?: ErrorOptions,
@@ -53,14 +53,15 @@ export const MAX_APPEND_TIMEOUT_MS = 6_000
 /** Throws WrongAddress. */
 export function parseAddress(url: string): Address {
   const { scheme, authority, query } = SHAPE.exec(url)?.groups ?? {}
-  if (!scheme || authority === undefined) throw new WrongAddress('be esdb://user:password@host:port?options')
+  if (!scheme || authority === undefined)
+    throw new InvalidConnectionString('be esdb://user:password@host:port?options')
   const at = authority.lastIndexOf('@')
   const hosts = authority.slice(at + 1)
   if (!hosts.split(',').every((host) => HOST.test(host)))
-    throw new WrongAddress('name hosts as host:port, separated by commas')
+    throw new InvalidConnectionString('name hosts as host:port, separated by commas')
   // The client would use the first and say nothing of the others.
   if (scheme === 'esdb+discover' && hosts.includes(','))
-    throw new WrongAddress(
+    throw new InvalidConnectionString(
       'name one host with esdb+discover, whose DNS name stands for all; list several with esdb://',
     )
   const name = `${scheme}://${hosts}`
@@ -86,16 +87,17 @@ function parseHost(text: string): Host {
  */
 function credentialsFor(userInfo: string | undefined, tls: boolean): Credentials {
   if (userInfo === undefined) {
-    if (tls) throw new WrongAddress('name a user and a password, or say tls=false')
-    return hidden('none', 'none')
+    if (tls) throw new InvalidConnectionString('name a user and a password, or say tls=false')
+    return nonEnumerable('none', 'none')
   }
   const { user, password } = USER_INFO.exec(userInfo)?.groups ?? {}
-  if (!user || !password) throw new WrongAddress('give user and password as user:password@, percent-encoded')
-  return hidden(decoded(user, 'user and password'), decoded(password, 'user and password'))
+  if (!user || !password)
+    throw new InvalidConnectionString('give user and password as user:password@, percent-encoded')
+  return nonEnumerable(decoded(user, 'user and password'), decoded(password, 'user and password'))
 }
 
 /** The client prints the options of every call under DEBUG=esdb:*: what is not enumerable is not printed. */
-function hidden(username: string, password: string): Credentials {
+function nonEnumerable(username: string, password: string): Credentials {
   const credentials = { username } as Credentials
   Object.defineProperty(credentials, 'password', { value: password })
   return credentials
@@ -105,7 +107,7 @@ function decoded(text: string, what: string): string {
   try {
     return decodeURIComponent(text)
   } catch (cause) {
-    throw new WrongAddress(`have ${what} percent-encoded, in UTF-8`, { cause })
+    throw new InvalidConnectionString(`have ${what} percent-encoded, in UTF-8`, { cause })
   }
 }
 
@@ -147,7 +149,7 @@ const OPTIONS: Record<string, Option> = {
 function parseOptions(query: string | undefined): Pick<Address, 'tls' | 'appendTimeoutMs'> {
   const said = new Map(query?.split('&').map(parseOption))
   if (said.has('usercertfile') !== said.has('userkeyfile'))
-    throw new WrongAddress('name userCertFile and userKeyFile together')
+    throw new InvalidConnectionString('name userCertFile and userKeyFile together')
   return {
     tls:
       said.get('tls') === 'false'
@@ -160,9 +162,10 @@ function parseOptions(query: string | undefined): Pick<Address, 'tls' | 'appendT
 function parseOption(text: string): [flatName: string, value: string] {
   const [, name = text, value = ''] = /^([^=]*)=(.*)$/s.exec(text) ?? []
   const flat = name.toLowerCase().replace(/[_-]/g, '')
-  if (flat === 'tlsverifycert') throw new WrongAddress('not say tlsVerifyCert: name the CA with tlsCAFile')
+  if (flat === 'tlsverifycert')
+    throw new InvalidConnectionString('not say tlsVerifyCert: name the CA with tlsCAFile')
   const option = Object.hasOwn(OPTIONS, flat) ? OPTIONS[flat] : undefined
-  if (!option) throw new WrongAddress('have no option that is not known: see docs/eventstoredb.md')
-  if (!option.fits(value)) throw new WrongAddress(`give ${name} as ${option.expected}`)
+  if (!option) throw new InvalidConnectionString('have no option that is not known: see docs/eventstoredb.md')
+  if (!option.fits(value)) throw new InvalidConnectionString(`give ${name} as ${option.expected}`)
   return [flat, decoded(value, name)]
 }

@@ -3,7 +3,7 @@
 import { StoreError } from '../event-store.js'
 import { callAppend } from './append-call.js'
 import { type EntryText, toEvent } from './event.js'
-import { appendFailure, PUT_BACK, UNHIDE } from './outcome.js'
+import { appendFailure, PUT_BACK, UNHIDE } from './errors.js'
 import type { LedgerStream } from './stream.js'
 
 export interface Append {

@@ -5,9 +5,9 @@ import { appendNote, type FoundEvent } from './event.js'
 import type { Subscription } from './subscription.js'
 
 /** Holds any group that a broker appends at once. When so much has gathered, the server is left to wait. */
-const MOST = 512
+const MAX_BUFFERED_EVENTS = 512
 /** How long the next piece of an append may take to arrive. It is stored already; only a broken subscription loses it. */
-const REST_WITHIN_MS = 20
+const PARTIAL_APPEND_TIMEOUT_MS = 20
 
 export class Arrivals {
   private found: FoundEvent[] = []
@@ -25,7 +25,7 @@ export class Arrivals {
   /** Whole appends, as many as have arrived; a piece of one when its rest does not come. Undefined at the end. */
   async next(): Promise<FoundEvent[] | undefined> {
     while (this.whole === 0 && !this.ended) {
-      if (this.found.length > 0) this.rest ??= setTimeout(() => this.giveUpRest(), REST_WITHIN_MS)
+      if (this.found.length > 0) this.rest ??= setTimeout(() => this.giveUpRest(), PARTIAL_APPEND_TIMEOUT_MS)
       await new Promise<void>((resolve) => (this.wake = resolve))
     }
     clearTimeout(this.rest)
@@ -40,8 +40,8 @@ export class Arrivals {
 
   private take(event: FoundEvent): void {
     this.found.push(event)
-    if (!isAmidAnAppend(event) || this.found.length >= MOST) this.whole = this.found.length
-    if (this.found.length >= MOST) this.subscription.messages.pause()
+    if (!isAmidAnAppend(event) || this.found.length >= MAX_BUFFERED_EVENTS) this.whole = this.found.length
+    if (this.found.length >= MAX_BUFFERED_EVENTS) this.subscription.messages.pause()
     this.rest?.refresh()
     if (this.whole > 0 || !this.rest) this.wake?.()
   }

@@ -10,7 +10,7 @@ import { deadline } from '../../deadline.js'
 import { StoreError } from '../event-store.js'
 import type { Address, Credentials } from './address.js'
 import type { FoundEvent } from './event.js'
-import { readFailure } from './outcome.js'
+import { readFailure } from './errors.js'
 
 /** How long a read or a new subscription may be silent. The client has no deadline for them, whatever it is given. */
 const SILENCE_MS = 10_000
@@ -18,7 +18,7 @@ const SILENCE_MS = 10_000
 export const GRACE_MS = 1_000
 
 /** A read or subscription: a Readable that has to be cancelled, even when it was left early. */
-export interface Reading {
+export interface ServerStream {
   on(event: string, listener: (...args: never[]) => void): unknown
   pause(): unknown
   resume(): unknown
@@ -31,7 +31,7 @@ export interface Reading {
 export class Connection {
   readonly credentials: Credentials
   private current: EventStoreDBClient | undefined
-  private readonly readings = new Set<Reading>()
+  private readonly readings = new Set<ServerStream>()
 
   constructor(
     private readonly address: Address,
@@ -70,7 +70,7 @@ export class Connection {
 
   /** Everything a read gives; undefined when the stream does not exist or is soft-deleted. Rejects with StoreError. */
   async collect(
-    start: (client: EventStoreDBClient) => Reading & AsyncIterable<ResolvedEvent>,
+    start: (client: EventStoreDBClient) => ServerStream & AsyncIterable<ResolvedEvent>,
   ): Promise<FoundEvent[] | undefined> {
     try {
       return await atTheLeader(() => this.collectOnce(start))
@@ -81,7 +81,7 @@ export class Connection {
   }
 
   private async collectOnce(
-    start: (client: EventStoreDBClient) => Reading & AsyncIterable<ResolvedEvent>,
+    start: (client: EventStoreDBClient) => ServerStream & AsyncIterable<ResolvedEvent>,
   ): Promise<FoundEvent[]> {
     const { client } = this
     const reading = this.open(start(client))
@@ -95,12 +95,12 @@ export class Connection {
       return found
     } finally {
       clearTimeout(silence)
-      this.leave(reading)
+      this.release(reading)
     }
   }
 
   /** Every reading is opened here in the tick that starts it, and left when it is done with. */
-  open<R extends Reading>(reading: R): R {
+  open<R extends ServerStream>(reading: R): R {
     // An error reaches whoever iterates. One that comes earlier or later must not take the process down.
     reading.on('error', ignore)
     this.readings.add(reading)
@@ -108,7 +108,7 @@ export class Connection {
   }
 
   /** Ends the call at the server too: leaving a `for await` does not. */
-  leave(reading: Reading): void {
+  release(reading: ServerStream): void {
     this.readings.delete(reading)
     const cancelled = reading.unsubscribe ? reading.unsubscribe() : reading.cancel?.()
     if (cancelled instanceof Promise) cancelled.catch(ignore)
@@ -125,13 +125,13 @@ export class Connection {
       reading.destroy(
         new StoreError('unavailable', `EventStoreDB did not answer within ${this.silenceMs} ms`),
       )
-    shut(stuck)
+    closeClient(stuck)
   }
 
   close(): void {
     const last = this.current
     this.current = undefined
-    if (last) shut(last)
+    if (last) closeClient(last)
   }
 }
 
@@ -172,7 +172,7 @@ const ignore = (): void => undefined
  * dispose() cancels the calls and leaves the connection open. It is not waited for: it never ends when a stream was
  * left that the server had already finished.
  */
-function shut(client: EventStoreDBClient): void {
+function closeClient(client: EventStoreDBClient): void {
   client.dispose().catch(ignore)
   client['getChannel']().then((channel) => channel.close(), ignore)
 }

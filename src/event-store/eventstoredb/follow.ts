@@ -7,14 +7,14 @@ import { type ResolvedEvent, START } from '@eventstore/db-client'
 
 import { StoreError, type Stored } from '../event-store.js'
 import { Arrivals } from './arrivals.js'
-import type { Reading } from './connection.js'
-import { PUT_BACK, readFailure } from './outcome.js'
+import type { ServerStream } from './connection.js'
+import { PUT_BACK, readFailure } from './errors.js'
 import { OwnAppends } from './own-appends.js'
 import { contiguous, type LedgerStream } from './stream.js'
 import { subscribe, type Subscription } from './subscription.js'
 
 /** So many entries of our own in a row, and nobody else's: then we are alone, until something stirs. */
-const ALONE_AFTER = 1_000
+const SOLO_AFTER_ENTRIES = 1_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 
@@ -86,17 +86,17 @@ async function* subscription(
   const entries = subscribed.messages
   const { client, credentials } = connection
   const metadata = connection.open(client.subscribeToStream(metastream, { credentials, fromRevision: START }))
-  own.listening()
+  own.subscribed()
   const failed = (problem: Error) => {
     entries.destroy(problem)
-    own.stir(problem)
+    own.invalidate(problem)
   }
   watchMetadata(stream, metadata, failed)
-  const waiting: Waiting = { for: from }
+  const waiting: Subscriptions = { for: from }
   const pulse = watchPulse(stream, waiting, failed)
   const stop = () => {
     entries.destroy()
-    own.stir()
+    own.invalidate()
   }
   signal.addEventListener('abort', stop)
   try {
@@ -108,17 +108,17 @@ async function* subscription(
       next += batch.length
       yield batch
       ownInARow = batch.every(({ by }) => own.isOurs(by)) ? ownInARow + batch.length : 0
-      if (ownInARow >= ALONE_AFTER && own.reach(next)) break
+      if (ownInARow >= SOLO_AFTER_ENTRIES && own.covers(next)) break
       waiting.for = next
     }
-    if (ownInARow < ALONE_AFTER) return
-    connection.leave(entries)
+    if (ownInARow < SOLO_AFTER_ENTRIES) return
+    connection.release(entries)
     yield* own.from(next)
   } finally {
     clearInterval(pulse)
     signal.removeEventListener('abort', stop)
-    connection.leave(entries)
-    connection.leave(metadata)
+    connection.release(entries)
+    connection.release(metadata)
   }
 }
 
@@ -133,7 +133,7 @@ async function opened(
     return await orAborted(opening, signal)
   } catch (error) {
     opening.then(
-      ({ messages }) => connection.leave(messages),
+      ({ messages }) => connection.release(messages),
       () => undefined,
     )
     throw error
@@ -141,7 +141,7 @@ async function opened(
 }
 
 /** The entry a subscription waits for; undefined while the last ones are being handled. */
-interface Waiting {
+interface Subscriptions {
   for: number | undefined
 }
 
@@ -150,7 +150,11 @@ interface Waiting {
  * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze. The subscription to the
  * metadata has nothing to say for years: so the metadata itself is asked for each time.
  */
-function watchPulse(stream: LedgerStream, waiting: Waiting, failed: (error: Error) => void): NodeJS.Timeout {
+function watchPulse(
+  stream: LedgerStream,
+  waiting: Subscriptions,
+  failed: (error: Error) => void,
+): NodeJS.Timeout {
   let before: number | undefined
   return setInterval(() => {
     stream.assertSound().catch((error: StoreError) => {
@@ -171,7 +175,7 @@ function watchPulse(stream: LedgerStream, waiting: Waiting, failed: (error: Erro
  * Truncation, soft deletion and an ACL of the stream's own show in the metastream alone. Without sight of it there is no
  * following.
  */
-function watchMetadata(stream: LedgerStream, metadata: Reading, failed: (error: Error) => void): void {
+function watchMetadata(stream: LedgerStream, metadata: ServerStream, failed: (error: Error) => void): void {
   metadata.on('data', ({ event }: ResolvedEvent) => {
     const problem = event && stream.objection(event)
     if (problem) failed(problem)

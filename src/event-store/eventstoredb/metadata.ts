@@ -4,7 +4,7 @@
 import { membersOf } from '../../domain/ledger/stored-event.js'
 import { StoreError } from '../event-store.js'
 import type { FoundEvent } from './event.js'
-import { UNHIDE } from './outcome.js'
+import { UNHIDE } from './errors.js'
 
 /** What an event of the metastream says about truncation: every one of these hides entries, at once or later. */
 export function truncation({ data }: Pick<FoundEvent, 'data'>): StoreError | undefined {

@@ -7,9 +7,9 @@ import type { Stored } from '../event-store.js'
 import type { EntryText } from './event.js'
 
 /** How many of the latest entries are kept: several groups. */
-const KEPT = 4_096
+const RETAINED_ENTRIES = 4_096
 /** How long nothing of our own need be appended before others' entries are listened for again. */
-const QUIET_MS = 250
+const IDLE_BEFORE_RESUBSCRIBE_MS = 250
 
 export class OwnAppends {
   private kept: Stored[] = []
@@ -29,29 +29,29 @@ export class OwnAppends {
     const note = { by: this.node, upTo: from + entries.length - 1 }
     for (const [i, { text, signature }] of entries.entries())
       this.kept.push({ index: from + i, text, ...note, ...(signature === undefined ? {} : { signature }) })
-    if (this.kept.length > 2 * KEPT) this.kept = this.kept.slice(-KEPT)
+    if (this.kept.length > 2 * RETAINED_ENTRIES) this.kept = this.kept.slice(-RETAINED_ENTRIES)
     this.wake?.()
   }
 
   /** Somebody listens to everybody: what stirred before is heard. */
-  listening(): void {
+  subscribed(): void {
     this.stirred = undefined
   }
 
   /** An append was not confirmed, say: somebody else may have written. `why`: what following must fail with. */
-  stir(why?: Error): void {
+  invalidate(why?: Error): void {
     this.stirred = { why: this.stirred?.why ?? why }
     this.wake?.()
   }
 
   /** Whether they can be followed from index `next` on. */
-  reach(next: number): boolean {
+  covers(next: number): boolean {
     return this.kept.length > 0 && this.first <= next && next <= this.end
   }
 
   /** From index `next` on, as they are confirmed. Ends when something stirs, or when nothing has come for a while. */
   async *from(next: number): AsyncGenerator<Stored[], void> {
-    for (let at = next; this.reach(at) && !this.stirred;) {
+    for (let at = next; this.covers(at) && !this.stirred;) {
       const batch = this.kept.slice(at - this.first)
       at += batch.length
       if (batch.length > 0) yield batch
@@ -73,7 +73,7 @@ export class OwnAppends {
     let quiet: NodeJS.Timeout | undefined
     const came = new Promise<boolean>((resolve) => {
       this.wake = () => resolve(true)
-      quiet = setTimeout(() => resolve(false), QUIET_MS)
+      quiet = setTimeout(() => resolve(false), IDLE_BEFORE_RESUBSCRIBE_MS)
     })
     const more = await came
     clearTimeout(quiet)

@@ -12,7 +12,7 @@ import { setMetadata, textsOf } from '../../../test/support/eventstoredb/ledger.
 import { StandIn, type StandInOptions } from '../../../test/support/eventstoredb/stand-in.js'
 import { EventStoreDbEventStore } from '../eventstoredb.js'
 import { parseAddress } from './address.js'
-import { initEventStore, looseEnds } from './setup.js'
+import { initEventStore, auditPermissions } from './setup.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'eventstoredb-setup-'))
 let secured: ReturnType<typeof certificates>
@@ -56,13 +56,13 @@ test('afterwards the app writes and reads, the auditor reads, and neither can de
   await expect(audit.append(entriesFrom(entries[2], 1), 3)).rejects.toMatchObject({ code: 'refused' })
   await Promise.all([app.close(), audit.close()])
 
-  expect(await looseEnds(as('ledger-app', 'a'), 's')).toEqual({ powers: [], ownAcl: [] })
-  expect(await looseEnds(as('ledger-audit', 'b'), 's')).toEqual({ powers: [], ownAcl: [] })
+  expect(await auditPermissions(as('ledger-app', 'a'), 's')).toEqual({ powers: [], ownAcl: [] })
+  expect(await auditPermissions(as('ledger-audit', 'b'), 's')).toEqual({ powers: [], ownAcl: [] })
 })
 
 test('before it, any user can do both, and asking leaves no trace', async () => {
   standIn.access.users?.set('someone', { password: 'p', groups: [] })
-  expect(await looseEnds(as('someone', 'p'), 's')).toEqual({
+  expect(await auditPermissions(as('someone', 'p'), 's')).toEqual({
     powers: ['delete streams', 'write stream metadata'],
     ownAcl: [],
   })
@@ -71,7 +71,7 @@ test('before it, any user can do both, and asking leaves no trace', async () => 
 
 test('an insecure node has no rights to check: everyone can do both', async () => {
   const insecure = await new StandIn().start()
-  expect(await looseEnds(parseAddress(insecure.url), 's')).toEqual({
+  expect(await auditPermissions(parseAddress(insecure.url), 's')).toEqual({
     powers: ['delete streams', 'write stream metadata'],
     ownAcl: [],
   })
@@ -91,14 +91,14 @@ test.each(acls)(
   async (_who, $acl, ownAcl) => {
     await initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })
     setMetadata(standIn.database, 's', { $acl })
-    expect(await looseEnds(as('ledger-app', 'a'), 's')).toEqual({ powers: [], ownAcl })
+    expect(await auditPermissions(as('ledger-app', 'a'), 's')).toEqual({ powers: [], ownAcl })
   },
 )
 
 test('metadata that hides entries, or will, is an error before any right is asked about', async () => {
   setMetadata(standIn.database, 's', { $maxAge: 1e9 })
   const calls = standIn.calls.length
-  await expect(looseEnds(as('admin', 'changeit'), 's')).rejects.toMatchObject({
+  await expect(auditPermissions(as('admin', 'changeit'), 's')).rejects.toMatchObject({
     code: 'refused',
     message: expect.stringContaining('its metadata says $maxAge 1000000000'),
   })
@@ -106,7 +106,7 @@ test('metadata that hides entries, or will, is an error before any right is aske
 })
 
 test('a wrong password is an error, not a lack of power', async () => {
-  await expect(looseEnds(as('admin', 'wrong'), 's')).rejects.toMatchObject({
+  await expect(auditPermissions(as('admin', 'wrong'), 's')).rejects.toMatchObject({
     code: 'refused',
     message: expect.stringContaining('EventStoreDB does not know this user and password: '),
   })
@@ -116,7 +116,7 @@ describe('of several nodes, none of which the client finds, a mistake in TLS is 
   const ask = (caFile = secured.caFile, ports = [standIn.port, standIn.port]) => {
     const hosts = ports.map((port) => `127.0.0.1:${port}`).join()
     const options = `tlsCAFile=${encodeURIComponent(caFile)}&maxDiscoverAttempts=1`
-    return looseEnds(parseAddress(`esdb://admin:changeit@${hosts}?${options}`), 's')
+    return auditPermissions(parseAddress(`esdb://admin:changeit@${hosts}?${options}`), 's')
   }
   const restartedWith = async (options: StandInOptions) => {
     await standIn.dispose()

@@ -21,9 +21,9 @@ import { StoreError } from '../event-store.js'
 import type { Address, Credentials } from './address.js'
 import { Connection } from './connection.js'
 import { grantsOf } from './metadata.js'
-import { readFailure } from './outcome.js'
+import { readFailure } from './errors.js'
 import { LedgerStream } from './stream.js'
-import { toldApart } from './tls.js'
+import { diagnoseTlsFailure } from './tls.js'
 
 export const APP_USER = 'ledger-app'
 export const AUDIT_USER = 'ledger-audit'
@@ -62,7 +62,7 @@ async function connected<T>(address: Address, work: (connection: Connection) => 
   try {
     return await work(connection)
   } catch (error) {
-    throw await toldApart(error, address)
+    throw await diagnoseTlsFailure(error, address)
   } finally {
     connection.close()
   }
@@ -132,24 +132,24 @@ function answered(call: (done: (error: Error | null) => void) => unknown): Promi
   })
 }
 
-export type Power = 'delete streams' | 'write stream metadata'
+export type ExcessPermission = 'delete streams' | 'write stream metadata'
 
 /** No stream gets this long: a request that expects it is refused for its rights, or else for its revision. */
 const NEVER = 2n ** 62n
 
 /** By what the ledger is not append-only: it should be nothing. */
-export interface LooseEnds {
+export interface PermissionAudit {
   /** What the broker's user may do beyond appending. */
-  powers: Power[]
+  powers: ExcessPermission[]
   /** What an `$acl` of the stream's own gives to others than administrators: `$d to somebody`. */
   ownAcl: string[]
 }
 
 /** Rejects with StoreError; 'refused' too where the stream's metadata hides entries, or will, or may not be read. */
-export async function looseEnds(address: Address, stream: string): Promise<LooseEnds> {
+export async function auditPermissions(address: Address, stream: string): Promise<PermissionAudit> {
   return connected(address, async (connection) => {
     const metadata = await new LedgerStream(connection, stream).wholeMetadata()
-    return { powers: await excessPowers(connection, stream), ownAcl: grantsOf(metadata) }
+    return { powers: await excessPermissions(connection, stream), ownAcl: grantsOf(metadata) }
   })
 }
 
@@ -157,7 +157,7 @@ export async function looseEnds(address: Address, stream: string): Promise<Loose
  * Asked without leaving a trace, by requests that fail on their expected revision where they do not fail on their
  * rights. Deletion is asked of a stream that does not exist, so that no misreading of the server can cost the ledger.
  */
-async function excessPowers(connection: Connection, stream: string): Promise<Power[]> {
+async function excessPermissions(connection: Connection, stream: string): Promise<ExcessPermission[]> {
   const { credentials } = connection
   const options = { credentials, expectedRevision: NEVER }
   const nothing = jsonEvent({ type: '$metadata', data: {} })

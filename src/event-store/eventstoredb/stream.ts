@@ -4,7 +4,7 @@ import { StoreError, type Stored } from '../event-store.js'
 import { type Connection } from './connection.js'
 import { type FoundEvent, toStored } from './event.js'
 import { grantsOf, ownAclProblem, truncation } from './metadata.js'
-import { TOMBSTONED, UNHIDE } from './outcome.js'
+import { TOMBSTONED, UNHIDE } from './errors.js'
 
 /** The most that one read asks for. */
 export const PAGE = 1000
@@ -39,7 +39,7 @@ export class LedgerStream {
       return 0
     }
     const [head] = newest
-    if (!head) throw hidden('all of its entries')
+    if (!head) throw hiddenEvents('all of its entries')
     return Number(head.revision) + 1
   }
 
@@ -100,12 +100,12 @@ export class LedgerStream {
 export function contiguous(found: readonly FoundEvent[], from: number): Stored[] {
   return found.map((event, i) => {
     if (event.type === '$streamDeleted') throw new StoreError('refused', TOMBSTONED)
-    if (event.revision !== BigInt(from + i)) throw hidden(`entry ${from + i}`)
+    if (event.revision !== BigInt(from + i)) throw hiddenEvents(`entry ${from + i}`)
     return toStored(event)
   })
 }
 
-export function hidden(what: string): StoreError {
+export function hiddenEvents(what: string): StoreError {
   return new StoreError(
     'refused',
     `the ledger stream does not show ${what}: it was truncated or deleted ($tb, $maxCount or $maxAge in its metadata); ${UNHIDE}`,

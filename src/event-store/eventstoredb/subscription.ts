@@ -9,7 +9,7 @@ import { StreamsClient, StreamsService } from '@eventstore/db-client/generated/s
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 
-import type { Connection, Reading } from './connection.js'
+import type { Connection, ServerStream } from './connection.js'
 import type { FoundEvent } from './event.js'
 import { type ReadMessage, readMessage } from './read-message.js'
 
@@ -26,7 +26,7 @@ export async function subscribe(connection: Connection, name: string, from: numb
 }
 
 export class Subscription {
-  constructor(readonly messages: Reading) {}
+  constructor(readonly messages: ServerStream) {}
 
   onEvent(take: (event: FoundEvent) => void): void {
     this.messages.on('data', ({ event }: ReadMessage) => {

@@ -7,13 +7,13 @@ import { connect, type ConnectionOptions } from 'node:tls'
 
 import { StoreError } from '../event-store.js'
 import type { Address, Host, TlsFiles } from './address.js'
-import { readFailure } from './outcome.js'
+import { readFailure } from './errors.js'
 
 /** How long a node may take for a handshake. One that is silent has made no mistake. */
 const WITHIN_MS = 3_000
 
 /** `error`, or the first node's mistake in TLS where finding the nodes failed for one. */
-export async function toldApart(error: unknown, { hosts, tls }: Address): Promise<unknown> {
+export async function diagnoseTlsFailure(error: unknown, { hosts, tls }: Address): Promise<unknown> {
   const notFound = error instanceof StoreError && error.message.includes('Failed to discover')
   if (!notFound || !tls) return error
   const failures = await Promise.all(hosts.map((host) => handshakeFailure(host, tls)))

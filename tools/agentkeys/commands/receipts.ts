@@ -3,7 +3,7 @@
 import type { Entry } from '../../../src/domain/ledger/entry.js'
 import { parseProof } from '../../../src/domain/ledger/proof.js'
 import { verifyReceipt } from '../../../src/domain/ledger/receipt.js'
-import { FormatError } from '../../../src/domain/ledger/wire.js'
+import { FormatError } from '../../../src/domain/ledger/encoding.js'
 import { ledgerPolicy } from '../../client/receipts.js'
 import { type Call, UsageError } from '../command.js'
 import { Context } from '../context.js'

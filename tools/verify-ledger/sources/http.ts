@@ -5,7 +5,7 @@ import { gunzip } from 'node:zlib'
 
 import { Agent } from 'undici'
 
-import { parseUrl } from '../../../src/domain/ledger/wire.js'
+import { parseUrl } from '../../../src/domain/ledger/encoding.js'
 import { UsageError } from '../usage-error.js'
 
 import { exchange, type Reply, TooLong } from './exchange.js'

@@ -14,7 +14,7 @@ import {
   tileWidth,
 } from '../../../src/domain/ledger/tiles.js'
 import type { Row } from '../../../src/domain/ledger/verify.js'
-import { FormatError, HASH_BYTES } from '../../../src/domain/ledger/wire.js'
+import { FormatError, HASH_BYTES } from '../../../src/domain/ledger/encoding.js'
 
 import { type Batch, type Log, type Source, SourceError, SourceFault } from './source.js'
 

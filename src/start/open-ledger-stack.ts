@@ -4,33 +4,33 @@ import { join } from 'node:path'
 
 import type { Logger } from 'pino'
 
-import type { Config } from './config.js'
-import type { LedgerStoreConfig } from './config/ledger.js'
-import type { SignedCheckpoint } from './domain/ledger/checkpoint.js'
-import { LedgerSignatures } from './domain/ledger/ledger-signature.js'
-import type { Sealed } from './domain/ledger/entry.js'
-import { EMPTY_ROOT } from './domain/ledger/merkle.js'
-import type { EventStore } from './event-store/event-store.js'
-import { ReadAheadStore } from './event-store/read-ahead.js'
-import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './ledger/appender.js'
-import { CheckedClock, systemTime, type TimeSource, watchClock } from './ledger/checked-clock.js'
-import { CheckpointTrace } from './ledger/checkpoint-trace.js'
-import { discardLedgerKey, type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from './ledger/key.js'
-import { Ledger } from './ledger/ledger.js'
-import { LiveFollow } from './ledger/live-follow.js'
-import { LogTree } from './ledger/log-tree.js'
-import { LedgerRefused, NAME_ANOTHER, openedAs, openLedger } from './ledger/open-ledger.js'
-import type { DataDir } from './storage/data-dir.js'
-import { AuditQuery } from './projections/audit-query.js'
-import { Projector } from './projections/projector.js'
-import { PublishedTiles } from './projections/published-tiles.js'
-import { KeysView } from './projections/signing-keys.js'
+import type { Config } from '../config.js'
+import type { LedgerStoreConfig } from '../config/ledger.js'
+import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
+import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
+import type { Sealed } from '../domain/ledger/entry.js'
+import { EMPTY_ROOT } from '../domain/ledger/merkle.js'
+import type { EventStore } from '../event-store/event-store.js'
+import { ReadAheadStore } from '../event-store/read-ahead.js'
+import { Appender, type AppenderLimits, DEFAULT_LIMITS } from '../ledger/appender.js'
+import { CheckedClock, systemTime, type TimeSource, watchClock } from '../ledger/checked-clock.js'
+import { RollbackGuard } from '../ledger/rollback-guard.js'
+import { discardLedgerKey, type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from '../ledger/key.js'
+import { Ledger } from '../ledger/ledger.js'
+import { LiveFollow } from '../ledger/contention/live-follow.js'
+import { LogTree } from '../ledger/log-tree.js'
+import { LedgerRefused, NAME_ANOTHER, openedAs, openLedger } from '../ledger/open-ledger.js'
+import type { DataDir } from '../storage/data-dir.js'
+import { AuditQuery } from '../projections/audit-query.js'
+import { Projector } from '../projections/projector.js'
+import { PublishedTiles } from '../projections/published-tiles.js'
+import { KeysView } from '../projections/signing-keys.js'
 import { assertAppendOnly, type Opener, openStore } from './ledger-store.js'
-import { VERSION } from './version.js'
+import { VERSION } from '../version.js'
 import { openWitnessing } from './witnessing.js'
 
 /** The ledger, and what is read from it. */
-export interface Records {
+export interface LedgerStack {
   store: EventStore
   ledger: Ledger
   ledgerKey: LedgerKey
@@ -45,36 +45,37 @@ export interface Records {
 type OnClose = (step: () => unknown) => void
 
 /** What a test may put in place of the real thing: a store that fails on order, limits that it need not wait for. */
-export interface Seams {
+export interface Dependencies {
   openStore: (store: LedgerStoreConfig, as: Opener) => EventStore | Promise<EventStore>
   limits: AppenderLimits
   time: TimeSource
 }
 
-export const REAL: Seams = { openStore, limits: DEFAULT_LIMITS, time: systemTime() }
+export const PRODUCTION: Dependencies = { openStore, limits: DEFAULT_LIMITS, time: systemTime() }
 
 /** Rejects with LedgerRefused, LedgerMismatch, PrivateFileError or the store's error: then nothing was appended. */
-export async function openRecords(
+export async function openLedgerStack(
   config: Config,
   { nodeId, displaced }: DataDir,
-  { log, onClose, seams }: { log: Logger; onClose: OnClose; seams: Seams },
-): Promise<Records> {
+  { log, onClose, dependencies }: { log: Logger; onClose: OnClose; dependencies: Dependencies },
+): Promise<LedgerStack> {
   const { origin, keyPath } = config.ledger
   const keptKey = loadLedgerKey(keyPath, origin)
   await assertAppendOnly(config, log)
-  const store = await seams.openStore(config.ledger.store, {
+  const store = await dependencies.openStore(config.ledger.store, {
     node: nodeId,
     insecure: config.insecureLedger,
   })
   onClose(() => store.close())
-  const trace = new CheckpointTrace(tracePath(config), (error) =>
+  const rollbackGuard = new RollbackGuard(lastCheckpointPath(config), (error) =>
     log.error({ err: error }, 'the last checkpoint could not be kept'),
   )
-  const key = keptKey ?? (await newKey(config, store, trace))
+  const key = keptKey ?? (await newKey(config, store, rollbackGuard))
   // Before the ledger is opened: one that was emptied must not be begun anew.
-  if (trace.last() && (await store.size()) === 0) trace.check(0, key.signer.key, () => EMPTY_ROOT)
-  const head = await opened(store, key, { keyPath, now: new Date(seams.time().wall) })
-  const clock = openClock(config, head, { log, time: seams.time })
+  if (rollbackGuard.last() && (await store.size()) === 0)
+    rollbackGuard.verify(0, key.signer.key, () => EMPTY_ROOT)
+  const head = await opened(store, key, { keyPath, now: new Date(dependencies.time().wall) })
+  const clock = openClock(config, head, { log, time: dependencies.time })
   onClose(watchClock(clock))
   const size = head.entry.index + 1
   log.info({ ledger: store.description, origin, size }, 'ledger opened')
@@ -92,8 +93,8 @@ export async function openRecords(
   const audit = new AuditQuery(config.auditDbPath)
   onClose(() => audit.close())
 
-  trace.check(size, key.signer.key, tiles.hashes(size))
-  onClose(() => trace.close())
+  rollbackGuard.verify(size, key.signer.key, tiles.hashes(size))
+  onClose(() => rollbackGuard.close())
   const follow: ((checkpoint: SignedCheckpoint) => void)[] = []
   const tree = new LogTree(size, {
     origin,
@@ -103,15 +104,15 @@ export async function openRecords(
   })
   const tilesReach = (wanted: number) => projector.caughtUpTo(wanted)
   const witnessing = await openWitnessing(config, key, { log, onClose }, { store, tree, tiles, tilesReach })
-  follow.push((checkpoint) => trace.remember(checkpoint))
+  follow.push((checkpoint) => rollbackGuard.record(checkpoint))
   if (witnessing) follow.push((checkpoint) => witnessing.witnesses.offer(checkpoint))
-  trace.remember(tree.checkpoint)
+  rollbackGuard.record(tree.checkpoint)
 
   const committed = (entries: readonly Sealed[]) => {
     clock.saw(entries)
     tree.append(entries)
   }
-  const appender = new Appender(store, head, clock.now, committed, seams.limits, {
+  const appender = new Appender(store, head, clock.now, committed, dependencies.limits, {
     signer: key.signer,
     keys: keys.known(),
     displaced,
@@ -121,11 +122,11 @@ export async function openRecords(
       ),
     onHalt: (reason) => log.error(`nothing is minted any more: ${reason}`),
     onFromFuture: (problem) => log.error(`minting stops: ${problem}`),
-    ...(live ? { sharing: live.turns } : {}),
+    ...(live ? { pacing: live.timer } : {}),
   })
   live?.attach(appender)
   const shared = live
-    ? { newestSize: () => store.size(), contention: live.turns }
+    ? { newestSize: () => store.size(), contention: live.timer }
     : { probe: () => store.size() }
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
@@ -161,10 +162,10 @@ function openClock(
 async function newKey(
   { ledger: { origin, keyPath } }: Config,
   store: EventStore,
-  trace: CheckpointTrace,
+  rollbackGuard: RollbackGuard,
 ): Promise<LedgerKey> {
   const size = await store.size()
-  if (size === 0 && !trace.last()) return loadOrCreateLedgerKey(keyPath, origin)
+  if (size === 0 && !rollbackGuard.last()) return loadOrCreateLedgerKey(keyPath, origin)
   if (size > 0) await openedAs(store, origin)
   throw new LedgerRefused(
     `${store.description} is there and its key is not: put the key back at ${keyPath} from its backup ` +
@@ -173,6 +174,6 @@ async function newKey(
 }
 
 /** Where the last signed checkpoint is kept, apart from the ledger. */
-export function tracePath({ dataDir }: Config): string {
+export function lastCheckpointPath({ dataDir }: Config): string {
   return join(dataDir, 'last-checkpoint')
 }

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 
 import { afterEach, expect, test } from '@jest/globals'
 
-import { entriesFrom } from '../../test/contract/event-store.contract.js'
-import { parseSignedCheckpoint, signCheckpoint } from '../domain/ledger/checkpoint.js'
-import { hashLeaf, Tree } from '../domain/ledger/merkle.js'
-import { signerFromSeed } from '../domain/ledger/note.js'
-import { decodeBundle } from '../domain/ledger/tiles.js'
-import { MemoryEventStore } from '../event-store/memory.js'
-import { exportTiles } from './export-tiles.js'
+import { entriesFrom } from '../../../test/contract/event-store.contract.js'
+import { parseSignedCheckpoint, signCheckpoint } from '../../domain/ledger/checkpoint.js'
+import { hashLeaf, Tree } from '../../domain/ledger/merkle.js'
+import { signerFromSeed } from '../../domain/ledger/note.js'
+import { decodeBundle } from '../../domain/ledger/tiles.js'
+import { MemoryEventStore } from '../../event-store/memory.js'
+import { exportTiles } from './tile-export.js'
 
 const folders: string[] = []
 afterEach(() => {

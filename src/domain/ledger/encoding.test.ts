@@ -3,7 +3,7 @@ import fc from 'fast-check'
 
 import { base64 } from '../../../test/support/tlog-vectors.js'
 import { refusal } from '../../../test/support/refusal.js'
-import { decodeBase64, decodeHash, encodeBase64, parseDecimal, readText, sameBytes } from './wire.js'
+import { decodeBase64, decodeHash, encodeBase64, parseDecimal, readText, sameBytes } from './encoding.js'
 
 test('base64 is what Node writes, and comes back as it was', () => {
   fc.assert(

@@ -4,7 +4,7 @@ import { LedgerBuilder } from '../../../test/support/ledger-builder.js'
 
 import type { Json } from './canonical.js'
 import type { EventType } from './events.js'
-import { shapeProblem, unknownValue } from './shapes.js'
+import { schemaProblem, unknownValue } from './event-schemas.js'
 
 const ledger = LedgerBuilder.opened()
 const mint = ledger.mint()
@@ -21,7 +21,7 @@ const samples = ledger.entries.map(({ entry }) => ({ type: entry.type as EventTy
 
 test('the builder makes one of each event, and each has its shape', () => {
   expect(new Set(samples.map(({ type }) => type)).size).toBe(15)
-  expect(samples.map(({ type, data }) => shapeProblem(type, data))).toEqual(samples.map(() => undefined))
+  expect(samples.map(({ type, data }) => schemaProblem(type, data))).toEqual(samples.map(() => undefined))
 })
 
 const PARENT = { wallet: `0x${'a'.repeat(40)}`, tokenSha256: 'a'.repeat(64) }
@@ -33,7 +33,7 @@ test('each member must be there, unless it is optional, and be of its type', () 
     for (const member of Object.keys(data)) {
       const { [member]: _, ...without } = data
       const optional = OPTIONAL.includes(member) || OPTIONAL.includes(`${member} of ${type}`)
-      const [missing, wrong] = [shapeProblem(type, without), shapeProblem(type, { ...data, [member]: [0] })]
+      const [missing, wrong] = [schemaProblem(type, without), schemaProblem(type, { ...data, [member]: [0] })]
       expect({ type, member, missing: missing === undefined, wrong: wrong === undefined }).toEqual({
         ...{ type, member, missing: optional, wrong: false },
       })
@@ -47,7 +47,7 @@ test('no event has a member more', () => {
       const more = JSON.parse(JSON.stringify(data).replace(/\}$/, `,"${extra}":1}`)) as {
         [member: string]: Json
       }
-      expect({ type, extra, fine: shapeProblem(type, more) === undefined }).toEqual({
+      expect({ type, extra, fine: schemaProblem(type, more) === undefined }).toEqual({
         type,
         extra,
         fine: false,
@@ -118,7 +118,7 @@ test.each<[EventType, string, Json[], Json[]]>([
   ],
 ])('%s: %s may be %j and not %j', (type, member, good, bad) => {
   const { data } = samples.find((sample) => sample.type === type)!
-  const accepted = (value: Json): boolean => shapeProblem(type, { ...data, [member]: value }) === undefined
+  const accepted = (value: Json): boolean => schemaProblem(type, { ...data, [member]: value }) === undefined
   expect([good.map(accepted), bad.map(accepted)]).toEqual([good.map(() => true), bad.map(() => false)])
 })
 
@@ -135,7 +135,7 @@ test('of a value that a later version may have added, the member is named', () =
 test('a published key never has its private half', () => {
   const { data } = samples.find((sample) => sample.type === 'SigningKeyPublished')!
   const jwk = { ...(data.jwk as object), d: 'x'.repeat(43) }
-  expect(shapeProblem('SigningKeyPublished', { ...data, jwk })).toBe(
+  expect(schemaProblem('SigningKeyPublished', { ...data, jwk })).toBe(
     'jwk must be the public half of an ES256 key, a point of P-256, and nothing else',
   )
 })
@@ -152,7 +152,7 @@ test('a published key is a point of P-256, in one spelling', () => {
     { x: '_'.repeat(42) + '8' },
     { y: respelt },
   ])
-    expect(shapeProblem('SigningKeyPublished', { ...data, jwk: { ...jwk, ...other } })).toMatch(
+    expect(schemaProblem('SigningKeyPublished', { ...data, jwk: { ...jwk, ...other } })).toMatch(
       /^jwk must be/,
     )
 })

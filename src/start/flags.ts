@@ -2,9 +2,9 @@
 
 import { parseArgs } from 'node:util'
 
-import type { Flags } from './config.js'
-import { isHost } from './config/address.js'
-import { printable } from './config/variables.js'
+import type { Flags } from '../config.js'
+import { isHost } from '../config/address.js'
+import { printable } from '../config/variables.js'
 
 export type CommandLine =
   | { kind: 'run'; flags: Flags }

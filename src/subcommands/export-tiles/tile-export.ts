@@ -7,14 +7,14 @@ import {
   formatSignedCheckpoint,
   parseSignedCheckpoint,
   type SignedCheckpoint,
-} from '../domain/ledger/checkpoint.js'
-import { TileTree } from '../domain/ledger/tile-tree.js'
-import { encodeBundle, formatTilePath, type Tile, TILE_WIDTH } from '../domain/ledger/tiles.js'
-import { FormatError, sameBytes, utf8 } from '../domain/ledger/wire.js'
-import type { Sealed } from '../domain/ledger/entry.js'
-import type { EventStore, Stored } from '../event-store/event-store.js'
-import { replaceFile } from '../storage/atomic-file.js'
-import { ADVICE, asDamage, linked, LedgerRefused } from './open-ledger.js'
+} from '../../domain/ledger/checkpoint.js'
+import { TileTree } from '../../domain/ledger/tile-tree.js'
+import { encodeBundle, formatTilePath, type Tile, TILE_WIDTH } from '../../domain/ledger/tiles.js'
+import { FormatError, sameBytes, utf8 } from '../../domain/ledger/encoding.js'
+import type { Sealed } from '../../domain/ledger/entry.js'
+import type { EventStore, Stored } from '../../event-store/event-store.js'
+import { replaceFile } from '../../storage/atomic-file.js'
+import { ADVICE, asDamage, linked, LedgerRefused } from '../../ledger/open-ledger.js'
 
 export interface TileExport {
   store: EventStore

@@ -1,12 +1,12 @@
 /** As JSON can hold it. */
-export interface RecentState<V> {
+export interface GenerationalMapState<V> {
   forgotten: string
   old: [string, V][]
   young: [string, V][]
 }
 
 /** The keys alone, oldest first, a space between them: a quarter of a million are heavy in any other form. */
-export interface RecentIds {
+export interface GenerationalMapIds {
   forgotten: string
   old: string
   young: string
@@ -18,7 +18,7 @@ export interface RecentIds {
  * Two generations rather than one map with its oldest key removed: taking keys off the front of a Map leaves holes
  * that every look at the front must skip.
  */
-export class Recent<V> {
+export class GenerationalMap<V> {
   /** The greatest key that was forgotten; '' while nothing was. */
   forgotten = ''
   private young = new Map<string, V>()
@@ -47,23 +47,23 @@ export class Recent<V> {
     if (!this.young.delete(key)) this.old.delete(key)
   }
 
-  state(): RecentState<V> {
+  state(): GenerationalMapState<V> {
     return { forgotten: this.forgotten, old: [...this.old], young: [...this.young] }
   }
 
   /** state() without the values. No key may hold a space. */
-  ids(): RecentIds {
+  ids(): GenerationalMapIds {
     const joined = (keys: Iterable<string>): string => [...keys].join(' ')
     return { forgotten: this.forgotten, old: joined(this.old.keys()), young: joined(this.young.keys()) }
   }
 
   /** Takes the place of what was remembered. */
-  restore({ forgotten, old, young }: RecentState<V>): void {
+  restore({ forgotten, old, young }: GenerationalMapState<V>): void {
     this.remember(forgotten, new Map(old), new Map(young))
   }
 
   /** The same with keys alone, all of one value. */
-  restoreIds({ forgotten, old, young }: RecentIds, value: V): void {
+  restoreIds({ forgotten, old, young }: GenerationalMapIds, value: V): void {
     const mapOf = (ids: string): Map<string, V> => {
       const map = new Map<string, V>()
       if (ids !== '') for (const id of ids.split(' ')) map.set(id, value)

@@ -7,7 +7,7 @@ import { finding, type Finding, type MeaningProblem } from './findings.js'
 import { LedgerSignatures } from './ledger-signature.js'
 import { Mints, type MintsState } from './mint-rules.js'
 import { parseVkey } from './note.js'
-import { isEventType, shapeProblem, unknownValue } from './shapes.js'
+import { isEventType, schemaProblem, unknownValue } from './event-schemas.js'
 import { type KeyEvent, type KnownKey, SigningKeys } from './signing-keys.js'
 
 /**
@@ -26,7 +26,7 @@ export interface Counts {
 }
 
 /** All that is known after some entry, as JSON can hold it. */
-export interface MeaningState {
+export interface ProtocolState {
   opened: Opened | undefined
   counts: Counts
   keys: KnownKey[]
@@ -37,7 +37,7 @@ export interface MeaningState {
 export type Opened = Pick<EventOf<'LedgerOpened'>['data'], 'origin' | 'vkey'>
 
 /** Reads entries in order. Memory is bounded: see mint-rules.ts for what that costs. */
-export class Meaning {
+export class ProtocolChecker {
   /** Of an entry 0 that is LedgerOpened. */
   opened: Opened | undefined
   readonly counts: Counts = { byType: {}, unknownType: 0, unanswered: 0 }
@@ -49,7 +49,7 @@ export class Meaning {
   /** `state` is what was known when the reading stopped: the next entry is the one after it. */
   constructor(
     private readonly report: (finding: Finding) => void,
-    state?: MeaningState,
+    state?: ProtocolState,
   ) {
     if (state) this.counts = structuredClone(state.counts)
     this.mints = new Mints((kind, detail) => this.found(kind, detail), this.counts, state?.mints)
@@ -58,7 +58,7 @@ export class Meaning {
     this.keys = new SigningKeys(signaturesOf(state.opened), state.keys)
   }
 
-  state(): MeaningState {
+  state(): ProtocolState {
     return {
       opened: this.opened,
       counts: structuredClone(this.counts),
@@ -77,7 +77,7 @@ export class Meaning {
       return this.found('unknown-type', 'this verifier knows no event of this type')
     }
     this.counts.byType[type] = (this.counts.byType[type] ?? 0) + 1
-    const problem = shapeProblem(type, data)
+    const problem = schemaProblem(type, data)
     if (problem) return this.found('wrong-shape', `${type}: ${problem}`)
     const unknown = unknownValue(type, data)
     if (unknown)

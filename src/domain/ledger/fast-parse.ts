@@ -2,14 +2,14 @@
 //
 // It accepts only the plain case, which is nearly every entry: printable ASCII without escapes, integers of at most 15
 // digits. Of anything else it says nothing, and parseEntry decides. So all that must hold is that a text accepted here
-// is accepted there, and read alike; scan.test.ts compares the two.
+// is accepted there, and read alike; fast-parse.test.ts compares the two.
 
 import { sha256Hex } from '#sha256'
 
 import { isTime, MAX_ENTRY_BYTES } from './entry.js'
 
 /** What the chain needs of an entry. */
-export interface Link {
+export interface ChainFields {
   index: number
   prev: string
   time: string
@@ -17,7 +17,7 @@ export interface Link {
 }
 
 /** The link of an entry in plain canonical form; undefined: ask parseEntry. */
-export function scanLink(text: string): Link | undefined {
+export function parseChainFields(text: string): ChainFields | undefined {
   const { read, written } = encoder.encodeInto(text, bytes.subarray(0, MAX_ENTRY_BYTES))
   if (read < text.length) return undefined
   bytes[written] = END

@@ -5,10 +5,10 @@ import { LedgerBuilder, ledgerOf } from '../../../test/support/ledger-builder.js
 
 import { canonicalize, type Json } from './canonical.js'
 import { EntryError, parseEntry } from './entry.js'
-import { scanLink, type Link } from './scan.js'
+import { parseChainFields, type ChainFields } from './fast-parse.js'
 
 /** What parseEntry makes of a text: the judge of what scanLink says. */
-function judged(text: string): Link | undefined {
+function judged(text: string): ChainFields | undefined {
   try {
     const { entry, leafHash } = parseEntry(text)
     return { index: entry.index, prev: entry.prev, time: entry.time, leafHash }
@@ -30,7 +30,7 @@ const entry = (data: Json, rest: object = {}): string =>
   })
 
 test('every entry that a broker writes is scanned, and read as parseEntry reads it', () => {
-  for (const { text } of [...ledgerOf(2_000)].flat()) expect(scanLink(text)).toEqual(judged(text))
+  for (const { text } of [...ledgerOf(2_000)].flat()) expect(parseChainFields(text)).toEqual(judged(text))
 })
 
 test('plain values of every kind are scanned', () => {
@@ -41,8 +41,8 @@ test('plain values of every kind are scanned', () => {
     'b ': 1,
     '': 0,
   })
-  expect(scanLink(text)).toEqual(judged(text))
-  expect(scanLink(text)).toBeDefined()
+  expect(parseChainFields(text)).toEqual(judged(text))
+  expect(parseChainFields(text)).toBeDefined()
 })
 
 test.each([
@@ -51,7 +51,7 @@ test.each([
   ['a large number', entry({ a: 9_007_199_254_740_991 })],
   ['nesting', entry({ a: [[[[[[[[[[]]]]]]]]]] })],
 ])('of %s it says nothing, and parseEntry decides', (_, text) => {
-  expect(scanLink(text)).toBeUndefined()
+  expect(parseChainFields(text)).toBeUndefined()
   expect(judged(text)).toBeDefined()
 })
 
@@ -81,7 +81,7 @@ test.each([
   ['nothing', ''],
 ])('%s is accepted by neither', (_, text) => {
   expect(text).not.toBe(plain)
-  expect([scanLink(text), judged(text)]).toEqual([undefined, undefined])
+  expect([parseChainFields(text), judged(text)]).toEqual([undefined, undefined])
 })
 
 test('what it accepts, parseEntry accepts and reads alike: for any text', () => {
@@ -116,7 +116,7 @@ test('what it accepts, parseEntry accepts and reads alike: for any text', () => 
   })
   const property = fc.property(edit, ({ text, at, cut, piece }) => {
     const edited = text.slice(0, at) + piece + text.slice(at + cut)
-    const scanned = scanLink(edited)
+    const scanned = parseChainFields(edited)
     if (scanned) expect(scanned).toEqual(judged(edited))
   })
   fc.assert(property, { numRuns: 5_000 })
@@ -127,7 +127,7 @@ test('what it accepts, parseEntry accepts and reads alike: for any data', () => 
     const text = entry(data as Json)
     const loose = JSON.stringify({ ...(JSON.parse(text) as object), data })
     for (const candidate of [text, loose]) {
-      const scanned = scanLink(candidate)
+      const scanned = parseChainFields(candidate)
       if (scanned) expect(scanned).toEqual(judged(candidate))
     }
   })

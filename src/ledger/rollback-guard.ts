@@ -11,14 +11,14 @@ import {
 } from '../domain/ledger/checkpoint.js'
 import { type HashReader, Tree } from '../domain/ledger/merkle.js'
 import type { NoteKey } from '../domain/ledger/note.js'
-import { FormatError, sameBytes } from '../domain/ledger/wire.js'
+import { FormatError, sameBytes } from '../domain/ledger/encoding.js'
 import { replaceFile } from '../storage/atomic-file.js'
 import { LedgerRefused } from './open-ledger.js'
 
 /** A checkpoint may be this old before a newer one is on disk. Under load each write stands for many checkpoints. */
 const EVERY_MS = 100
 
-export class CheckpointTrace {
+export class RollbackGuard {
   private next: SignedCheckpoint | undefined
   private writing: Promise<void> | undefined
   private failing = false
@@ -30,7 +30,7 @@ export class CheckpointTrace {
   ) {}
 
   /** Refuses a ledger of `size` entries that does not begin as the last signed checkpoint says. Throws LedgerRefused. */
-  check(size: number, key: NoteKey, read: HashReader): void {
+  verify(size: number, key: NoteKey, read: HashReader): void {
     const last = this.last()
     if (!last) return
     if (!verifyCheckpoint(last, [key]).ok) {
@@ -53,7 +53,7 @@ export class CheckpointTrace {
   }
 
   /** Never waits: the newest checkpoint is written when the write before it is done. */
-  remember(checkpoint: SignedCheckpoint): void {
+  record(checkpoint: SignedCheckpoint): void {
     this.next = checkpoint
     this.writing ??= this.write()
   }

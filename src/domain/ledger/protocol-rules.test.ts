@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { LedgerBuilder, ROLE_ARN, type Mint } from '../../../test/support/ledger-builder.js'
 
 import { type Finding } from './findings.js'
-import { Meaning } from './meaning.js'
+import { ProtocolChecker } from './protocol-rules.js'
 import { verifyLedger } from './verify.js'
 
 /** Entries 0 to 3 open the ledger; what `then` appends begins at 4. */
@@ -168,16 +168,16 @@ describe('a mint', () => {
 
 test('a mint whose id is older than all that are remembered cannot be shown to be new, and is found', () => {
   const found: Finding[] = []
-  const meaning = new Meaning((finding) => found.push(finding))
+  const checker = new ProtocolChecker((finding) => found.push(finding))
   const [opened, refusal] = new LedgerBuilder()
     .open()
     .refused()
     .entries.map(({ entry }) => entry)
-  meaning.take(opened!)
+  checker.take(opened!)
   const time = (refusal!.data.mintId as string).slice(0, 13)
   const refuse = (index: number, n: number): void => {
     const mintId = `${time}-7000-8000-${n.toString(16).padStart(12, '0')}`
-    meaning.take({ ...refusal!, index, data: { ...refusal!.data, mintId } })
+    checker.take({ ...refusal!, index, data: { ...refusal!.data, mintId } })
   }
   for (let n = 1; n <= 250_001; n += 1) refuse(n, n)
   refuse(250_002, 1)

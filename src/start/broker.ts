@@ -6,34 +6,34 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
 
-import { openSts } from './aws/open-sts.js'
-import type { Sts } from './aws/sts.js'
-import { RefusalCounter } from './commands/refusal-counter.js'
-import type { Config } from './config.js'
-import type { SessionBackendConfig } from './config/session.js'
-import { configSha256 } from './config/effective.js'
-import type { MintPolicy } from './domain/mint.js'
-import type { LedgerEvent } from './domain/ledger/events.js'
-import { LedgerError } from './domain/ledger-error.js'
-import { type Ledger } from './ledger/ledger.js'
-import { LedgerRefused } from './ledger/open-ledger.js'
-import { announceKey, KeyRefused } from './oidc/announce-key.js'
+import { openSts } from '../aws/open-sts.js'
+import type { Sts } from '../aws/sts.js'
+import { RefusalCounter } from '../commands/refusal-counter.js'
+import type { Config } from '../config.js'
+import type { SessionBackendConfig } from '../config/session.js'
+import { configSha256 } from '../config/effective.js'
+import type { MintPolicy } from '../domain/mint.js'
+import type { LedgerEvent } from '../domain/ledger/events.js'
+import { LedgerError } from '../domain/ledger-error.js'
+import { type Ledger } from '../ledger/ledger.js'
+import { LedgerRefused } from '../ledger/open-ledger.js'
+import { announceKey, KeyRefused } from '../oidc/announce-key.js'
 import {
   discardSigningKey,
   loadOrCreateSigningKey,
   settleSigningKey,
   type SigningKey,
-} from './oidc/key-file.js'
-import { TokenSigner } from './oidc/token-signer.js'
-import { EmbeddedSessions } from './session/embedded-sessions.js'
-import type { SessionBackend } from './session/session-backend.js'
-import { openRecords, REAL, type Records, type Seams } from './records.js'
-import { type DataDir, openDataDir } from './storage/data-dir.js'
-import { type FileToken, loadOrCreateToken } from './storage/token-file.js'
-import { VERSION } from './version.js'
+} from '../oidc/key-file.js'
+import { TokenSigner } from '../oidc/token-signer.js'
+import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import type { SessionBackend } from '../session/session-backend.js'
+import { openLedgerStack, PRODUCTION, type LedgerStack, type Dependencies } from './open-ledger-stack.js'
+import { type DataDir, openDataDir } from '../storage/data-dir.js'
+import { type FileToken, loadOrCreateToken } from '../storage/token-file.js'
+import { VERSION } from '../version.js'
 
 /** What serves requests: app.module.ts hands each part to Nest. */
-export interface Parts extends Records {
+export interface Parts extends LedgerStack {
   config: Config
   policy: MintPolicy
   sessions: SessionBackend
@@ -53,13 +53,17 @@ export interface Broker {
 }
 
 /** Opens everything, or rejects with the reason; what was opened by then is closed again. */
-export async function openBroker(config: Config, log: Logger, seams: Seams = REAL): Promise<Broker> {
+export async function openBroker(
+  config: Config,
+  log: Logger,
+  dependencies: Dependencies = PRODUCTION,
+): Promise<Broker> {
   const opened: (() => unknown)[] = []
   const close = async () => {
     for (const step of opened.splice(0).reverse()) await step()
   }
   try {
-    return { parts: await openParts(config, log, seams, (step) => opened.push(step)), close }
+    return { parts: await openParts(config, log, dependencies, (step) => opened.push(step)), close }
   } catch (error) {
     await close()
     throw error
@@ -69,7 +73,7 @@ export async function openBroker(config: Config, log: Logger, seams: Seams = REA
 async function openParts(
   config: Config,
   log: Logger,
-  seams: Seams,
+  dependencies: Dependencies,
   onClose: (step: () => unknown) => void,
 ): Promise<Parts> {
   const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
@@ -90,7 +94,7 @@ async function openParts(
   // Nothing asks for it yet.
   loadOrCreateToken(config.operatorTokenFile)
 
-  const opened = await openWithKey(config, key, dataDir, { log, onClose, seams })
+  const opened = await openWithKey(config, key, dataDir, { log, onClose, dependencies })
   const { ledger, projector } = opened
   time.believed = opened.believed
   await projector.caughtUpTo(ledger.size)
@@ -110,16 +114,16 @@ async function openWithKey(
   config: Config,
   key: SigningKey,
   dataDir: DataDir,
-  opening: Parameters<typeof openRecords>[2],
-): Promise<Records> {
+  opening: Parameters<typeof openLedgerStack>[2],
+): Promise<LedgerStack> {
   const { oidcKeypairPath: path } = config
   try {
-    const records = await openRecords(config, dataDir, opening)
+    const stack = await openLedgerStack(config, dataDir, opening)
     const data = { node: dataDir.nodeId, version: VERSION, configSha256: configSha256(config) }
     const shared = config.ledger.store.kind === 'esdb'
-    await announceBroker(records, key, { shared, started: { type: 'BrokerStarted', data } })
+    await announceBroker(stack, key, { shared, started: { type: 'BrokerStarted', data } })
     settleSigningKey(path, key)
-    return records
+    return stack
   } catch (error) {
     if (error instanceof KeyRefused || error instanceof LedgerRefused) discardSigningKey(path, key)
     throw error
@@ -128,7 +132,7 @@ async function openWithKey(
 
 /** Decided again for as long as brokers that start at the same moment change the keys under each other. */
 async function announceBroker(
-  { ledger, ledgerKey: { signer }, projector, keys }: Records,
+  { ledger, ledgerKey: { signer }, projector, keys }: LedgerStack,
   key: SigningKey,
   { shared, started }: { shared: boolean; started: LedgerEvent },
 ): Promise<void> {
@@ -153,7 +157,7 @@ async function openSessions(
       return new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), believed)
     case 'http': {
       // It brings an HTTP client, which no other broker needs.
-      const { HttpSessionBackend } = await import('./session/http-backend.js')
+      const { HttpSessionBackend } = await import('../session/http-backend.js')
       return new HttpSessionBackend({ url: backend.url, timeoutMs: backend.timeoutSeconds * 1000 })
     }
   }

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals'
 
-import { Recent, type RecentIds } from './recent.js'
+import { GenerationalMap, type GenerationalMapIds } from './generational-map.js'
 
 test('keeps at least the last `limit` keys and at most twice as many', () => {
-  const recent = new Recent<number>(3)
+  const recent = new GenerationalMap<number>(3)
   for (const [value, key] of [...'abcdefg'].entries()) recent.set(key, value)
   expect([...'abcdefg'].filter((key) => recent.has(key))).toEqual([...'defg'])
   expect(recent.get('e')).toBe(4)
@@ -11,7 +11,7 @@ test('keeps at least the last `limit` keys and at most twice as many', () => {
 })
 
 test('remembers the greatest key it forgot, in whatever order they came', () => {
-  const recent = new Recent<true>(2)
+  const recent = new GenerationalMap<true>(2)
   for (const key of ['z', 'a', 'b', 'c']) recent.set(key, true)
   expect(recent.forgotten).toBe('')
   for (const key of ['d', 'e', 'f']) recent.set(key, true)
@@ -19,7 +19,7 @@ test('remembers the greatest key it forgot, in whatever order they came', () => 
 })
 
 test('a key that was deleted is not missed', () => {
-  const recent = new Recent<true>(2)
+  const recent = new GenerationalMap<true>(2)
   for (const key of ['a', 'b', 'c']) recent.set(key, true)
   recent.delete('a')
   recent.delete('c')
@@ -28,9 +28,9 @@ test('a key that was deleted is not missed', () => {
 
 test('keys in no order are all known, and still are when they were read again', () => {
   const keys = ['m', 'c', 'z', 'a', 'y']
-  const recent = new Recent<true>(3)
+  const recent = new GenerationalMap<true>(3)
   for (const key of keys) recent.set(key, true)
-  const [read, readIds] = [new Recent<true>(3), new Recent<true>(3)]
+  const [read, readIds] = [new GenerationalMap<true>(3), new GenerationalMap<true>(3)]
   read.restore(recent.state())
   readIds.restoreIds(recent.ids(), true)
   for (const one of [recent, read, readIds])
@@ -46,13 +46,13 @@ test('keys in no order are all known, and still are when they were read again', 
 })
 
 test('what is remembered can be written down and read again', () => {
-  const recent = new Recent<true>(2)
-  const read = new Recent<true>(2)
+  const recent = new GenerationalMap<true>(2)
+  const read = new GenerationalMap<true>(2)
   read.set('z', true)
   read.restoreIds(recent.ids(), true)
   expect(read.state()).toEqual({ forgotten: '', old: [], young: [] })
   for (const id of ['a', 'b', 'c', 'd', 'e']) recent.set(id, true)
-  read.restoreIds(JSON.parse(JSON.stringify(recent.ids())) as RecentIds, true)
+  read.restoreIds(JSON.parse(JSON.stringify(recent.ids())) as GenerationalMapIds, true)
   for (const one of [recent, read]) one.set('f', true)
   for (const one of [recent, read]) one.set('g', true)
   expect(read.state()).toEqual(recent.state())

@@ -15,7 +15,7 @@ import type {
 import { isOnCurve } from './jwk.js'
 import { signatureBytes, type SignedKeyState } from './ledger-signature.js'
 import { parseVkey } from './note.js'
-import { FormatError } from './wire.js'
+import { FormatError } from './encoding.js'
 
 /** Whether `type` is one of ours. A member of Object.prototype is not. */
 export function isEventType(type: string): type is EventType {
@@ -23,7 +23,10 @@ export function isEventType(type: string): type is EventType {
 }
 
 /** Why `data` is not the data of `type`; undefined when it is. */
-export function shapeProblem(type: EventType, data: { readonly [member: string]: Json }): string | undefined {
+export function schemaProblem(
+  type: EventType,
+  data: { readonly [member: string]: Json },
+): string | undefined {
   return membersProblem(MEMBERS[type], data)
 }
 

@@ -10,7 +10,7 @@ import { SessionBackend } from '../session/session-backend.js'
 
 /** Who is calling, and may they: the part every mint begins with. */
 @Injectable()
-export class Callers {
+export class MintAuthorizer {
   constructor(
     private readonly sessions: SessionBackend,
     private readonly ledger: Ledger,
@@ -35,7 +35,7 @@ export class Callers {
   }
 
   /** The grant, or a refusal that is durable before the caller hears of it. */
-  async granted<Grant>(caller: Caller, kind: MintKind, decision: Decision<Grant>): Promise<Grant> {
+  async requireGrant<Grant>(caller: Caller, kind: MintKind, decision: Decision<Grant>): Promise<Grant> {
     if ('granted' in decision) return decision.granted
     const { refused } = decision
     await this.ledger.append([mintRefused(caller, kind, refused)], caller.at)

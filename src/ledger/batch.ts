@@ -1,4 +1,4 @@
-// One group: what several callers hand in, chained as one append.
+// One batch: what several callers hand in, chained as one append.
 
 import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
@@ -6,7 +6,7 @@ import { LedgerError } from '../domain/ledger-error.js'
 import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
 
 /** A caller, until it is told what became of its events. */
-export interface Waiting {
+export interface PendingAppend {
   events: readonly LedgerEvent[]
   /** When they were decided: the time of their entries. */
   at: Date
@@ -16,28 +16,28 @@ export interface Waiting {
 }
 
 /** A caller with the entries its events became. */
-export interface Chained {
-  waiting: Waiting
+export interface SequencedAppend {
+  waiting: PendingAppend
   entries: Sealed[]
 }
 
-export interface Head {
+export interface BatchHead {
   last: Sealed | undefined
   keys: SigningKeys | undefined
 }
 
 /** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
-export function chainGroup(
-  group: readonly Waiting[],
-  { last, keys }: Head,
+export function chainBatch(
+  batch: readonly PendingAppend[],
+  { last, keys }: BatchHead,
   maxBytes: number,
-): { chained: Chained[]; rest: readonly Waiting[] } {
-  const chained: Chained[] = []
+): { chained: SequencedAppend[]; rest: readonly PendingAppend[] } {
+  const chained: SequencedAppend[] = []
   let bytes = 0
-  for (const [at, waiting] of group.entries()) {
+  for (const [at, waiting] of batch.entries()) {
     const entries = chainAll(waiting, { last, keys })
     bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
-    if (chained.length > 0 && bytes > maxBytes) return { chained, rest: group.slice(at) }
+    if (chained.length > 0 && bytes > maxBytes) return { chained, rest: batch.slice(at) }
     if (entries.length > 0) chained.push({ waiting, entries })
     last = entries.at(-1) ?? last
     keys &&= keysAfter(keys, entries)
@@ -45,25 +45,25 @@ export function chainGroup(
   return { chained, rest: [] }
 }
 
-export function settle({ waiting, entries }: Chained): void {
+export function resolveCaller({ waiting, entries }: SequencedAppend): void {
   if (waiting.settled) return
   waiting.settled = true
   waiting.resolve(entries)
 }
 
 /**
- * A call that was cut off in the middle may leave the first `written` entries of a group. Whose entries are all there has
+ * A call that was cut off in the middle may leave the first `written` entries of a batch. Whose entries are all there has
  * them; whose are there in part gets nothing, as after a crash; gives those of whom there is nothing.
  */
-export function settlePart(chained: readonly Chained[], written: number): Waiting[] {
-  const nothingThere: Waiting[] = []
+export function resolveWritten(chained: readonly SequencedAppend[], written: number): PendingAppend[] {
+  const nothingThere: PendingAppend[] = []
   let begin = 0
   for (const each of chained) {
     const end = begin + each.entries.length
-    if (end <= written) settle(each)
+    if (end <= written) resolveCaller(each)
     else if (begin >= written) nothingThere.push(each.waiting)
     else
-      refuse(
+      rejectCaller(
         each.waiting,
         new LedgerError('unavailable', 'the entries were written in part: nothing is handed out'),
       )
@@ -72,18 +72,18 @@ export function settlePart(chained: readonly Chained[], written: number): Waitin
   return nothingThere
 }
 
-export function refuse(waiting: Waiting, error: LedgerError): void {
+export function rejectCaller(waiting: PendingAppend, error: LedgerError): void {
   if (waiting.settled) return
   waiting.settled = true
   waiting.reject(error)
 }
 
 /** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
-function chainAll(waiting: Waiting, { last, keys }: Head): Sealed[] {
+function chainAll(waiting: PendingAppend, { last, keys }: BatchHead): Sealed[] {
   const entries: Sealed[] = []
   const problem = keys && appendProblem(waiting.events, keys)
   if (problem) {
-    refuse(waiting, new LedgerError(problem, KEY_PROBLEM[problem]))
+    rejectCaller(waiting, new LedgerError(problem, KEY_PROBLEM[problem]))
     return []
   }
   try {
@@ -91,7 +91,7 @@ function chainAll(waiting: Waiting, { last, keys }: Head): Sealed[] {
     return entries
   } catch (error) {
     if (!(error instanceof EntryError)) throw error
-    refuse(waiting, new LedgerError('too-large', error.message))
+    rejectCaller(waiting, new LedgerError('too-large', error.message))
     return []
   }
 }

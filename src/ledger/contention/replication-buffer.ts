@@ -1,17 +1,17 @@
-import { MOST_UNSIGNED, unsignedEntries } from '../domain/ledger/unsigned.js'
-import type { Stored } from '../event-store/event-store.js'
-import { LedgerChanged, type LedgerHead } from './ledger-head.js'
+import { MOST_UNSIGNED, unsignedEntries } from '../../domain/ledger/unsigned.js'
+import type { Stored } from '../../event-store/event-store.js'
+import { LedgerChanged, type LedgerHead } from '../ledger-head.js'
 
-/** How long the live follow may take to bring what another broker was faster with. Then the store is asked. */
-const FOLLOWED_WITHIN_MS = 250
+/** How long to wait for the live follow to deliver another broker's append. After that the store is read. */
+const FOLLOW_TIMEOUT_MS = 250
 
-/** More are not kept while they may not be taken over, because of their time or of this broker's clock. */
-const MOST_WAITING = 10_000
+/** Entries kept at most while a time check keeps them from being taken over. */
+const MAX_BUFFERED = 10_000
 
-/** What the live follow brought and the head did not take over yet, some of it from before the head. */
-export class Observed {
+/** Entries that the live follow delivered and the head has not taken over yet; some may be older than the head. */
+export class ReplicationBuffer {
   private waiting: Stored[] = []
-  /** How many of those waiting were looked at and are not signed. */
+  /** Waiting entries that were checked and are not signed. */
   private tried = 0
   private unsignedSince: number | undefined
   private forgot = false
@@ -19,7 +19,7 @@ export class Observed {
 
   constructor(private readonly head: LedgerHead) {}
 
-  /** In order; what is known already is skipped. */
+  /** In order; known entries are skipped. */
   add(batch: readonly Stored[]): void {
     let next = (this.waiting.at(-1)?.index ?? this.head.size - 1) + 1
     for (const stored of batch) {
@@ -28,11 +28,11 @@ export class Observed {
       next = stored.index + 1
     }
     // What is dropped here is read from the store when the next append conflicts with it.
-    if (this.waiting.length > MOST_WAITING) this.forget()
+    if (this.waiting.length > MAX_BUFFERED) this.forget()
     this.whenAdded?.()
   }
 
-  /** The head takes over what is there and signed: whether it is further on now. Throws as LedgerHead.follow does. */
+  /** The head takes over signed entries. Returns whether it advanced. Throws what LedgerHead.follow throws. */
   takeOver(): boolean {
     const { size } = this.head
     const known = this.waiting.findIndex(({ index }) => index >= size)
@@ -57,19 +57,19 @@ export class Observed {
     return false
   }
 
-  /** What is wrong where entries have waited for a signature for longer than `ms`. */
+  /** The problem, when entries have waited longer than `ms` for a signature. */
   unsignedFor(ms: number): string | undefined {
     if (this.unsignedSince === undefined || performance.now() - this.unsignedSince < ms) return undefined
     return unsignedEntries(this.head.size, this.waiting.length)
   }
 
-  /** Whether the head is further on, now or within a moment. Rejects as LedgerHead.follow throws. */
-  async bringsMoreSoon(): Promise<boolean> {
+  /** Resolves whether the head advanced, now or within FOLLOW_TIMEOUT_MS. Rejects with what LedgerHead.follow throws. */
+  async waitForMore(): Promise<boolean> {
     if (this.takeOver()) return true
     let timer: NodeJS.Timeout | undefined
     try {
       return await new Promise<boolean>((resolve, reject) => {
-        timer = setTimeout(() => resolve(false), FOLLOWED_WITHIN_MS)
+        timer = setTimeout(() => resolve(false), FOLLOW_TIMEOUT_MS)
         this.whenAdded = () => {
           try {
             if (this.takeOver()) resolve(true)

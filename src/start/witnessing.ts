@@ -4,20 +4,20 @@ import { join } from 'node:path'
 
 import type { Logger } from 'pino'
 
-import type { Config } from './config.js'
-import { isGated } from './config/witness.js'
-import { parseSignedCheckpoint, signCheckpoint } from './domain/ledger/checkpoint.js'
-import { Tree } from './domain/ledger/merkle.js'
-import type { EventStore } from './event-store/event-store.js'
-import { CheckpointTrace } from './ledger/checkpoint-trace.js'
-import type { LedgerKey } from './ledger/key.js'
-import type { Witnessing } from './ledger/ledger.js'
-import type { LogTree } from './ledger/log-tree.js'
-import { LedgerRefused } from './ledger/open-ledger.js'
-import type { PublishedTiles } from './projections/published-tiles.js'
-import { AlarmFile } from './witness/witness-alarm.js'
-import type { OwnLog } from './witness/witness.js'
-import { readWitnessPolicy } from './witness/witness-policy.js'
+import type { Config } from '../config.js'
+import { isGated } from '../config/witness.js'
+import { parseSignedCheckpoint, signCheckpoint } from '../domain/ledger/checkpoint.js'
+import { Tree } from '../domain/ledger/merkle.js'
+import type { EventStore } from '../event-store/event-store.js'
+import { RollbackGuard } from '../ledger/rollback-guard.js'
+import type { LedgerKey } from '../ledger/key.js'
+import type { Witnessing } from '../ledger/ledger.js'
+import type { LogTree } from '../ledger/log-tree.js'
+import { LedgerRefused } from '../ledger/open-ledger.js'
+import type { PublishedTiles } from '../projections/published-tiles.js'
+import { AlarmFile } from '../witness/witness-alarm.js'
+import type { OwnLog } from '../witness/witness.js'
+import { readWitnessPolicy } from '../witness/witness-policy.js'
 
 /** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
 export function witnessedPath(dataDir: string): string {
@@ -44,9 +44,9 @@ export async function openWitnessing(
   if (unresolved) throw new LedgerRefused(unresolved.reason)
   if (witness.kind === 'none') return undefined
   // Their HTTP client is loaded by a broker that has witnesses, and by no other.
-  const { Witnesses } = await import('./witness/witnesses.js')
-  const { DEFAULT_WITNESS_LIMITS } = await import('./witness/witness.js')
-  const witnessed = new CheckpointTrace(witnessedPath(dataDir), (error) =>
+  const { Witnesses } = await import('../witness/witnesses.js')
+  const { DEFAULT_WITNESS_LIMITS } = await import('../witness/witness.js')
+  const witnessed = new RollbackGuard(witnessedPath(dataDir), (error) =>
     log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),
   )
   onClose(() => witnessed.close())
@@ -60,7 +60,7 @@ export async function openWitnessing(
     },
     alarmFile,
     onAlarm: (alarm) => log.error({ alarm }, 'minting stops: a witness contradicts the ledger'),
-    onWitnessed: (checkpoint) => witnessed.remember(checkpoint),
+    onWitnessed: (checkpoint) => witnessed.record(checkpoint),
     onStatus: (status) => log.warn({ witness: status }, 'witness'),
   })
   onClose(() => witnesses.close())

@@ -2,18 +2,18 @@
 
 import { parentPort } from 'node:worker_threads'
 
-import type { Answer } from './store-thread.js'
+import type { Response } from './store-thread.js'
 
-export interface Answering<Question> {
+export interface Service<Question> {
   answer: (question: Question) => unknown
   /** What a failure is told as. Must know every error. */
-  failure: (error: unknown, question: Question) => Answer
+  failure: (error: unknown, question: Question) => Response
   close: () => void
 }
 
 /** Answers questions for as long as the thread lives; those that need no waiting in the order in which they came. */
-export function answerQuestions<Question>({ answer, failure, close }: Answering<Question>): void {
-  const answered = async (question: Question): Promise<Answer> => {
+export function serve<Question>({ answer, failure, close }: Service<Question>): void {
+  const answered = async (question: Question): Promise<Response> => {
     try {
       return { ok: true, value: await answer(question) }
     } catch (error) {

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 
-import type { Stored } from '../event-store/event-store.js'
-import { TurnTaking } from './turn-taking.js'
-import { Turns } from './turns.js'
+import type { Stored } from '../../event-store/event-store.js'
+import { AppendTimer } from './append-timer.js'
+import { AppendScheduler } from './append-scheduler.js'
 
 const entry = (index: number, by: string, upTo = index): Stored => ({ index, text: '', by, upTo })
 
@@ -12,8 +12,8 @@ const CHANCE_MS = 60
 /** `me`, on a clock that goes when it is told to. */
 function taking(me = 'me') {
   const clock = { ms: 0 }
-  const turns = new Turns(me)
-  return { clock, turns, taking: new TurnTaking(turns, me, () => clock.ms) }
+  const scheduler = new AppendScheduler(me)
+  return { clock, scheduler, taking: new AppendTimer(scheduler, me, () => clock.ms) }
 }
 
 test('alone, it is always our turn, a moment after the first append', async () => {
@@ -53,40 +53,40 @@ test('whoever waits goes when the one before it has appended', async () => {
 })
 
 test("nobody's turn comes in the middle of an append", () => {
-  const { taking: me, turns } = taking()
+  const { taking: me, scheduler } = taking()
   me.saw([entry(0, 'me'), entry(1, 'other')])
-  expect(turns.holdBackMs(0)).toBe(0)
+  expect(scheduler.backOffMs(0)).toBe(0)
   me.saw([entry(2, 'third', 4), entry(3, 'third', 4)])
-  expect(turns.holdBackMs(0)).toBe(0)
+  expect(scheduler.backOffMs(0)).toBe(0)
   me.saw([entry(4, 'third', 4)])
   me.afterAppend(5)
-  expect(turns.holdBackMs(0)).toBe(CHANCE_MS + 30)
+  expect(scheduler.backOffMs(0)).toBe(CHANCE_MS + 30)
 })
 
 test('an append takes until it is seen by those who follow', async () => {
-  const { taking: me, turns, clock } = taking()
+  const { taking: me, scheduler, clock } = taking()
   await me.beforeAppend()
   clock.ms = 5
   me.afterAppend(3)
-  expect(turns.slotMs).toBe(15)
+  expect(scheduler.slotMs).toBe(15)
   clock.ms = 20
   me.saw([entry(2, 'me', 3)])
-  expect(turns.slotMs).toBe(15)
+  expect(scheduler.slotMs).toBe(15)
   me.saw([entry(3, 'me', 3)])
-  expect(turns.slotMs).toBe(6 * 20)
+  expect(scheduler.slotMs).toBe(6 * 20)
 })
 
 test('one that was seen before its answer came took until the answer', async () => {
-  const { taking: me, turns, clock } = taking()
+  const { taking: me, scheduler, clock } = taking()
   await me.beforeAppend()
   me.saw([entry(0, 'me', 0)])
   clock.ms = 10
   me.afterAppend(0)
-  expect(turns.slotMs).toBe(60)
+  expect(scheduler.slotMs).toBe(60)
 })
 
 test('lost and failed appends are counted, each for what they are, and move nobody', () => {
-  const { taking: me, turns } = taking()
+  const { taking: me, scheduler } = taking()
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
   me.afterAppend('lost')
@@ -94,5 +94,5 @@ test('lost and failed appends are counted, each for what they are, and move nobo
   me.afterAppend('failed')
   const { appends, lost, failed } = me
   expect({ appends, lost, failed }).toEqual({ appends: 4, lost: 1, failed: 2 })
-  expect(turns.holdBackMs(0)).toBe(CHANCE_MS + 15)
+  expect(scheduler.backOffMs(0)).toBe(CHANCE_MS + 15)
 })

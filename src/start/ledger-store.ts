@@ -2,12 +2,12 @@
 
 import type { Logger } from 'pino'
 
-import type { Config } from './config.js'
-import type { LedgerStoreConfig } from './config/ledger.js'
-import type { EventStore } from './event-store/event-store.js'
-import { parseAddress } from './event-store/eventstoredb/address.js'
-import { SqliteEventStore } from './event-store/sqlite.js'
-import { LedgerRefused } from './ledger/open-ledger.js'
+import type { Config } from '../config.js'
+import type { LedgerStoreConfig } from '../config/ledger.js'
+import type { EventStore } from '../event-store/event-store.js'
+import { parseAddress } from '../event-store/eventstoredb/address.js'
+import { SqliteEventStore } from '../event-store/sqlite.js'
+import { LedgerRefused } from '../ledger/open-ledger.js'
 
 /** Who opens the store: its node id, and whether it was told `--insecure-ledger`. */
 export interface Opener {
@@ -21,7 +21,7 @@ export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<E
       return new SqliteEventStore(store.path)
     case 'esdb': {
       // Loaded where it is used only: its client is 27 MB, and a tenth of the time a start takes.
-      const { EventStoreDbEventStore } = await import('./event-store/eventstoredb.js')
+      const { EventStoreDbEventStore } = await import('../event-store/eventstoredb.js')
       return new EventStoreDbEventStore(store.url, { stream: store.stream, ...as })
     }
   }
@@ -36,9 +36,9 @@ export async function assertAppendOnly(
   log: Logger,
 ): Promise<void> {
   if (store.kind !== 'esdb') return
-  const { looseEnds } = await import('./event-store/eventstoredb/setup.js')
-  const { ownAclProblem } = await import('./event-store/eventstoredb/metadata.js')
-  const { powers, ownAcl } = await looseEnds(parseAddress(store.url), store.stream)
+  const { auditPermissions } = await import('../event-store/eventstoredb/setup.js')
+  const { ownAclProblem } = await import('../event-store/eventstoredb/metadata.js')
+  const { powers, ownAcl } = await auditPermissions(parseAddress(store.url), store.stream)
   const problems: string[] = []
   if (powers.length > 0)
     problems.push(

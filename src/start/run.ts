@@ -2,15 +2,15 @@
 
 import type { Logger } from 'pino'
 
-import { deadline } from './deadline.js'
-import { AppModule } from './app.module.js'
+import { deadline } from '../deadline.js'
+import { AppModule } from '../app.module.js'
 import { type Broker, openBroker } from './broker.js'
-import type { Config } from './config.js'
-import { createServer } from './http/server.js'
-import { startSessionListener } from './http/session-listener.js'
-import { openLog, stderrLog } from './logging.js'
-import { EmbeddedSessions } from './session/embedded-sessions.js'
-import { VERSION } from './version.js'
+import type { Config } from '../config.js'
+import { createServer } from '../http/server.js'
+import { startSessionListener } from '../http/session-listener.js'
+import { openLog, stderrLog } from '../logging.js'
+import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import { VERSION } from '../version.js'
 
 // Node 20 is supported here; the SDK's advice to leave it is no line of this broker's log.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
