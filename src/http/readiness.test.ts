@@ -8,7 +8,7 @@ function slowBackend() {
   const parts = [
     { healthy: () => new Promise<boolean>((resolve) => questions.push(resolve)) },
     { checkIdentity: () => Promise.resolve() },
-    { behind: () => Promise.resolve(undefined), status: () => ({ ok: true }) },
+    { replicationLag: () => Promise.resolve(undefined), status: () => ({ ok: true }) },
     { kid: 'k' },
     { isActive: () => true },
     { status: () => ({ ok: true }) },

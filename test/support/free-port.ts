@@ -2,23 +2,23 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 /**
- * Below what any system hands out by itself (Linux from 32768 on): what listens at port 0 in another test at this moment,
- * or connects from there, is never given the port between our look and the start of the process that it is for.
+ * Below what any system hands out by itself (Linux from 32768 on). Each Jest worker has a range of its own: a port whose
+ * broker was killed and is about to be started again must not be given to a test in another worker.
  */
-const [FIRST, PORTS] = [12_000, 20_000]
+const [FIRST, PORTS, RANGES] = [12_000, 1_000, 20]
+const RANGE = FIRST + (Number(process.env['JEST_WORKER_ID'] ?? process.pid) % RANGES) * PORTS
 
-/** Each process that runs tests begins elsewhere, and each of its test files behind the one before. */
-let latest = (process.pid * 389 + Math.floor(performance.now())) % PORTS
+/** Each test file of a worker begins behind the one before. */
+let latest = Math.floor(performance.now()) % PORTS
 
-/** A port that nobody listens at, for a process to be started or for one that is not to be there. */
+/** A port that is free, for a process to be started or for one that is not to be there. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < PORTS; tries += 1) {
     latest = (latest + 1) % PORTS
-    // Others ask while we look, and are told the ports after this one.
-    const port = FIRST + latest
+    const port = RANGE + latest
     if (await isFree(port)) return port
   }
-  throw new Error(`all ports from ${FIRST} to ${FIRST + PORTS - 1} are taken`)
+  throw new Error(`all ports from ${RANGE} to ${RANGE + PORTS - 1} are taken`)
 }
 
 async function isFree(port: number): Promise<boolean> {
