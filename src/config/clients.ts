@@ -1,7 +1,7 @@
 // What clients learn from GET /.well-known/agentkeys, so that the broker's URL is all they have to be given.
 
 import { type Address, formatAddress, isHostName, isLoopback } from './address.js'
-import { type Environment, matching, Unfit } from './environment.js'
+import { type Environment, matching, InvalidSettingError } from './environment.js'
 import type { SessionBackendConfig } from './session.js'
 import { crossesInClear, parseServiceUrl } from './urls.js'
 
@@ -56,13 +56,13 @@ function isLocal(url: string): boolean {
 function parseSessionUrl(text: string): string {
   const url = parseServiceUrl(text)
   if (crossesInClear(url))
-    throw new Unfit('an https URL (http only for a loopback host)', 'let a proxy end TLS')
+    throw new InvalidSettingError('an https URL (http only for a loopback host)', 'let a proxy end TLS')
   if (url !== new URL(url).origin)
-    throw new Unfit('an origin: scheme, host and port, without a path', 'correct it')
+    throw new InvalidSettingError('an origin: scheme, host and port, without a path', 'correct it')
   return url
 }
 
 function parseMailDomain(text: string): string {
   if (isHostName(text) && text.includes('.')) return text.toLowerCase()
-  throw new Unfit('a mail domain, such as mail.example.com')
+  throw new InvalidSettingError('a mail domain, such as mail.example.com')
 }

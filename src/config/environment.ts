@@ -13,11 +13,11 @@ export class InvalidSettingError extends Error {
     readonly remedy?: string,
   ) {
     super(`expected ${expected}`)
-    this.name = 'Unfit'
+    this.name = 'InvalidSettingError'
   }
 }
 
-/** The value that `text` stands for. Throws Unfit. */
+/** The value that `text` stands for. Throws InvalidSettingError. */
 export type Parse<T> = (text: string) => T
 
 /** Whatever is wrong goes to `problems`, one line each, and reading goes on with the fallback; the result is then not used. */

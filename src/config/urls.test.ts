@@ -10,7 +10,7 @@ function complaint(work: () => unknown): string {
     if (error instanceof InvalidSettingError) return `${error.expected}; ${error.remedy}`
     throw error
   }
-  throw new Error('expected Unfit')
+  throw new Error('expected InvalidSettingError')
 }
 
 const LONGEST = `https://broker.example.com/${'a'.repeat(255 - 27)}`
