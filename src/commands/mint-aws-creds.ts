@@ -57,7 +57,11 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
 
   async execute({ bearer, ask }: MintAwsCreds): Promise<MintedCreds> {
     const caller = await this.authorizer.identify(bearer)
-    const grant = await this.authorizer.requireGrant(caller, 'aws_creds', decideCreds(ask, this.policy, caller.child))
+    const grant = await this.authorizer.requireGrant(
+      caller,
+      'aws_creds',
+      decideCreds(ask, this.policy, caller.child),
+    )
     const exchange =
       this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
 

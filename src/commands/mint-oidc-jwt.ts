@@ -38,7 +38,11 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
 
   async execute({ bearer, ask }: MintOidcJwt): Promise<MintedJwt> {
     const caller = await this.authorizer.identify(bearer)
-    const grant = await this.authorizer.requireGrant(caller, 'oidc_jwt', decideJwt(ask, this.policy, caller.child))
+    const grant = await this.authorizer.requireGrant(
+      caller,
+      'oidc_jwt',
+      decideJwt(ask, this.policy, caller.child),
+    )
 
     const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
     const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
