@@ -27,24 +27,27 @@ export function callAppend(
 ): Promise<Appended> {
   const { credentials } = connection
   return connection.answer((client, deadline) =>
-    client['execute'](StreamsClient, 'append', (streams) => {
-      const [metadata, options] = client['callArguments']({ credentials, deadline, requiresLeader: true })
-      return new Promise<Appended>((resolve, reject) => {
-        const call = streams.append(metadata, options, (error, response) => {
-          if (error) return reject(convertToCommandError(error))
-          const conflict = response.getWrongExpectedVersion()
-          if (conflict) return reject(wrongExpectedVersion(name, conflict, expectedSize))
-          const success = response.getSuccess()
-          if (success) return resolve(appended(success))
-          // The client itself would wait for ever. What became of the append is unknown.
-          reject(new Error('the answer says neither that it was written nor that it was not'))
-        })
-        call.on('error', reject)
-        call.write(header(name, expectedSize))
-        for (const event of events) call.write(proposed(event))
-        call.end()
-      })
-    }),
+    client.callService(
+      StreamsClient,
+      'append',
+      { credentials, deadline, requiresLeader: true },
+      (streams, ...options) =>
+        new Promise<Appended>((resolve, reject) => {
+          const call = streams.append(...options, (error, response) => {
+            if (error) return reject(convertToCommandError(error))
+            const conflict = response.getWrongExpectedVersion()
+            if (conflict) return reject(wrongExpectedVersion(name, conflict, expectedSize))
+            const success = response.getSuccess()
+            if (success) return resolve(appended(success))
+            // The client itself would wait for ever. What became of the append is unknown.
+            reject(new Error('the answer says neither that it was written nor that it was not'))
+          })
+          call.on('error', reject)
+          call.write(header(name, expectedSize))
+          for (const event of events) call.write(proposed(event))
+          call.end()
+        }),
+    ),
   )
 }
 

@@ -1,6 +1,5 @@
 import {
   DeadlineExceededError,
-  EventStoreDBClient,
   NotLeaderError,
   type ResolvedEvent,
   StreamNotFoundError,
@@ -9,6 +8,7 @@ import {
 import { deadline } from '../../deadline.js'
 import { StoreError } from '../event-store.js'
 import type { Address, Credentials } from './address.js'
+import { LedgerClient } from './client.js'
 import type { FoundEvent } from './event.js'
 import { readFailure } from './errors.js'
 
@@ -30,7 +30,7 @@ export interface ServerStream {
 /** One client at a time, and a timeout around each of its calls. A client that got stuck is replaced. */
 export class Connection {
   readonly credentials: Credentials
-  private current: EventStoreDBClient | undefined
+  private current: LedgerClient | undefined
   private readonly readings = new Set<ServerStream>()
 
   constructor(
@@ -41,19 +41,19 @@ export class Connection {
     this.current = connect(address)
   }
 
-  get client(): EventStoreDBClient {
+  get client(): LedgerClient {
     return (this.current ??= connect(this.address))
   }
 
   /** For a call that has an answer: `send` is given the deadline the client itself is to keep. */
-  answer<T>(send: (client: EventStoreDBClient, deadline: number) => Promise<T>): Promise<T> {
+  answer<T>(send: (client: LedgerClient, deadline: number) => Promise<T>): Promise<T> {
     const until = performance.now() + this.address.appendTimeoutMs
     return atTheLeader(() => this.answerWithin(Math.max(1, Math.ceil(until - performance.now())), send))
   }
 
   private async answerWithin<T>(
     ms: number,
-    send: (client: EventStoreDBClient, deadline: number) => Promise<T>,
+    send: (client: LedgerClient, deadline: number) => Promise<T>,
   ): Promise<T> {
     const { client } = this
     const stuck = () => {
@@ -70,7 +70,7 @@ export class Connection {
 
   /** Everything a read gives; undefined when the stream does not exist or is soft-deleted. Rejects with StoreError. */
   async collect(
-    start: (client: EventStoreDBClient) => ServerStream & AsyncIterable<ResolvedEvent>,
+    start: (client: LedgerClient) => ServerStream & AsyncIterable<ResolvedEvent>,
   ): Promise<FoundEvent[] | undefined> {
     try {
       return await atTheLeader(() => this.collectOnce(start))
@@ -81,7 +81,7 @@ export class Connection {
   }
 
   private async collectOnce(
-    start: (client: EventStoreDBClient) => ServerStream & AsyncIterable<ResolvedEvent>,
+    start: (client: LedgerClient) => ServerStream & AsyncIterable<ResolvedEvent>,
   ): Promise<FoundEvent[]> {
     const { client } = this
     const reading = this.open(start(client))
@@ -101,7 +101,7 @@ export class Connection {
 
   /** Every reading is opened here in the tick that starts it, and left when it is done with. */
   open<R extends ServerStream>(reading: R): R {
-    // An error reaches whoever iterates. One that comes earlier or later must not take the process down.
+    // An error reaches the iteration. One that comes earlier or later must not end the process.
     reading.on('error', ignore)
     this.readings.add(reading)
     return reading
@@ -116,22 +116,22 @@ export class Connection {
 
   /**
    * Lets go of a client that does not answer. Readings on it would hear nothing more, not even that they were
-   * cancelled, so they are told.
+   * cancelled, so they are ended here.
    */
-  replace(stuck: EventStoreDBClient): void {
+  replace(stuck: LedgerClient): void {
     if (this.current !== stuck) return
     this.current = undefined
     for (const reading of this.readings)
       reading.destroy(
         new StoreError('unavailable', `EventStoreDB did not answer within ${this.silenceMs} ms`),
       )
-    closeClient(stuck)
+    stuck.close()
   }
 
   close(): void {
     const last = this.current
     this.current = undefined
-    if (last) closeClient(last)
+    last?.close()
   }
 }
 
@@ -154,25 +154,15 @@ export function assertUsable(address: Address): void {
   connect(address)
 }
 
-/** Connects at the first call, but reads the certificate files now. */
-function connect({ clientUrl }: Address): EventStoreDBClient {
+function connect({ clientUrl }: Address): LedgerClient {
   try {
-    return EventStoreDBClient.connectionString(clientUrl)
+    return LedgerClient.connect(clientUrl)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : 'unknown'
-    throw new StoreError('refused', `the ledger URL is of no use to the EventStoreDB client: ${why}`, {
+    throw new StoreError('refused', `the EventStoreDB client rejected the ledger URL: ${why}`, {
       cause,
     })
   }
 }
 
 const ignore = (): void => undefined
-
-/**
- * dispose() cancels the calls and leaves the connection open. It is not waited for: it never ends when a stream was
- * left that the server had already finished.
- */
-function closeClient(client: EventStoreDBClient): void {
-  client.dispose().catch(ignore)
-  client['getChannel']().then((channel) => channel.close(), ignore)
-}

@@ -6,7 +6,6 @@ import {
   BACKWARDS,
   convertToCommandError,
   END,
-  type EventStoreDBClient,
   jsonEvent,
   LoginConflictError,
   metastreamOf,
@@ -19,6 +18,7 @@ import usersPb from '@eventstore/db-client/generated/users_pb.js'
 import { canonicalize, type Json } from '../../domain/ledger/canonical.js'
 import { StoreError } from '../event-store.js'
 import type { Address, Credentials } from './address.js'
+import type { LedgerClient } from './client.js'
 import { Connection } from './connection.js'
 import { grantsOf } from './metadata.js'
 import { readFailure } from './errors.js'
@@ -107,22 +107,20 @@ async function setUser(connection: Connection, user: Credentials): Promise<Setup
 
 // The client has no user management of its own, but ships the stubs of the server's Users service.
 
-function createUser(client: EventStoreDBClient, admin: Credentials, user: Credentials): Promise<void> {
+function createUser(client: LedgerClient, admin: Credentials, user: Credentials): Promise<void> {
   const options = new usersPb.CreateReq.Options().setLoginName(user.username).setPassword(user.password)
   const request = new usersPb.CreateReq().setOptions(options.setFullName('AgentKeys ledger'))
-  return client['execute'](UsersClient, 'createUser', (users) =>
-    answered((done) => users.create(request, ...client['callArguments']({ credentials: admin }), done)),
+  return client.callService(UsersClient, 'createUser', { credentials: admin }, (users, ...options) =>
+    answered((done) => users.create(request, ...options, done)),
   )
 }
 
-function resetPassword(client: EventStoreDBClient, admin: Credentials, user: Credentials): Promise<void> {
+function resetPassword(client: LedgerClient, admin: Credentials, user: Credentials): Promise<void> {
   const options = new usersPb.ResetPasswordReq.Options()
   options.setLoginName(user.username).setNewPassword(user.password)
   const request = new usersPb.ResetPasswordReq().setOptions(options)
-  return client['execute'](UsersClient, 'resetPassword', (users) =>
-    answered((done) =>
-      users.resetPassword(request, ...client['callArguments']({ credentials: admin }), done),
-    ),
+  return client.callService(UsersClient, 'resetPassword', { credentials: admin }, (users, ...options) =>
+    answered((done) => users.resetPassword(request, ...options, done)),
   )
 }
 
@@ -173,7 +171,7 @@ async function excessPermissions(connection: Connection, stream: string): Promis
   ]
 
   async function mayDo(
-    ask: (client: EventStoreDBClient, deadline: number) => Promise<unknown>,
+    ask: (client: LedgerClient, deadline: number) => Promise<unknown>,
   ): Promise<boolean> {
     try {
       await connection.answer(ask)

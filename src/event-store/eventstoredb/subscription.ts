@@ -1,7 +1,7 @@
 // A live subscription to a stream, in the messages of the server's Streams service, whose stubs the client ships.
 //
 // The client's own subscribeToStream makes three more objects of each event and passes it through a second stream: a
-// third of what an entry costs whoever follows it, and every broker follows every entry (docs/scaling.md).
+// third of what following an entry costs, and every broker follows every entry (docs/scaling.md).
 
 import { convertToCommandError } from '@eventstore/db-client'
 import sharedPb from '@eventstore/db-client/generated/shared_pb.js'
@@ -18,11 +18,10 @@ export async function subscribe(connection: Connection, name: string, from: numb
   const { client, credentials } = connection
   const request = subscriptionTo(name, from)
   const { path, requestSerialize } = StreamsService.read
-  const open = client['GRPCStreamCreator'](StreamsClient, 'subscribe', (streams) => {
-    const [metadata, options] = client['callArguments']({ credentials }, { deadline: Infinity })
-    return streams.makeServerStreamRequest(path, requestSerialize, readMessage, request, metadata, options)
-  })
-  return new Subscription(connection.open(await open()))
+  const messages = await client.openStream(StreamsClient, 'subscribe', { credentials }, (streams, ...call) =>
+    streams.makeServerStreamRequest(path, requestSerialize, readMessage, request, ...call),
+  )
+  return new Subscription(connection.open(messages))
 }
 
 export class Subscription {

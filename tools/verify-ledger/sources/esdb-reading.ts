@@ -43,7 +43,7 @@ export interface Patience {
 const TLS_MISTAKE = /certificate|altnames|wrong version number|SSL routines/i
 
 export class EsdbReading {
-  private current: EventStoreDBClient | undefined
+  private current: ClosableClient | undefined
   private readonly attempts: number
   private readonly backOffMs: number
   private readonly silenceMs: number
@@ -77,7 +77,7 @@ export class EsdbReading {
   close(): void {
     const last = this.current
     this.current = undefined
-    if (last) shut(last)
+    if (last) last.close()
   }
 
   private async readOnce(stream: string, options: ReadStreamOptions): Promise<FoundEvent[]> {
@@ -106,9 +106,9 @@ export class EsdbReading {
   }
 
   /** Connects at the first call, but reads the certificate files now. */
-  private connect(): EventStoreDBClient {
+  private connect(): ClosableClient {
     try {
-      return EventStoreDBClient.connectionString(this.address.clientUrl)
+      return ClosableClient.connect(this.address.clientUrl)
     } catch (cause) {
       throw this.error((cause as Error).message, cause)
     }
@@ -141,7 +141,14 @@ function described(error: unknown): string {
 const ignore = (): void => undefined
 
 /** dispose() leaves the connection open, and never ends when a stream was left that the server had finished. */
-function shut(client: EventStoreDBClient): void {
-  client.dispose().catch(ignore)
-  client['getChannel']().then((channel) => channel.close(), ignore)
+class ClosableClient extends EventStoreDBClient {
+  static connect(url: string): ClosableClient {
+    // connectionString makes the base class, whichever class it is called on.
+    return Object.setPrototypeOf(EventStoreDBClient.connectionString(url), ClosableClient.prototype) as ClosableClient
+  }
+
+  close(): void {
+    this.dispose().catch(ignore)
+    this.getChannel().then((channel) => channel.close(), ignore)
+  }
 }
