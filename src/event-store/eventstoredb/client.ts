@@ -1,18 +1,17 @@
 // The EventStoreDB client, with the calls that its public methods lack or make too expensive. The only file that uses its
 // protected members; package.json pins its exact version for that.
 
-import {
-  type BaseOptions,
-  EventStoreDBClient,
-  type GRPCClientConstructor,
-} from '@eventstore/db-client'
+import { type BaseOptions, EventStoreDBClient, type GRPCClientConstructor } from '@eventstore/db-client'
 import type { CallOptions, Client, ClientReadableStream, Metadata } from '@grpc/grpc-js'
 
 export class LedgerClient extends EventStoreDBClient {
   /** Connects at the first call, but reads the certificate files now. Throws what the client throws. */
   static connect(url: string): LedgerClient {
     // connectionString makes the base class, whichever class it is called on.
-    return Object.setPrototypeOf(EventStoreDBClient.connectionString(url), LedgerClient.prototype) as LedgerClient
+    return Object.setPrototypeOf(
+      EventStoreDBClient.connectionString(url),
+      LedgerClient.prototype,
+    ) as LedgerClient
   }
 
   /** One call of a service whose stubs the client ships. Rejects with what `send` rejects with, or the connection's error. */

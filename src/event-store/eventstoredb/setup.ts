@@ -170,9 +170,7 @@ async function excessPermissions(connection: Connection, stream: string): Promis
     ...(mayWrite ? ['write stream metadata' as const] : []),
   ]
 
-  async function mayDo(
-    ask: (client: LedgerClient, deadline: number) => Promise<unknown>,
-  ): Promise<boolean> {
+  async function mayDo(ask: (client: LedgerClient, deadline: number) => Promise<unknown>): Promise<boolean> {
     try {
       await connection.answer(ask)
       return true

@@ -144,7 +144,10 @@ const ignore = (): void => undefined
 class ClosableClient extends EventStoreDBClient {
   static connect(url: string): ClosableClient {
     // connectionString makes the base class, whichever class it is called on.
-    return Object.setPrototypeOf(EventStoreDBClient.connectionString(url), ClosableClient.prototype) as ClosableClient
+    return Object.setPrototypeOf(
+      EventStoreDBClient.connectionString(url),
+      ClosableClient.prototype,
+    ) as ClosableClient
   }
 
   close(): void {
