@@ -39,9 +39,6 @@ export class MintAuthorizer {
     if ('granted' in decision) return decision.granted
     const { refused } = decision
     await this.ledger.append([mintRefused(caller, kind, refused)], caller.at)
-    throw new BrokerError(
-      refused.reason === 'aws-not-configured' ? 'aws_not_configured' : 'forbidden',
-      refused.detail,
-    )
+    throw new BrokerError(refused.reason, refused.detail)
   }
 }

@@ -1,4 +1,6 @@
-/** Every way a request can end without a credential. http/error.filter.ts gives each its status. */
+import type { CredsFailureCode, RefusalReason } from './ledger/events.js'
+
+/** Every way a request can end without a credential. http/error-body.ts gives each its status. */
 export type ErrorKind =
   | 'bad_request'
   | 'unauthorized'
@@ -14,17 +16,81 @@ export type ErrorKind =
   | 'audit_error'
   | 'internal'
 
+/**
+ * The closed set of reasons, each of one kind: what a program may decide by where the kind is too coarse. Reasons of the
+ * ledger (RefusalReason, CredsFailureCode) have their names there. A name is never given another meaning.
+ */
+export const KIND_OF_REASON = {
+  'malformed-request': 'bad_request',
+  'ambiguous-request': 'bad_request',
+  'query-not-allowed': 'bad_request',
+  'headers-too-large': 'bad_request',
+  'request-too-slow': 'bad_request',
+  'body-too-large': 'bad_request',
+  'body-unsupported': 'bad_request',
+  'body-malformed': 'bad_request',
+  'body-too-deep': 'bad_request',
+  'duplicate-member': 'bad_request',
+  'unknown-field': 'bad_request',
+  'invalid-field': 'bad_request',
+  'entry-too-large': 'bad_request',
+  'missing-authorization': 'unauthorized',
+  'malformed-authorization': 'unauthorized',
+  'session-not-valid': 'unauthorized',
+  'role-not-allowed': 'forbidden',
+  'audience-not-allowed': 'forbidden',
+  'ttl-out-of-bounds': 'forbidden',
+  'duration-out-of-bounds': 'forbidden',
+  'service-not-in-scope': 'forbidden',
+  'read-only-session': 'forbidden',
+  'other-wallet': 'forbidden',
+  'auditor-only': 'forbidden',
+  'no-such-path': 'not_found',
+  'no-such-entry': 'not_found',
+  'no-such-mint': 'not_found',
+  'no-such-tile': 'not_found',
+  'method-not-allowed': 'method_not_allowed',
+  'too-many-under-way': 'overloaded',
+  'backend-queue-full': 'overloaded',
+  'sts-queue-full': 'overloaded',
+  'backend-unreachable': 'backend_unreachable',
+  'access-denied': 'sts_error',
+  'broker-credentials-refused': 'sts_error',
+  'invalid-identity-token': 'sts_error',
+  'key-retrieval-failed': 'sts_error',
+  'expired-token': 'sts_error',
+  'idp-rejected-claim': 'sts_error',
+  'idp-communication-error': 'sts_error',
+  'packed-policy-too-large': 'sts_error',
+  'malformed-policy': 'sts_error',
+  'region-disabled': 'sts_error',
+  throttled: 'sts_error',
+  'validation-error': 'sts_error',
+  timeout: 'sts_error',
+  unreachable: 'sts_error',
+  'empty-response': 'sts_error',
+  'credentials-unusable': 'sts_error',
+  unexpected: 'sts_error',
+  'aws-not-configured': 'aws_not_configured',
+  'ledger-unavailable': 'ledger_unavailable',
+  'signing-key-changed': 'ledger_unavailable',
+  'ledger-failed': 'audit_error',
+  'broker-failed': 'internal',
+} as const satisfies Record<RefusalReason | CredsFailureCode, ErrorKind> & Record<string, ErrorKind>
+
+export type ErrorReason = keyof typeof KIND_OF_REASON
+
 /** What the caller is told. The message never holds a secret, and `cause` never reaches the caller. */
 export class BrokerError extends Error {
+  readonly kind: ErrorKind
+
   constructor(
-    readonly kind: ErrorKind,
+    readonly reason: ErrorReason,
     message: string,
-    options?: ErrorOptions & { retryAfterSeconds?: number },
+    options?: ErrorOptions,
   ) {
     super(message, options)
     this.name = 'BrokerError'
-    this.retryAfterSeconds = options?.retryAfterSeconds
+    this.kind = KIND_OF_REASON[reason]
   }
-
-  readonly retryAfterSeconds: number | undefined
 }

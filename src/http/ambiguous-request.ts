@@ -9,18 +9,25 @@ const ONLY_ONCE = ['host', 'content-type', 'content-length', 'content-encoding',
 
 export function refuseAmbiguousRequests(server: FastifyInstance): void {
   server.addHook('onRequest', (request, _reply, done) => {
-    const problem = problemOf(request)
-    done(problem === undefined ? undefined : new BrokerError('bad_request', problem))
+    const problem = ambiguityOf(request)
+    done(problem === undefined ? undefined : new BrokerError('ambiguous-request', problem))
+  })
+  server.addHook('onRequest', ({ method, url }, _reply, done) => {
+    const refused = method === 'POST' && url.includes('?')
+    done(
+      refused
+        ? new BrokerError('query-not-allowed', 'a POST takes no query: send the fields as a JSON object')
+        : undefined,
+    )
   })
 }
 
-function problemOf({ raw, headers, method, url }: FastifyRequest): string | undefined {
+export function ambiguityOf({ raw, headers }: FastifyRequest): string | undefined {
   const names = raw.rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())
   const twice = ONLY_ONCE.find((name) => names.indexOf(name) !== names.lastIndexOf(name))
   if (twice) return `there is more than one ${twice} header`
   const coding = headers['transfer-encoding']
   if (coding !== undefined && coding.toLowerCase() !== 'chunked')
     return 'the only transfer encoding that is read is chunked'
-  if (method === 'POST' && url.includes('?')) return 'a POST takes no query: send the fields as a JSON object'
   return undefined
 }

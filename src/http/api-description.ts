@@ -20,6 +20,7 @@ import { LedgerController } from './ledger.controller.js'
 import { MetricsController } from './metrics.js'
 import { MintController } from './mint.controller.js'
 import { MintAwsCredsBody, MintOidcJwtBody } from './mint.dto.js'
+import { jsonText } from './replies.js'
 import { WellKnownController } from './well-known.controller.js'
 
 /** The description as JSON text. Made once: a second call repeats the decorators, which changes nothing. */
@@ -33,7 +34,7 @@ export function describeApi(app: INestApplication, version: string): string {
     .setOpenAPIVersion('3.1.0')
     .addBearerAuth({ type: 'http', scheme: 'bearer' })
     .build()
-  return JSON.stringify(SwaggerModule.createDocument(app, about))
+  return jsonText(SwaggerModule.createDocument(app, about))
 }
 
 function describeRoutes(): void {

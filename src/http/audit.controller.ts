@@ -37,7 +37,7 @@ export class AuditController {
 function visible(viewer: Viewer, filter: MintFilter): MintFilter {
   if (viewer.role === 'auditor') return filter
   if (filter.wallet !== undefined && filter.wallet !== viewer.wallet) {
-    throw new BrokerError('forbidden', 'a session sees only the mints of its own wallet')
+    throw new BrokerError('other-wallet', 'a session sees only the mints of its own wallet')
   }
   return { ...filter, wallet: viewer.wallet }
 }
@@ -45,7 +45,7 @@ function visible(viewer: Viewer, filter: MintFilter): MintFilter {
 function filterOf({ wallet, kind, outcome, jti, access_key_id, ...times }: AuditMintsQuery): MintFilter {
   const since = timeOf('since', times.since)
   const until = timeOf('until', times.until)
-  if (since && until && since > until) throw new BrokerError('bad_request', 'since must not be after until')
+  if (since && until && since > until) throw new BrokerError('invalid-field', 'since must not be after until')
   return {
     wallet: wallet?.toLowerCase(),
     kind,
@@ -62,7 +62,7 @@ function timeOf(name: string, text: string | undefined): Date | undefined {
   const time = new Date(text)
   // Date takes 30 February for 2 March.
   if (Number.isNaN(time.getTime()) || time.toISOString().slice(0, 19) !== text.slice(0, 19)) {
-    throw new BrokerError('bad_request', `${name} names no moment there is`)
+    throw new BrokerError('invalid-field', `${name} names no moment there is`)
   }
   return time
 }

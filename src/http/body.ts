@@ -29,50 +29,52 @@ export function readBodies(server: FastifyInstance): void {
 
 const AS_JSON = 'the body must be a JSON object, sent as application/json'
 
-/** A 415: what was sent may be right, and is in a form that is not read here. */
-export class UnsupportedBody extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'UnsupportedBody'
-  }
-}
-
 function textOf({ headers }: FastifyRequest, body: Buffer): string {
   if (body.length === 0) return ''
   const coding = headers['content-encoding'] ?? 'identity'
-  if (coding.toLowerCase() !== 'identity') throw new UnsupportedBody('the body must not be compressed')
+  if (coding.toLowerCase() !== 'identity')
+    throw new BrokerError('body-unsupported', 'the body must not be compressed')
   const charset = /;\s*charset="?([^";\s]*)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8'
-  if (!/^utf-?8$/i.test(charset)) throw new UnsupportedBody('the body must be UTF-8')
+  if (!/^utf-?8$/i.test(charset)) throw new BrokerError('body-unsupported', 'the body must be UTF-8')
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
   } catch {
-    throw new UnsupportedBody('the body must be UTF-8')
+    throw new BrokerError('body-unsupported', 'the body must be UTF-8')
   }
 }
 
 function parseBody(request: FastifyRequest, body: string): unknown {
   if (body.trim() === '') return undefined
   const declared = /^application\/(?:[\w.+-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')
-  if (!declared && !body.trimStart().startsWith('{')) throw new UnsupportedBody(AS_JSON)
+  if (!declared && !body.trimStart().startsWith('{')) throw new BrokerError('body-unsupported', AS_JSON)
+  if (isDeeper(body, MOST_LEVELS)) throw new BrokerError('body-too-deep', 'the body is nested too deeply')
   let value: unknown
   try {
     value = JSON.parse(body, (key, member: unknown) => {
-      if (key === '__proto__') throw new BrokerError('bad_request', 'the member __proto__ is not taken')
+      if (key === '__proto__') throw new BrokerError('unknown-field', 'the member __proto__ is not taken')
       return member
     })
   } catch (error) {
     if (error instanceof BrokerError) throw error
     // JSON.parse quotes the body in its message; the caller knows its own, the log should not.
-    throw new BrokerError('bad_request', 'the body is not JSON')
+    throw new BrokerError('body-malformed', 'the body is not JSON')
   }
-  if (duplicateMember(body) !== undefined) throw new BrokerError('bad_request', 'the body has a member twice')
-  if (isDeeper(value, MOST_LEVELS)) throw new BrokerError('bad_request', 'the body is nested too deeply')
+  if (duplicateMember(body) !== undefined)
+    throw new BrokerError('duplicate-member', 'the body has a member twice')
   return value
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
+/** Looks at text that may be no JSON, in one pass: the parser itself would end its stack before the text ends. */
+function isDeeper(json: string, levels: number): boolean {
+  let [depth, inString] = [0, false]
+  for (let i = 0; i < json.length && depth <= levels; i += 1) {
+    const character = json[i] as string
+    if (inString && character === '\\') i += 1
+    else if (character === '"') inString = !inString
+    else if (!inString && '{['.includes(character)) depth += 1
+    else if (!inString && '}]'.includes(character)) depth -= 1
+  }
+  return depth > levels
 }
 
 const FIELD_NAME = /^[\w[\].]{1,24}$/
@@ -84,7 +86,7 @@ export class AskPipe implements PipeTransform {
     if (!metatype) return value
     if (value === undefined) return new metatype()
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new BrokerError('bad_request', 'the body must be a JSON object')
+      throw new BrokerError('body-malformed', 'the body must be a JSON object')
     }
     const reading = readFields(metatype as new () => object, value)
     if ('read' in reading) return reading.read
@@ -94,6 +96,9 @@ export class AskPipe implements PipeTransform {
         ? text
         : 'a property that is not known should not exist',
     )
-    throw new BrokerError('bad_request', problems.slice(0, 8).join('; ').slice(0, 512))
+    const reason = reading.problems.some(({ undeclared }) => undeclared !== undefined)
+      ? 'unknown-field'
+      : 'invalid-field'
+    throw new BrokerError(reason, problems.slice(0, 8).join('; ').slice(0, 512))
   }
 }

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 
-import type { ErrorKind } from '../domain/errors.js'
+import { type ErrorKind, type ErrorReason, KIND_OF_REASON } from '../domain/errors.js'
 
 /** Every kind's status, and the prefix its message has always had. */
 export const KINDS = {
@@ -21,9 +21,39 @@ export const KINDS = {
   internal: { status: 500, prefix: 'internal' },
 } satisfies Record<ErrorKind, { status: number; prefix: string }>
 
-export function errorBody(kind: ErrorKind, detail: string, reason?: string): string {
-  const message = `${KINDS[kind].prefix}: ${detail}`
-  return `${JSON.stringify({ error: kind, message, ...(reason === undefined ? {} : { reason }) })}\n`
+/** Reasons for which HTTP has a closer status than that of their kind. */
+const CLOSER_STATUS: { readonly [R in ErrorReason]?: number } = {
+  'request-too-slow': 408,
+  'body-too-large': 413,
+  'body-unsupported': 415,
+  'headers-too-large': 431,
+}
+
+export function statusOf(reason: ErrorReason): number {
+  return CLOSER_STATUS[reason] ?? KINDS[KIND_OF_REASON[reason]].status
+}
+
+const REALM = 'Bearer realm="agentkeys-broker"'
+
+/** What the reason asks of the caller, in the headers that HTTP has for it. */
+export function headersOf(reason: ErrorReason): Record<string, string> {
+  switch (KIND_OF_REASON[reason]) {
+    case 'unauthorized':
+      // RFC 6750 section 3: no error code for a request that shows no bearer.
+      return {
+        'WWW-Authenticate': reason === 'session-not-valid' ? `${REALM}, error="invalid_token"` : REALM,
+      }
+    case 'overloaded':
+    case 'ledger_unavailable':
+      return { 'Retry-After': '1' }
+    default:
+      return {}
+  }
+}
+
+export function errorBody(reason: ErrorReason, detail: string): string {
+  const kind = KIND_OF_REASON[reason]
+  return `${JSON.stringify({ error: kind, message: `${KINDS[kind].prefix}: ${detail}`, reason })}\n`
 }
 
 export const JSON_TYPE = 'application/json; charset=utf-8'

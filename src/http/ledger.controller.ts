@@ -3,7 +3,7 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 
-import { Controller, Get, Header, NotFoundException, Param, Query, Req, Res } from '@nestjs/common'
+import { Controller, Get, Header, Param, Query, Req, Res } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { Config } from '../config.js'
@@ -56,18 +56,19 @@ export class LedgerController {
   @Get('proof')
   async proofByJti(@Query('jti') jti: unknown, @Res() reply: FastifyReply): Promise<void> {
     if (typeof jti !== 'string' || !/^[0-9a-f-]{36}$/.test(jti)) {
-      throw new BrokerError('bad_request', 'jti must be one mint id, a UUID in lower case')
+      throw new BrokerError('invalid-field', 'jti must be one mint id, a UUID in lower case')
     }
     const mint = this.audit.byJti(jti)
     const index = mint?.creds_minted_index ?? mint?.jwt_issued_index
-    if (index === undefined || index === null) throw new NotFoundException()
+    if (index === undefined || index === null)
+      throw new BrokerError('no-such-mint', 'no mint with this id has an entry of a credential')
     await this.sendProof(index, reply)
   }
 
   @Get('proof/:index')
   async proof(@Param('index') index: string, @Res() reply: FastifyReply): Promise<void> {
     if (!/^(?:0|[1-9][0-9]{0,15})$/.test(index)) {
-      throw new BrokerError('bad_request', 'the index must be a decimal number without leading zeros')
+      throw new BrokerError('invalid-field', 'the index must be a decimal number without leading zeros')
     }
     await this.sendProof(Number(index), reply)
   }
@@ -77,7 +78,7 @@ export class LedgerController {
     const tile = this.existing(request.url)
     if (tile.level === 'entries') return this.sendBundle(tile, request, reply)
     const hashes = this.tiles.tile(tile.level, tile.index, tile.width)
-    if (!hashes) throw new NotFoundException()
+    if (!hashes) throw noSuchTile()
     await reply.type('application/octet-stream').header('Cache-Control', `public, ${FOREVER}`).send(hashes)
   }
 
@@ -89,14 +90,14 @@ export class LedgerController {
     } catch (error) {
       if (!(error instanceof FormatError)) throw error
     }
-    throw new NotFoundException()
+    throw noSuchTile()
   }
 
   private async sendBundle(tile: Tile, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const isPublic = this.config.ledger.entries === 'public'
     if (!isPublic) await this.mustBeAuditor(request)
     const stored = await this.store.read(tile.index * TILE_WIDTH, tile.width)
-    if (stored.length < tile.width) throw new NotFoundException()
+    if (stored.length < tile.width) throw noSuchTile()
     const bundle = encodeBundle(stored.map(({ text }) => utf8(text)))
     const zip = acceptsGzip(request.headers['accept-encoding'])
     if (zip) void reply.header('Content-Encoding', 'gzip')
@@ -110,12 +111,13 @@ export class LedgerController {
   private async mustBeAuditor(request: FastifyRequest): Promise<void> {
     const viewer = await this.access.resolve(bearerOf(request))
     if (viewer.role !== 'auditor')
-      throw new BrokerError('forbidden', 'entries are shown to the auditor token only')
+      throw new BrokerError('auditor-only', 'entries are shown to the auditor token only')
   }
 
   private async sendProof(index: number, reply: FastifyReply): Promise<void> {
     const checkpoint = this.published()
-    if (index >= checkpoint.size) throw new NotFoundException()
+    if (index >= checkpoint.size)
+      throw new BrokerError('no-such-entry', 'the published checkpoint does not cover an entry of this index')
     const path = this.tiles.inclusion(index, checkpoint.size)
     await reply
       .type(TEXT)
@@ -127,6 +129,10 @@ export class LedgerController {
   private published(): SignedCheckpoint {
     return this.ledger.published(this.projector.position)
   }
+}
+
+function noSuchTile(): BrokerError {
+  return new BrokerError('no-such-tile', 'the published checkpoint implies no such tile')
 }
 
 /** RFC 9110 section 12.5.3: named, and not with a weight of 0. Whoever says `*` gets what needs no unpacking. */

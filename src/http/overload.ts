@@ -2,20 +2,20 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { commonHeaders, errorBody, JSON_TYPE, KINDS, newRequestId } from './error-body.js'
+import { commonHeaders, errorBody, headersOf, JSON_TYPE, newRequestId, statusOf } from './error-body.js'
 
 export const NO_ROOM = 'as many requests are under way as this broker takes; come back in a moment'
 
 /** Returns the id under which it was answered. */
 export function refuseOverloaded(_request: IncomingMessage, response: ServerResponse): string {
   const requestId = newRequestId()
-  const body = errorBody('overloaded', NO_ROOM, 'too-many-under-way')
-  response.writeHead(KINDS.overloaded.status, {
+  const body = errorBody('too-many-under-way', NO_ROOM)
+  response.writeHead(statusOf('too-many-under-way'), {
     ...commonHeaders(requestId),
+    ...headersOf('too-many-under-way'),
     'Content-Type': JSON_TYPE,
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
-    'Retry-After': '1',
     Connection: 'close',
   })
   response.end(body)

@@ -14,12 +14,12 @@ declare module 'fastify' {
   }
 }
 
-export function logRequests(server: FastifyInstance, log: Logger, metrics: Metrics): void {
+export function logRequests(server: FastifyInstance, log: Logger, metrics?: Metrics): void {
   server.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown'
     const { statusCode: status, elapsedTime, outcome = 'ok', wallet, mintId } = reply
     const ms = Math.round(elapsedTime * 100) / 100
-    metrics.observe(
+    metrics?.observe(
       { method: request.method, route, outcome: status < 400 ? 'ok' : outcome },
       elapsedTime / 1000,
     )

@@ -10,15 +10,17 @@ import { NestLog } from '../logging.js'
 import { refuseAmbiguousRequests } from './ambiguous-request.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
-import { refuseConnection, refuseUrl } from './malformed-request.js'
+import { connectionRefuser, urlRefuser } from './malformed-request.js'
 import { endConnectionsAtClose } from './closing.js'
 import { Connections, type Handler } from './connections.js'
-import { commonHeaders, newRequestId } from './error-body.js'
+import { errorBody, newRequestId } from './error-body.js'
+import { sendError } from './error-reply.js'
 import { refuseOverloaded } from './overload.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
 import { NO_SCHEMAS } from './no-schemas.js'
-import { refuseEncodedPaths } from './unknown-route.js'
+import { setUpReplies } from './replies.js'
+import { NO_SUCH_PATH, refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
 export const SERVER_OPTIONS: ServerOptions = {
@@ -47,8 +49,8 @@ export async function createServer(
     // What a proxy says of the caller's address is not believed; nothing here depends on it.
     trustProxy: false,
     forceCloseConnections: 'idle',
-    clientErrorHandler: refuseConnection,
-    frameworkErrors: refuseUrl,
+    clientErrorHandler: connectionRefuser(log, errorBody),
+    frameworkErrors: urlRefuser(log, (reply) => sendError(reply, NO_SUCH_PATH)),
     // What arrives on an open connection while the last answers are given is answered too, as the contract says.
     return503OnClosing: false,
   })
@@ -58,7 +60,7 @@ export async function createServer(
     logger: new NestLog(log),
   })
   const server = app.getHttpAdapter().getInstance()
-  sendCommonHeaders(server)
+  setUpReplies(server)
   refuseEncodedPaths(server)
   refuseAmbiguousRequests(server)
   readBodies(server)
@@ -76,12 +78,5 @@ function describe(app: NestFastifyApplication, server: FastifyInstance, version:
   server.get('/openapi.json', async (_request, reply) => {
     text ??= import('./api-description.js').then(({ describeApi }) => describeApi(app, version))
     return reply.type('application/json').send(await text)
-  })
-}
-
-function sendCommonHeaders(server: FastifyInstance): void {
-  server.addHook('onRequest', ({ id }, reply, done) => {
-    void reply.headers(commonHeaders(id))
-    done()
   })
 }

@@ -1,8 +1,12 @@
-import { SessionError } from '../session/session-backend.js'
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common'
+import type { FastifyRequest } from 'fastify'
 
-/** `Bearer`, one space, and the token as it stands: any other scheme or spelling is the same as no header. */
-export function sessionBearer(authorization: string | undefined): string {
-  if (!authorization?.startsWith('Bearer '))
-    throw new SessionError('unauthorized', 'missing Authorization header')
-  return authorization.slice('Bearer '.length)
-}
+import { readAuthorization } from './bearer.js'
+import { SessionApiError } from './session-error-body.js'
+
+/** As the broker's own API reads it: bearer.ts. */
+export const SessionBearer = createParamDecorator((_: unknown, context: ExecutionContext): string => {
+  const authorization = readAuthorization(context.switchToHttp().getRequest<FastifyRequest>())
+  if ('token' in authorization) return authorization.token
+  throw new SessionApiError(authorization.reason, authorization.detail)
+})

@@ -1,76 +1,62 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 
-import {
-  type ArgumentsHost,
-  BadRequestException,
-  Catch,
-  type ExceptionFilter,
-  HttpException,
-  Logger,
-} from '@nestjs/common'
-import { type FastifyReply } from 'fastify'
-
-import { SessionRefusal } from '../session/session-scope.js'
+import { BrokerError } from '../domain/errors.js'
 import { SessionError } from '../session/session-backend.js'
-import { NO_ROOM } from './overload.js'
-
-/** The embedded session backend's error codes, as its callers know them, and their statuses. */
-const STATUS = {
-  BAD_REQUEST: 400,
-  UNAUTHORIZED: 401,
-  DENIED: 403,
-  NOT_FOUND: 404,
-  PAYLOAD_TOO_LARGE: 413,
-  UNSUPPORTED_MEDIA_TYPE: 415,
-  INTERNAL_ERROR: 500,
-  OVERLOADED: 503,
-} as const
-
-type Code = keyof typeof STATUS
+import { SessionRefusal } from '../session/session-scope.js'
+import {
+  SESSION_CODE_OF_REASON,
+  SessionApiError,
+  type SessionReason,
+  sendSessionError,
+} from './session-error-body.js'
+import { allowedMethods } from './unknown-route.js'
 
 /** What stopped a request before a controller saw it, in our words: a parser's own may repeat what was sent. */
-const BEFORE_THE_CONTROLLER: Record<number, [Code, string]> = {
-  400: ['BAD_REQUEST', 'the body must be a JSON object'],
-  404: ['NOT_FOUND', 'no such route'],
-  413: ['PAYLOAD_TOO_LARGE', 'the body must be 16 KiB at most'],
-  415: ['UNSUPPORTED_MEDIA_TYPE', 'the content type must be application/json'],
-}
-
-export function sendSessionError(reply: FastifyReply, code: Code, message: string): FastifyReply {
-  return reply.status(STATUS[code]).send({ error: code, code, message })
-}
-
-/** As overload.ts, in the words of this API. */
-export function refuseSessionOverload(_request: IncomingMessage, response: ServerResponse): void {
-  const body = `${JSON.stringify({ error: 'OVERLOADED', code: 'OVERLOADED', message: NO_ROOM })}\n`
-  const headers = {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Retry-After': '1',
-    Connection: 'close',
-  }
-  response.writeHead(STATUS.OVERLOADED, headers).end(body)
+const BEFORE_THE_CONTROLLER: Record<number, [SessionReason, string]> = {
+  400: ['body-malformed', 'the body must be a JSON object'],
+  413: ['body-too-large', 'the body must be 16 KiB at most'],
+  415: ['body-unsupported', 'the content type must be application/json'],
 }
 
 /** The only place where an error of the embedded session backend becomes an HTTP answer. */
 @Catch()
 export class SessionErrorFilter implements ExceptionFilter {
-  private readonly log = new Logger('SessionBackend')
+  constructor(private readonly log: Logger) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const [code, message] = this.meaning(error)
-    void sendSessionError(host.switchToHttp().getResponse<FastifyReply>(), code, message)
+    const http = host.switchToHttp()
+    const request = http.getRequest<FastifyRequest>()
+    void sendSessionError(http.getResponse<FastifyReply>(), this.meaning(error, request))
   }
 
-  private meaning(error: unknown): [Code, string] {
-    if (error instanceof SessionError && error.code === 'unauthorized') return ['UNAUTHORIZED', error.message]
+  private meaning(error: unknown, request: FastifyRequest): SessionApiError {
+    if (error instanceof SessionApiError) return error
+    if (error instanceof SessionError && error.code === 'unauthorized')
+      return new SessionApiError('session-not-valid', error.message)
     if (error instanceof SessionRefusal)
-      return [error.code === 'denied' ? 'DENIED' : 'NOT_FOUND', error.message]
-    if (error instanceof BadRequestException) return ['BAD_REQUEST', error.message]
-    const known = error instanceof HttpException ? BEFORE_THE_CONTROLLER[error.getStatus()] : undefined
-    if (known) return known
-    this.log.error(trace(error))
-    return ['INTERNAL_ERROR', 'internal error']
+      return new SessionApiError(error.code === 'denied' ? 'not-permitted' : 'no-such-thing', error.message)
+    const reason = error instanceof BrokerError ? sharedReason(error.reason) : undefined
+    if (reason) return new SessionApiError(reason, (error as BrokerError).message)
+    const status = error instanceof HttpException ? error.getStatus() : undefined
+    if (status === 404) return unknownSessionRoute(request)
+    const known = status === undefined ? undefined : BEFORE_THE_CONTROLLER[status]
+    if (known) return new SessionApiError(...known)
+    this.log.error({ requestId: request.id }, trace(error))
+    return new SessionApiError('backend-failed', 'internal error')
   }
+}
+
+/** What checks requests for both listeners speaks of reasons that both have. */
+function sharedReason(reason: string): SessionReason | undefined {
+  return Object.hasOwn(SESSION_CODE_OF_REASON, reason) ? (reason as SessionReason) : undefined
+}
+
+function unknownSessionRoute(request: FastifyRequest): SessionApiError {
+  const Allow = allowedMethods(request).join(', ')
+  if (Allow === '') return new SessionApiError('no-such-path', 'no such route')
+  return new SessionApiError('method-not-allowed', `this path takes ${Allow}`, { Allow })
 }
 
 /** Where it happened, without the message: only our own errors are known to hold no text from the outside. */

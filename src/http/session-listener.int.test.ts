@@ -10,12 +10,16 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Logger } from '@nestjs/common'
 
+import { openLog } from '../logging.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { IssuedSession } from '../session/session-store.js'
 import { HttpSessionBackend } from '../session/http-backend.js'
+import { until } from '../../test/support/until.js'
 import { type SessionListener, startSessionListener } from './session-listener.js'
 
 const SETTINGS = { mailDomain: 'agentkeys-email.io' }
+const lines: string[] = []
+const LOG = openLog('info', { write: (line) => void lines.push(line) })
 
 let folder: string
 let now: Date
@@ -24,10 +28,11 @@ let listener: SessionListener
 
 beforeEach(async () => {
   Logger.overrideLogger(false)
+  lines.length = 0
   folder = mkdtempSync(join(tmpdir(), 'sessions-'))
   now = new Date('2030-01-01T00:00:00.000Z')
   sessions = new EmbeddedSessions(join(folder, 'sessions.sqlite'), () => now)
-  listener = await startSessionListener(sessions, { host: '127.0.0.1', port: 0 }, SETTINGS)
+  listener = await startSessionListener(sessions, { host: '127.0.0.1', port: 0 }, SETTINGS, LOG)
 })
 afterEach(async () => {
   await listener.close()
@@ -42,7 +47,7 @@ interface Call {
   body?: unknown
 }
 
-async function send(path: string, { method, headers = {}, body }: Call = {}) {
+async function exchange(path: string, { method, headers = {}, body }: Call = {}) {
   const url = new URL(path, listener.url)
   const sent = request(url, { method: method ?? (body === undefined ? 'GET' : 'POST'), agent: false })
   if (body !== undefined) sent.setHeader('content-type', 'application/json')
@@ -52,13 +57,19 @@ async function send(path: string, { method, headers = {}, body }: Call = {}) {
   const [response] = await answered
   const content = await text(response)
   const json = /json/.test(response.headers['content-type'] ?? '')
-  return { status: response.statusCode, body: json ? (JSON.parse(content) as unknown) : content }
+  const parsed: unknown = json ? JSON.parse(content) : content
+  return { status: response.statusCode, body: parsed, headers: response.headers, content }
+}
+
+async function send(path: string, call: Call = {}) {
+  const { status, body } = await exchange(path, call)
+  return { status, body }
 }
 
 const bearer = ({ session }: { session: string }) => ({ authorization: `Bearer ${session}` })
 const problem = (status: number, code: string, message: unknown = expect.any(String)) => ({
   status,
-  body: { error: code, code, message },
+  body: { error: code, code, message, reason: expect.stringMatching(/^[a-z-]+$/) },
 })
 async function created(authToken: string): Promise<IssuedSession> {
   return (await send('/session/create', { body: { auth_token: authToken } })).body as IssuedSession
@@ -103,24 +114,29 @@ describe('POST /session/create', () => {
     [
       'a field called constructor',
       '{"auth_token":"alice","constructor":1}',
-      'the body must be a JSON object',
+      'property constructor should not exist',
     ],
-    ['a field called prototype', { auth_token: 'alice', prototype: 1 }, 'the body must be a JSON object'],
+    [
+      'a field called prototype',
+      { auth_token: 'alice', prototype: 1 },
+      'property prototype should not exist',
+    ],
+    ['a member twice', '{"auth_token":"alice","\\u0061uth_token":"bob"}', 'the body has a member twice'],
     [
       '5,000 levels',
       `{"auth_token":${'['.repeat(5000)}${']'.repeat(5000)}}`,
-      'the body must be a JSON object',
+      'the body is nested too deeply',
     ],
-    ['__proto__', '{"auth_token":"alice","__proto__":{"admin":true}}', 'the body must be a JSON object'],
+    ['__proto__', '{"auth_token":"alice","__proto__":{"admin":true}}', 'the member __proto__ is not taken'],
     [
       '__proto__ in escapes',
       '{"auth_token":"alice","\\u005f_proto__":{"a":1}}',
-      'the body must be a JSON object',
+      'the member __proto__ is not taken',
     ],
     ['a list', [{ auth_token: 'alice' }], ''],
     ['a string', '"alice"', ''],
     ['null', 'null', ''],
-    ['no end', '{"auth_token":"alice"', 'the body must be a JSON object'],
+    ['no end', '{"auth_token":"alice"', 'the body is not JSON'],
     ['no content', '', ''],
   ])('with a body with %s is a bad request', async (_what, body, message) => {
     expect(await send('/session/create', { body })).toEqual(
@@ -145,15 +161,24 @@ describe('POST /session/create', () => {
 })
 
 describe('GET /session/validate', () => {
+  const MISSING = 'missing Authorization header'
+  const MALFORMED = 'the Authorization header must be Bearer, one space and the token, in visible ASCII'
   test.each([
-    ['no header', {}],
-    ['another scheme', { authorization: 'Basic YTpi' }],
-    ['the scheme in lower case', { authorization: 'bearer abc' }],
-    ['the scheme alone', { authorization: 'Bearer' }],
-  ])('with %s says that the header is missing', async (_what, headers) => {
-    expect(await send('/session/validate', { headers })).toEqual(
-      problem(401, 'UNAUTHORIZED', 'missing Authorization header'),
-    )
+    ['no header', {}, 'missing-authorization', MISSING],
+    ['another scheme', { authorization: 'Basic YTpi' }, 'malformed-authorization', MALFORMED],
+    ['the scheme in lower case', { authorization: 'bearer abc' }, 'malformed-authorization', MALFORMED],
+    ['the scheme alone', { authorization: 'Bearer' }, 'malformed-authorization', MALFORMED],
+    ['two spaces', { authorization: 'Bearer  abc' }, 'malformed-authorization', MALFORMED],
+    [
+      'a long bearer',
+      { authorization: `Bearer ${'a'.repeat(4097)}` },
+      'malformed-authorization',
+      'a bearer has at most 4096 characters',
+    ],
+  ])('with %s is a 401 that says what is wrong', async (_what, headers, reason, message) => {
+    const reply = await exchange('/session/validate', { headers })
+    expect(reply).toMatchObject({ status: 401, body: { error: 'UNAUTHORIZED', reason, message } })
+    expect(reply.headers['www-authenticate']).toMatch(/^Bearer realm=/)
   })
 
   test('says whether a session is unknown, revoked or expired', async () => {
@@ -166,7 +191,7 @@ describe('GET /session/validate', () => {
     expect(await validate(one)).toEqual(problem(401, 'UNAUTHORIZED', 'session revoked'))
     now = new Date(now.getTime() + 31 * 86_400_000)
     expect(await validate(two)).toEqual(problem(401, 'UNAUTHORIZED', 'session expired'))
-    expect(await validate({ session: 'a b' })).toEqual(problem(401, 'UNAUTHORIZED', 'session not valid'))
+    expect(await validate({ session: 'a b' })).toEqual(problem(401, 'UNAUTHORIZED', MALFORMED))
   })
 
   test('is a 500 without details when the store fails', async () => {
@@ -246,7 +271,7 @@ describe('POST /session/child', () => {
       { scope: { ...scope, admin: 1 } },
       'scope: property admin should not exist',
     ],
-    ['constructor in the scope', { scope: { ...scope, constructor: 1 } }, 'the body must be a JSON object'],
+    ['constructor in the scope', { scope: { ...scope, constructor: 1 } }, 'scope: property constructor'],
     ['a field more', { scope, ttl: 1 }, 'property ttl should not exist'],
   ])('with %s is a bad request that names it', async (_what, body, message) => {
     expect(await send('/session/child', { headers: bearer(await created('alice')), body })).toEqual(
@@ -320,14 +345,59 @@ describe('every other request', () => {
   })
 
   test.each([
-    ['GET', '/session/create'],
     ['GET', '/'],
     ['GET', '/session/validate/'],
     ['GET', '/session%2fvalidate'],
     ['GET', '//session/validate'],
-    ['DELETE', '/session/revoke'],
   ])('%s %s is no route, and its path is not repeated', async (method, path) => {
     expect(await send(listener.url + path, { method })).toEqual(problem(404, 'NOT_FOUND', 'no such route'))
+  })
+
+  test.each([
+    ['GET', '/session/create', 'POST'],
+    ['DELETE', '/session/revoke', 'POST'],
+    ['POST', '/session/validate', 'GET, HEAD'],
+    ['DELETE', '/session/scope', 'GET, HEAD, PUT'],
+  ])('%s %s is a 405 that says which methods there are', async (method, path, allow) => {
+    const reply = await exchange(path, { method, headers: { 'content-type': 'application/json' } })
+    expect({ status: reply.status, body: reply.body }).toEqual(
+      problem(405, 'METHOD_NOT_ALLOWED', `this path takes ${allow}`),
+    )
+    expect(reply.headers.allow).toBe(allow)
+  })
+
+  test.each([
+    ['/healthz', {}],
+    ['/session/validate', {}],
+    ['/nowhere', {}],
+    ['/%zz', {}],
+    ['/session/create', { body: { auth_token: 'alice' } }],
+    ['/healthz', { headers: { host: 'attacker.example' } }],
+  ])('the reply to %s %j has an id that the log has, and is not to be sniffed', async (path, call: Call) => {
+    const { headers, body, content } = await exchange(path, call)
+    const id = headers['x-request-id']
+    expect(id).toMatch(/^[0-9a-f-]{36}$/)
+    expect(headers['x-content-type-options']).toBe('nosniff')
+    await until(() => lines.some((line) => line.includes(`"requestId":"${String(id)}"`)))
+    if (typeof body === 'object') expect(content).toMatch(/\}\n$/)
+  })
+
+  test('a query of a POST is refused', async () => {
+    expect(await send('/session/create?auth_token=bob', { body: { auth_token: 'alice' } })).toEqual(
+      problem(400, 'BAD_REQUEST', 'a POST takes no query: send the fields as a JSON object'),
+    )
+  })
+
+  test('what is no HTTP is a 400 in the words of this API', async () => {
+    const { hostname, port } = new URL(listener.url)
+    const socket = connect(Number(port), hostname)
+    socket.end('hello\r\n\r\n')
+    const reply = await text(socket)
+    expect(reply).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/)
+    expect(reply).toMatch(/^X-Request-Id: [0-9a-f-]{36}\r$/m)
+    expect(JSON.parse(reply.split('\r\n\r\n')[1] as string)).toEqual(
+      problem(400, 'BAD_REQUEST', 'the request is malformed').body,
+    )
   })
 
   test.each([
@@ -444,13 +514,13 @@ describe('the address', () => {
     ['127.1'],
     ['::ffff:127.0.0.1'],
   ])('%j is refused at start, and the way out is named', async (host) => {
-    await expect(startSessionListener(sessions, { host, port: 0 }, SETTINGS)).rejects.toThrow(
+    await expect(startSessionListener(sessions, { host, port: 0 }, SETTINGS, LOG)).rejects.toThrow(
       `${JSON.stringify(host)} is not a loopback address: bind it to 127.0.0.1 or [::1], or set BROKER_BACKEND_URL`,
     )
   })
 
   test.each([['localhost'], ['127.0.0.2']])('%s is served', async (host) => {
-    const other = await startSessionListener(sessions, { host, port: 0 }, SETTINGS)
+    const other = await startSessionListener(sessions, { host, port: 0 }, SETTINGS, LOG)
     expect(other.url).toMatch(/^http:\/\/127\.0\.0\.[12]:\d+$/)
     expect(await (await fetch(`${other.url}/healthz`)).text()).toBe('ok')
     await other.close()
@@ -458,7 +528,7 @@ describe('the address', () => {
 
   test('a port that is taken rejects, and does not end the process', async () => {
     const port = Number(new URL(listener.url).port)
-    await expect(startSessionListener(sessions, { host: '127.0.0.1', port }, SETTINGS)).rejects.toThrow(
+    await expect(startSessionListener(sessions, { host: '127.0.0.1', port }, SETTINGS, LOG)).rejects.toThrow(
       'EADDRINUSE',
     )
   })
@@ -466,7 +536,7 @@ describe('the address', () => {
   test('a listener that was closed can be started again on its port', async () => {
     const port = Number(new URL(listener.url).port)
     await listener.close()
-    listener = await startSessionListener(sessions, { host: '127.0.0.1', port }, SETTINGS)
+    listener = await startSessionListener(sessions, { host: '127.0.0.1', port }, SETTINGS, LOG)
     expect(await send('/healthz')).toEqual({ status: 200, body: 'ok' })
   })
 })
@@ -487,7 +557,6 @@ test('the HTTP backend of another broker can be pointed here', async () => {
 })
 
 test('no token reaches a log, whatever goes wrong', async () => {
-  const lines: string[] = []
   const collect = (...said: unknown[]) => void lines.push(said.map(String).join(' '))
   Logger.overrideLogger({
     log: collect,

@@ -1,30 +1,37 @@
 import type { ServerOptions } from 'node:http'
 import { isIPv4, type AddressInfo } from 'node:net'
 
-import {
-  type ArgumentMetadata,
-  BadRequestException,
-  type DynamicModule,
-  Module,
-  type PipeTransform,
-} from '@nestjs/common'
+import { type ArgumentMetadata, type DynamicModule, Module, type PipeTransform } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
-import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { WalletLogin } from '../session/wallet-login.js'
 import { AccountController } from './account.controller.js'
+import { refuseAmbiguousRequests } from './ambiguous-request.js'
+import { BODY_LIMIT, readBodies } from './body.js'
 import { endConnectionsAtClose } from './closing.js'
 import { Connections, type Handler } from './connections.js'
+import { newRequestId } from './error-body.js'
 import { readFields } from './fields.js'
+import { connectionRefuser, urlRefuser } from './malformed-request.js'
 import { NO_SCHEMAS } from './no-schemas.js'
-import { refuseSessionOverload, sendSessionError, SessionErrorFilter } from './session-error.filter.js'
+import { setUpReplies } from './replies.js'
+import { logRequests } from './request-log.js'
+import {
+  refuseSessionOverload,
+  sendSessionError,
+  SessionApiError,
+  sessionErrorBody,
+  type SessionReason,
+} from './session-error-body.js'
+import { SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
 import { SessionSettings } from './session-settings.js'
 import { WalletLoginController } from './wallet-login.controller.js'
 
-const MAX_BODY_BYTES = 16 * 1024
 const SERVER_OPTIONS: ServerOptions = { requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }
 
 @Module({})
@@ -56,6 +63,7 @@ export async function startSessionListener(
   sessions: EmbeddedSessions,
   { host, port }: { host: string; port: number },
   settings: SessionSettings,
+  log: Logger,
 ): Promise<SessionListener> {
   if (!isLoopback(host))
     throw new Error(
@@ -66,6 +74,7 @@ export async function startSessionListener(
     sessions,
     new WalletLogin(new URL(`http://${host}:${port}`), () => new Date()),
     settings,
+    log,
   )
   try {
     // Not left to the resolver, which may know a `localhost` that is somewhere else.
@@ -82,28 +91,50 @@ async function application(
   sessions: EmbeddedSessions,
   login: WalletLogin,
   settings: SessionSettings,
+  log: Logger,
 ): Promise<NestFastifyApplication> {
-  const connections = new Connections(refuseSessionOverload)
-  const adapter = new FastifyAdapter({
-    ...NO_SCHEMAS,
-    bodyLimit: MAX_BODY_BYTES,
-    serverFactory: (handler: Handler) => connections.createServer(SERVER_OPTIONS, handler),
-    forceCloseConnections: 'idle',
-  })
-  guard(adapter.getInstance())
-  endConnectionsAtClose(adapter.getInstance(), connections)
+  const connections = connectionsOf(log)
+  const adapter = adapterOf(connections, log)
+  const server = adapter.getInstance()
+  setUpReplies(server)
+  guard(server)
+  refuseAmbiguousRequests(server)
+  readBodies(server)
+  endConnectionsAtClose(server, connections)
+  logRequests(server, log)
   const app = await NestFactory.create<NestFastifyApplication>(
     SessionBackendModule.of(sessions, login, settings),
     adapter,
     {
       abortOnError: false,
-      // Fastify's own JSON parser stays, which refuses `__proto__`; Nest would add one for forms.
+      // body.ts reads them; Nest would add a parser for forms.
       bodyParser: false,
     },
   )
-  app.useGlobalFilters(new SessionErrorFilter())
+  app.useGlobalFilters(new SessionErrorFilter(log))
   app.useGlobalPipes(new BodyPipe())
   return app
+}
+
+function connectionsOf(log: Logger): Connections {
+  return new Connections((request, response) => {
+    const requestId = refuseSessionOverload(request, response)
+    const { method } = request
+    log.info({ requestId, method, route: 'unknown', status: 503, outcome: 'overloaded' }, 'request')
+  })
+}
+
+function adapterOf(connections: Connections, log: Logger): FastifyAdapter {
+  const notFound = new SessionApiError('no-such-path', 'no such route')
+  return new FastifyAdapter({
+    ...NO_SCHEMAS,
+    bodyLimit: BODY_LIMIT,
+    serverFactory: (handler: Handler) => connections.createServer(SERVER_OPTIONS, handler),
+    genReqId: newRequestId,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: connectionRefuser(log, sessionErrorBody),
+    frameworkErrors: urlRefuser(log, (reply) => void sendSessionError(reply, notFound)),
+  })
 }
 
 /**
@@ -111,46 +142,23 @@ async function application(
  * it can read the answers. But a browser always says where such a request comes from: in Host the page's name, in Origin
  * (of every POST) the page. A JSON body it may not send at all without asking first, and nobody answers that question.
  */
-function guard(fastify: FastifyInstance): void {
-  fastify.removeContentTypeParser('text/plain')
-  fastify.addHook('onRequest', (request, reply, done) => {
+function guard(server: FastifyInstance): void {
+  server.addHook('onRequest', (request, reply, done) => {
     const objection = objectionTo(request)
-    if (objection) objection(reply)
+    if (objection) sendSessionError(reply, new SessionApiError(...objection))
     else done()
   })
-  fastify.addHook('preValidation', ({ body }, reply, done) => {
-    if (isPlain(body)) done()
-    else sendSessionError(reply, 'BAD_REQUEST', 'the body must be a JSON object')
-  })
 }
 
-function objectionTo({
-  method,
-  headers,
-  raw,
-}: FastifyRequest): ((reply: FastifyReply) => FastifyReply) | undefined {
+function objectionTo({ method, headers, raw }: FastifyRequest): [SessionReason, string] | undefined {
   const hosts = raw.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host')
   if (hosts.length !== 1 || !isLoopback(hostName(headers.host ?? '')))
-    return (reply) =>
-      sendSessionError(reply, 'DENIED', 'the Host header must be a loopback address or localhost')
-  if (headers.origin !== undefined)
-    return (reply) => sendSessionError(reply, 'DENIED', 'requests from web pages are not served')
+    return ['host-not-loopback', 'the Host header must be a loopback address or localhost']
+  if (headers.origin !== undefined) return ['from-a-web-page', 'requests from web pages are not served']
   // PUT and DELETE are preflighted by every browser, and nothing here answers a preflight.
   if (method === 'POST' && !/^application\/json\s*(?:;.*)?$/i.test(headers['content-type'] ?? ''))
-    return (reply) =>
-      sendSessionError(reply, 'UNSUPPORTED_MEDIA_TYPE', 'the content type must be application/json')
+    return ['body-unsupported', 'the content type must be application/json']
   return undefined
-}
-
-/**
- * Members with the names that every object inherits are refused before anything looks one up, and so is a body that is
- * nested deeper than any of ours.
- */
-function isPlain(value: unknown, depth = 4): boolean {
-  if (typeof value !== 'object' || value === null) return true
-  const inherited = (name: string) => name === 'prototype' || name in Object.prototype
-  if (depth === 0 || Object.keys(value).some(inherited)) return false
-  return Object.values(value).every((member) => isPlain(member, depth - 1))
 }
 
 /** The port is not compared: through a tunnel it is another one. */
@@ -167,10 +175,11 @@ class BodyPipe implements PipeTransform {
   transform(value: unknown, { type, metatype }: ArgumentMetadata): unknown {
     if (type !== 'body' || !metatype) return value
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new BadRequestException('the body must be a JSON object')
+      throw new SessionApiError('body-malformed', 'the body must be a JSON object')
     const reading = readFields(metatype as new () => object, value)
     if ('read' in reading) return reading.read
-    throw new BadRequestException(complaint(reading.problems[0]?.text ?? 'malformed'))
+    const [{ text = 'malformed', undeclared } = {}] = reading.problems
+    throw new SessionApiError(undeclared === undefined ? 'invalid-field' : 'unknown-field', complaint(text))
   }
 }
 

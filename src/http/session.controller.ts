@@ -1,9 +1,10 @@
-import { BadRequestException, Body, Controller, Get, Header, Headers, HttpCode, Post } from '@nestjs/common'
+import { Body, Controller, Get, Header, HttpCode, Post } from '@nestjs/common'
 
 import { parseWallet } from '../domain/wallet.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { IssuedSession, RevokeTarget } from '../session/session-store.js'
-import { sessionBearer } from './session-bearer.js'
+import { SessionBearer } from './session-bearer.js'
+import { SessionApiError } from './session-error-body.js'
 import { ChildSessionBody, CreateSessionBody, RevokeSessionBody } from './session.dto.js'
 
 /** What a broker with BROKER_BACKEND_URL reads: session/http-backend.ts. */
@@ -26,8 +27,8 @@ export class SessionController {
   }
 
   @Get('session/validate')
-  async validate(@Headers('authorization') authorization?: string): Promise<ValidSession> {
-    const { wallet, child } = await this.sessions.validate(sessionBearer(authorization))
+  async validate(@SessionBearer() bearer: string): Promise<ValidSession> {
+    const { wallet, child } = await this.sessions.validate(bearer)
     if (!child) return { wallet }
     const { services, readOnly, parents } = child
     return {
@@ -39,19 +40,16 @@ export class SessionController {
 
   @Post('session/child')
   @HttpCode(200)
-  child(
-    @Body() body: ChildSessionBody,
-    @Headers('authorization') authorization?: string,
-  ): Promise<IssuedSession> {
+  child(@Body() body: ChildSessionBody, @SessionBearer() bearer: string): Promise<IssuedSession> {
     const { services, read_only: readOnly } = body.scope
-    return this.sessions.child(sessionBearer(authorization), { services, readOnly })
+    return this.sessions.child(bearer, { services, readOnly })
   }
 
   @Post('session/revoke')
   @HttpCode(200)
-  async revoke(@Body() body: RevokeSessionBody, @Headers('authorization') authorization?: string) {
+  async revoke(@Body() body: RevokeSessionBody, @SessionBearer() bearer: string) {
     const target = revokeTarget(body)
-    const revoked = await this.sessions.revoke(sessionBearer(authorization), target)
+    const revoked = await this.sessions.revoke(bearer, target)
     return 'session' in target ? { ok: true } : { ok: true, sessions_revoked: revoked }
   }
 
@@ -66,5 +64,5 @@ function revokeTarget({ target_session: session, target_wallet }: RevokeSessionB
   const wallet = parseWallet(target_wallet)
   if (session !== undefined && target_wallet === undefined) return { session }
   if (wallet && session === undefined) return { wallet }
-  throw new BadRequestException('exactly one of target_session and target_wallet must be given')
+  throw new SessionApiError('invalid-field', 'exactly one of target_session and target_wallet must be given')
 }

@@ -1,8 +1,9 @@
-import { BadRequestException, Body, Controller, HttpCode, Post } from '@nestjs/common'
+import { Body, Controller, HttpCode, Post } from '@nestjs/common'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { SessionError } from '../session/session-backend.js'
 import { WalletLogin } from '../session/wallet-login.js'
+import { SessionApiError } from './session-error-body.js'
 import { StartLoginBody, VerifyLoginBody } from './account.dto.js'
 
 /** A session for whose wallet signed a challenge: EIP-4361. */
@@ -18,7 +19,8 @@ export class WalletLoginController {
   start(@Body() { address, chain_id: chainId }: StartLoginBody) {
     const challenge = this.login.start(address, chainId)
     if (!challenge)
-      throw new BadRequestException(
+      throw new SessionApiError(
+        'invalid-field',
         'address must be 0x and 40 hex digits, in lower case or as EIP-55 spells it',
       )
     const { requestId, message, nonce, expiresAt, lifetimeSeconds } = challenge

@@ -82,7 +82,7 @@ describe('discovery', () => {
   const CLAIMS = ['iss', 'sub', 'aud', 'iat', 'exp', 'jti', 'agentkeys_user_wallet']
   const AWS = ['https://aws.amazon.com/tags', 'https://aws.amazon.com/roles']
   const golden = (claims: string[]) =>
-    JSON.stringify({
+    `${JSON.stringify({
       issuer: ISSUER,
       jwks_uri: `${ISSUER}/.well-known/jwks.json`,
       response_types_supported: ['id_token'],
@@ -91,7 +91,7 @@ describe('discovery', () => {
       scopes_supported: ['openid'],
       token_endpoint_auth_methods_supported: ['none'],
       claims_supported: claims,
-    })
+    })}\n`
 
   test('says what this issuer does, byte for byte, and may be kept for an hour', async () => {
     const response = await get('openid-configuration')
@@ -123,7 +123,7 @@ describe('the JWKS', () => {
     keys.show([row('v1-1')])
     const response = await get('jwks.json')
     expect(await response.text()).toBe(
-      `{"keys":[{"kty":"EC","crv":"P-256","x":"${X}","y":"${Y}","kid":"v1-1","alg":"ES256","use":"sig"}]}`,
+      `{"keys":[{"kty":"EC","crv":"P-256","x":"${X}","y":"${Y}","kid":"v1-1","alg":"ES256","use":"sig"}]}\n`,
     )
     expect([
       response.status,
@@ -164,7 +164,7 @@ describe('the JWKS', () => {
   test('without any key is kept by nobody', async () => {
     const response = await get('jwks.json')
     expect([await response.text(), response.headers.get('cache-control')]).toEqual([
-      '{"keys":[]}',
+      '{"keys":[]}\n',
       'no-store',
     ])
   })

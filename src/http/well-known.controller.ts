@@ -7,6 +7,7 @@ import type { FastifyReply } from 'fastify'
 
 import { MintPolicy, WALLET_TAG } from '../domain/mint.js'
 import { type Jwks, KeysView } from '../projections/signing-keys.js'
+import { jsonText } from './replies.js'
 
 /** A document as it is sent. */
 interface Prepared {
@@ -74,7 +75,7 @@ function discoveryOf({ issuer, sourceIdentity }: MintPolicy) {
 }
 
 function prepare(document: object, cacheControl: string): Prepared {
-  const bytes = Buffer.from(JSON.stringify(document))
+  const bytes = Buffer.from(jsonText(document))
   return { bytes, etag: `"${hash('sha256', bytes, 'hex').slice(0, 32)}"`, cacheControl }
 }
 

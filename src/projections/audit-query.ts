@@ -141,7 +141,7 @@ function parseCursor(cursor: string): number {
   const index = Number(digits)
   // What was read must print as it came: base64url has other spellings of the same bytes.
   if (digits === undefined || formatCursor(index) !== cursor) {
-    throw new BrokerError('bad_request', 'cursor must be a next_cursor of this API, or left out')
+    throw new BrokerError('invalid-field', 'cursor must be a next_cursor of this API, or left out')
   }
   return index
 }

@@ -76,7 +76,7 @@ async function serve(config: Config, { parts }: Broker, log: Logger): Promise<()
   const app = await createServer(AppModule.of(parts), log, VERSION)
   const listener =
     config.backend.kind === 'embedded' && parts.sessions instanceof EmbeddedSessions
-      ? await startSessionListener(parts.sessions, config.backend.bind, config.clients).catch(
+      ? await startSessionListener(parts.sessions, config.backend.bind, config.clients, log).catch(
           refuseAddress('BROKER_SESSION_BIND'),
         )
       : undefined

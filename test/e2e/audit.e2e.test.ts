@@ -83,7 +83,11 @@ describe('GET /v1/audit/mints', () => {
     const { status, body } = await audit(`?wallet=${alice.wallet}`, bob.session)
     expect([status, body]).toEqual([
       403,
-      { error: 'forbidden', message: 'forbidden: a session sees only the mints of its own wallet' },
+      {
+        error: 'forbidden',
+        message: 'forbidden: a session sees only the mints of its own wallet',
+        reason: 'other-wallet',
+      },
     ])
     const creds = (await audit('?kind=aws_creds&outcome=ok')).body.mints[0]
     expect(await seen(`?jti=${creds?.mint_id}`, bob.session)).toEqual([])
@@ -100,7 +104,11 @@ describe('GET /v1/audit/mints', () => {
     const anonymous = await broker.get('/v1/audit/mints')
     expect([anonymous.status, anonymous.body]).toEqual([
       401,
-      { error: 'unauthorized', message: 'unauthorized: missing Authorization header' },
+      {
+        error: 'unauthorized',
+        message: 'unauthorized: missing Authorization header',
+        reason: 'missing-authorization',
+      },
     ])
   })
 

@@ -106,7 +106,7 @@ describe.each(MODES)('POST /v1/mint-aws-creds in $mode mode', ({ env, action, an
     let reply: Awaited<ReturnType<typeof mint>> | undefined
     const entries = await entriesDuring(world.broker.dataDir, async () => (reply = await mint(body)))
     expect(reply?.status).toBe(403)
-    expect(reply?.body).toEqual({ error: 'forbidden', message: `forbidden: ${detail}` })
+    expect(reply?.body).toEqual({ error: 'forbidden', message: `forbidden: ${detail}`, reason })
     expect(entries.map(({ type }) => type)).toEqual(['MintRefused'])
     expect(only(entries, 'MintRefused')).toMatchObject({ wallet, kind: 'aws_creds', reason, detail })
     expect(world.aws.calls).toHaveLength(calls)
@@ -189,7 +189,11 @@ describe.each(MODES)('POST /v1/mint-aws-creds in $mode mode', ({ env, action, an
       expect(entries.map(({ type }) => type)).toEqual(['SessionValidated', announced, 'CredsMintFailed'])
       expect(failed).toMatchObject({ wallet, roleArn: DATA_ROLE_ARN })
       expect(reply?.status).toBe(502)
-      expect(reply?.body).toEqual({ error: 'sts_error', message: `sts error: ${failed.detail}` })
+      expect(reply?.body).toEqual({
+        error: 'sts_error',
+        message: `sts error: ${failed.detail}`,
+        reason: failed.code,
+      })
     }
   })
 
@@ -262,7 +266,7 @@ describe('POST /v1/mint-oidc-jwt for AWS and others', () => {
       const entries = await entriesDuring(world.broker.dataDir, async () => {
         const reply = await mint(body)
         expect(reply.status).toBe(403)
-        expect(reply.body).toEqual({ error: 'forbidden', message: `forbidden: ${detail}` })
+        expect(reply.body).toEqual({ error: 'forbidden', message: `forbidden: ${detail}`, reason })
       })
       expect(entries.map(({ type }) => type)).toEqual(['MintRefused'])
       expect(only(entries, 'MintRefused')).toMatchObject({ wallet, kind: 'oidc_jwt', reason, detail })
@@ -332,6 +336,7 @@ describe('starting', () => {
     expect(body).toEqual({
       error: 'aws_not_configured',
       message: expect.stringContaining('the operator sets BROKER_DATA_ROLE_ARN (or ACCOUNT_ID)'),
+      reason: 'aws-not-configured',
     })
     expect((await broker.get('/readyz')).status).toBe(200)
     const { jwt } = (await broker.post<{ jwt: string }>('/v1/mint-oidc-jwt', session)).body

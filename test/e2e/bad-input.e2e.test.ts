@@ -6,7 +6,11 @@ import { BrokerProcess } from '../support/broker-process.js'
 import { rawRequest, sendRaw } from '../support/raw-http.js'
 import { type SessionBackendServer, startSessionBackendServer } from '../support/session-backend-server.js'
 import { until } from '../support/until.js'
-import { entriesDuring, expectVerified, only } from '../support/audited-ledger.js'
+import { entriesDuring as allEntriesDuring, expectVerified, only } from '../support/audited-ledger.js'
+
+/** Without the counts, which are written once a minute, whenever that is. */
+const entriesDuring: typeof allEntriesDuring = async (...call) =>
+  (await allEntriesDuring(...call)).filter(({ type }) => type !== 'RefusalsCounted')
 
 const PATH = '/v1/mint-oidc-jwt'
 const WALLET = `0x${'ab'.repeat(20)}`
@@ -30,9 +34,28 @@ afterAll(async () => {
   await backend.close()
 })
 
-const NO_HEADER = { error: 'unauthorized', message: 'unauthorized: missing Authorization header' }
-const NOT_VALID = { error: 'unauthorized', message: 'unauthorized: session not valid' }
-const MALFORMED = { error: 'bad_request', message: 'bad request: the request is malformed' }
+const unauthorized = (reason: string, detail: string) => ({
+  error: 'unauthorized',
+  message: `unauthorized: ${detail}`,
+  reason,
+})
+const MISSING = unauthorized('missing-authorization', 'missing Authorization header')
+const MISFORMED = unauthorized(
+  'malformed-authorization',
+  'the Authorization header must be Bearer, one space and the token, in visible ASCII',
+)
+const TWICE = unauthorized('malformed-authorization', 'there is more than one Authorization header')
+const TOO_LONG = unauthorized('malformed-authorization', 'a bearer has at most 4096 characters')
+const MALFORMED = {
+  error: 'bad_request',
+  message: 'bad request: the request is malformed',
+  reason: 'malformed-request',
+}
+const NO_SUCH_PATH = {
+  error: 'not_found',
+  message: 'not found: this server has no such path; GET /openapi.json lists those it has',
+  reason: 'no-such-path',
+}
 
 /** Sends a mint and gives its status and body; an empty body is undefined. */
 async function mint(headers: string[], body = '', path = PATH): Promise<[status: number, body: unknown]> {
@@ -43,8 +66,8 @@ async function mint(headers: string[], body = '', path = PATH): Promise<[status:
 const bearing = (token: string) => `Authorization: Bearer ${token}`
 
 describe('the bearer', () => {
-  const NO_HEADERS: [name: string, headers: string[]][] = [
-    ['no header', []],
+  const NO_BEARER: [name: string, headers: string[], reply?: object][] = [
+    ['no header', [], MISSING],
     ['an empty header', ['Authorization:']],
     ['an empty token', ['Authorization: Bearer ']],
     ['no token', ['Authorization: Bearer']],
@@ -56,21 +79,21 @@ describe('the bearer', () => {
     ['two tokens', [bearing(`${GOOD} ${GOOD}`)]],
     ['a list', [bearing(`${GOOD}, ${bearing(GOOD)}`)]],
     ['non-ASCII', [bearing('café')]],
-    ['two headers, good ones', [bearing(GOOD), bearing(GOOD)]],
-    ['two headers, the first one good', [bearing(GOOD), bearing('another')]],
+    ['two headers, good ones', [bearing(GOOD), bearing(GOOD)], TWICE],
+    ['two headers, the first one good', [bearing(GOOD), bearing('another')], TWICE],
   ]
 
-  test('in any other form than `Bearer`, a space and the token is no header, and the backend is not asked', async () => {
+  test('in any other form than `Bearer`, a space and the token is a 401 that says what is wrong, and the backend is not asked', async () => {
     const asked = backend.calls.length
-    for (const [name, headers] of NO_HEADERS) {
-      expect([name, await mint(headers)]).toEqual([name, [401, NO_HEADER]])
+    for (const [name, headers, reply = MISFORMED] of NO_BEARER) {
+      expect([name, await mint(headers)]).toEqual([name, [401, reply]])
     }
     expect(backend.calls).toHaveLength(asked)
   })
 
-  test('of 8 KiB is refused here; one that fills the headers is refused before it is a request', async () => {
+  test('of more than 4,096 characters is refused here; one that fills the headers is refused before it is a request', async () => {
     const asked = backend.calls.length
-    expect(await mint([bearing('a'.repeat(8192))])).toEqual([401, NOT_VALID])
+    expect(await mint([bearing('a'.repeat(4097))])).toEqual([401, TOO_LONG])
     for (const size of [20_000, 1_000_000]) {
       const { status, head, body } = await sendRaw(
         broker.url,
@@ -81,6 +104,7 @@ describe('the bearer', () => {
       expect(JSON.parse(body)).toEqual({
         error: 'bad_request',
         message: 'bad request: the headers must be at most 16 KiB',
+        reason: 'headers-too-large',
       })
     }
     expect(backend.calls).toHaveLength(asked)
@@ -90,7 +114,7 @@ describe('the bearer', () => {
     const { jwt } = (await broker.post<{ jwt: string }>(PATH, GOOD)).body
     const [status, body] = await mint([bearing(jwt)])
     expect(status).toBe(401)
-    expect(body).toEqual({ error: 'unauthorized', message: 'unauthorized: session not found' })
+    expect(body).toEqual(unauthorized('session-not-valid', 'session not found'))
   })
 })
 
@@ -130,7 +154,7 @@ describe('the body', () => {
     [
       'lists in lists',
       `{"audience":${'['.repeat(5000)}${']'.repeat(5000)}}`,
-      /is not JSON|nested too deeply/,
+      'the body is nested too deeply',
     ],
   ]
 
@@ -149,7 +173,11 @@ describe('the body', () => {
   })
 
   test('of more than 16 KiB is a 413, with a length given or without', async () => {
-    const tooBig = { error: 'bad_request', message: 'bad request: the body must be at most 16 KiB' }
+    const tooBig = {
+      error: 'bad_request',
+      message: 'bad request: the body must be at most 16 KiB',
+      reason: 'body-too-large',
+    }
     const headers = [bearing(GOOD), 'Content-Type: application/json']
     const body = JSON.stringify({ audience: 'x'.repeat(16 * 1024) })
     expect(await mint(headers, body)).toEqual([413, tooBig])
@@ -188,12 +216,24 @@ describe('the body', () => {
       const [status, reply] = await mint([bearing(GOOD), ...headers], body)
       expect([status, reply]).toEqual([
         415,
-        { error: 'bad_request', message: expect.stringMatching(/^bad request: the body must /) },
+        {
+          error: 'bad_request',
+          message: expect.stringMatching(/^bad request: the body must /),
+          reason: 'body-unsupported',
+        },
       ])
     })
     expect(entries).toEqual([])
   })
 })
+
+/** The id of a reply is in the log too. */
+async function expectCommonHeaders(head: string): Promise<void> {
+  const id = /^x-request-id: ([0-9a-f-]{36})\r?$/im.exec(head)?.[1]
+  expect([head, id]).toEqual([head, expect.any(String)])
+  expect(head).toMatch(/^x-content-type-options: nosniff\r?$/im)
+  await until(() => broker.log.includes(`"requestId":"${id}"`))
+}
 
 describe('the request', () => {
   test.each([
@@ -215,18 +255,49 @@ describe('the request', () => {
     const entries = await entriesDuring(broker.dataDir, async () => {
       expect(await mint([bearing(GOOD), ...headers], '', path)).toEqual([
         400,
-        { error: 'bad_request', message: `bad request: ${detail}` },
+        {
+          error: 'bad_request',
+          message: `bad request: ${detail}`,
+          reason: path.includes('?') ? 'query-not-allowed' : 'ambiguous-request',
+        },
       ])
     })
     expect(entries).toEqual([])
   })
 
-  test('has its id in the reply and in the log, and no reply is to be sniffed', async () => {
-    const { headers } = await broker.post(PATH, GOOD)
-    const id = headers.get('x-request-id')
-    expect(id).toMatch(/^[0-9a-f-]{36}$/)
-    expect(headers.get('x-content-type-options')).toBe('nosniff')
-    await until(() => broker.log.includes(`"requestId":"${id}"`))
+  test.each([
+    [200, `POST ${PATH}`, [bearing(GOOD)]],
+    [401, `POST ${PATH}`, []],
+    [400, `POST ${PATH}?a=1`, []],
+    [404, 'GET /nope', []],
+    [404, 'GET /%zz', []],
+    [404, 'GET /v1%2fmint-oidc-jwt', []],
+    [405, `PUT ${PATH}`, []],
+    [200, 'GET /healthz', []],
+    [200, 'GET /metrics', []],
+    [200, 'GET /openapi.json', []],
+    [200, 'GET /ledger/checkpoint', []],
+    [431, `POST ${PATH}`, [bearing('a'.repeat(20_000))]],
+  ])(
+    'has its id in the reply (%i to %s) and in the log; no reply is sniffed',
+    async (status, line, headers) => {
+      const reply = await sendRaw(broker.url, rawRequest(line, headers))
+      expect(reply.status).toBe(status)
+      await expectCommonHeaders(reply.head)
+      if (/^content-type: application\/json/im.test(reply.head)) expect(reply.body).toMatch(/\n$/)
+    },
+  )
+
+  test('without a valid bearer is told how to authenticate', async () => {
+    const challenges = async (headers: string[]) =>
+      /^www-authenticate: (.*)\r?$/im.exec(
+        (await sendRaw(broker.url, rawRequest(`POST ${PATH}`, headers))).head,
+      )?.[1]
+    expect(await challenges([])).toBe('Bearer realm="agentkeys-broker"')
+    expect(await challenges([bearing('unknown')])).toBe(
+      'Bearer realm="agentkeys-broker", error="invalid_token"',
+    )
+    expect(await challenges([bearing(GOOD)])).toBeUndefined()
   })
 
   test('that is no HTTP, or two at once, is a 400 in our words', async () => {
@@ -237,8 +308,9 @@ describe('the request', () => {
       rawRequest(`POST ${PATH}`, [bearing(GOOD), 'Content-Length: 0', 'Content-Length: 5']),
       rawRequest(`POST ${PATH}`, [bearing(GOOD), 'Content-Length: -1']),
     ]) {
-      const { status, body } = await sendRaw(broker.url, bytes)
+      const { status, head, body } = await sendRaw(broker.url, bytes)
       expect([status, JSON.parse(body)]).toEqual([400, MALFORMED])
+      await expectCommonHeaders(head)
     }
   })
 
@@ -258,10 +330,10 @@ describe('the request', () => {
     '/%zz',
   ]
 
-  test('for a path that is spelt differently is an empty 404, whatever a proxy may make of it', async () => {
+  test('for a path that is spelt differently is a 404, whatever a proxy may make of it', async () => {
     const entries = await entriesDuring(broker.dataDir, async () => {
       for (const path of OTHER_SPELLINGS) {
-        expect([path, await mint([bearing(GOOD)], '', path)]).toEqual([path, [404, undefined]])
+        expect([path, await mint([bearing(GOOD)], '', path)]).toEqual([path, [404, NO_SUCH_PATH]])
       }
     })
     expect(entries).toEqual([])
@@ -338,7 +410,11 @@ describe('the session backend', () => {
         backend.answers.set(bearer, answer)
         const { status, body } = await broker.post<{ message: string }>(PATH, bearer)
         expect([bearer, status]).toEqual([bearer, 502])
-        expect(body).toEqual({ error: 'backend_unreachable', message: `backend unreachable: ${detail}` })
+        expect(body).toEqual({
+          error: 'backend_unreachable',
+          message: `backend unreachable: ${detail}`,
+          reason: 'backend-unreachable',
+        })
       }
       // Which of two codes a reset has is a matter of when it is noticed.
       backend.answers.set('resetting', { kind: 'reset', when: 'within-the-body' })

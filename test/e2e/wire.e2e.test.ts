@@ -280,8 +280,14 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       backend.answers.set('bearer-broken', answer(500))
       backend.answers.set('bearer-not-json', answer(200, 'hello'))
       backend.answers.set('bearer-no-wallet', answer(200, '{"user":"alice"}'))
-      const cases: [string | undefined, number, string, string][] = [
-        [undefined, 401, 'unauthorized', 'unauthorized: missing Authorization header'],
+      const cases: [string | undefined, number, string, string, string?][] = [
+        [
+          undefined,
+          401,
+          'unauthorized',
+          'unauthorized: missing Authorization header',
+          'missing-authorization',
+        ],
         ['bearer-unknown', 401, 'unauthorized', 'unauthorized: session not found'],
         ['bearer-revoked', 401, 'unauthorized', 'unauthorized: session revoked'],
         ['bearer-wordless', 401, 'unauthorized', 'unauthorized: session not valid'],
@@ -300,11 +306,18 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
           'backend unreachable: backend answered without a wallet',
         ],
       ]
+      const REASON_OF: Record<string, string> = {
+        unauthorized: 'session-not-valid',
+        backend_unreachable: 'backend-unreachable',
+      }
       const stsCalls = world.aws.calls.length
       const entries = await entriesDuring(ledger, async () => {
-        for (const [bearer, status, error, message] of cases) {
+        for (const [bearer, status, error, message, reason = REASON_OF[error]] of cases) {
           const reply = await broker.post(path, bearer)
-          expect({ status: reply.status, body: reply.body }).toEqual({ status, body: { error, message } })
+          expect({ status: reply.status, body: reply.body }).toEqual({
+            status,
+            body: { error, message, reason },
+          })
           expect(reply.headers.get('content-type')).toBe('application/json; charset=utf-8')
           expect(reply.headers.get('cache-control')).toBe('no-store')
         }
@@ -320,21 +333,31 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       expect(body).toEqual({
         error: 'sts_error',
         message: expect.stringMatching(/^sts error: AccessDenied: /),
+        reason: 'access-denied',
       })
     })
 
-    test('an unknown path is an empty 404, a known one with another method an empty 405', async () => {
-      for (const path of ['/', '/nope', '/v1', '/v1/mint', '/V1/MINT-OIDC-JWT', '/session/create']) {
-        expect(await raw('GET', path)).toEqual({ status: 404, type: null, text: '' })
+    test('an unknown path is a 404, a known one with another method a 405 that says which there are', async () => {
+      for (const path of ['/nope', '/v1', '/v1/mint', '/V1/MINT-OIDC-JWT', '/session/create']) {
+        const { status, type, text } = await raw('GET', path)
+        expect({ status, type }).toEqual({ status: 404, type: 'application/json; charset=utf-8' })
+        expect(JSON.parse(text)).toMatchObject({ error: 'not_found', reason: 'no-such-path' })
+        expect(text).toMatch(/\}\n$/)
       }
-      for (const [method, path] of [
-        ['GET', '/v1/mint-oidc-jwt'],
-        ['PUT', '/v1/mint-aws-creds'],
-        ['OPTIONS', '/v1/mint-aws-creds'],
-        ['POST', '/healthz'],
-        ['DELETE', '/.well-known/jwks.json'],
+      for (const [method, path, allow] of [
+        ['GET', '/v1/mint-oidc-jwt', 'POST'],
+        ['PUT', '/v1/mint-aws-creds', 'POST'],
+        ['OPTIONS', '/v1/mint-aws-creds', 'POST'],
+        ['POST', '/healthz', 'GET, HEAD'],
+        ['DELETE', '/.well-known/jwks.json', 'GET, HEAD'],
       ] as const) {
-        expect(await raw(method, path)).toEqual({ status: 405, type: null, text: '' })
+        const response = await fetch(broker.url + path, { method })
+        expect([path, response.status, response.headers.get('allow')]).toEqual([path, 405, allow])
+        expect(await response.json()).toEqual({
+          error: 'method_not_allowed',
+          message: `method not allowed: this path takes ${allow}`,
+          reason: 'method-not-allowed',
+        })
       }
     })
   })
