@@ -3,7 +3,7 @@ import { type DestinationStream, type Level, type Logger, pino } from 'pino'
 
 import { LogSink } from './log-sink.js'
 
-/** Members that never reach a log line, whoever logs them. Nothing here should ever be asked to log them at all. */
+/** Members that never reach a log line, in case code logs them by mistake. */
 const REDACTED: ReadonlySet<string> = new Set([
   'authorization',
   'bearer',

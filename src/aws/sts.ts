@@ -67,7 +67,7 @@ export class StsOverloaded extends StsError {
  * The first two resolve only with complete credentials, for the role and session name asked for, that are valid now and
  * do not outlive what was asked for; all of them reject with StsError and nothing else. What cannot get better is asked
  * once; what can (see sts-failure.ts) up to three times. Asking again is safe: an answer that was lost on the way is a
- * session nobody holds the keys of, and at most one set of credentials leaves this port. It does show in CloudTrail:
+ * session whose keys are held by no one, and at most one set of credentials leaves this port. It does show in CloudTrail:
  * one mint may have opened more than one session, all of the same name.
  */
 export abstract class Sts {

@@ -18,7 +18,7 @@ export class MintAuthorizer {
 
   /** Rejects with SessionError, or LedgerError while the clock is implausible. Such requests are no entries of their own: http/error.filter.ts counts them. */
   async identify(bearer: string): Promise<Caller> {
-    // By an implausible clock nobody can say whether a session has expired.
+    // An implausible clock cannot say whether a session has expired.
     this.ledger.clock()
     const { wallet, backend, agent, child } = await this.sessions.validate(bearer)
     // The mint's reading comes after the session's check, which may take long.

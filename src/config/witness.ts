@@ -5,7 +5,7 @@ import type { ReleasePolicy } from '../domain/release.js'
 import { type Environment, oneOf, type Parse, path, InvalidSettingError, wholeNumber } from './environment.js'
 import type { Variable } from './variables.js'
 
-/** none: nobody is asked, and nothing waits. */
+/** none: no witness is asked, and no release waits. */
 export type WitnessConfig =
   | { readonly kind: 'none' }
   | {

@@ -5,7 +5,7 @@ import { WALLET_TAG } from './mint.js'
 
 export interface SessionTags {
   tags: Record<string, string>
-  /** Kept when the session assumes a further role, where nobody can set them anew. */
+  /** Kept when the session assumes a further role, where they cannot be set again. */
   transitiveTagKeys: string[]
 }
 

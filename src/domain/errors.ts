@@ -80,7 +80,7 @@ export const KIND_OF_REASON = {
 
 export type ErrorReason = keyof typeof KIND_OF_REASON
 
-/** What the caller is told. The message never holds a secret, and `cause` never reaches the caller. */
+/** The error that a caller gets. The message never holds a secret, and `cause` never reaches the caller. */
 export class BrokerError extends Error {
   readonly kind: ErrorKind
 

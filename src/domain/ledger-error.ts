@@ -1,8 +1,8 @@
 /**
- * unavailable     the events are not in the ledger, or nobody knows yet; the caller may come back.
+ * unavailable     the events are not in the ledger, or the outcome is not known yet; the caller may retry.
  * failed          the store refuses, or the ledger is no longer the one this broker knows; an operator must look.
  * too-large       the events cannot be an entry. Nothing was written.
- * keys-changed    the events about signing keys no longer fit those of the ledger: decide anew. Nothing was written.
+ * keys-changed    the events about signing keys no longer fit those of the ledger: decide again. Nothing was written.
  * key-not-active  a token under a key that another broker has replaced. Nothing was written.
  */
 export type LedgerErrorCode = 'unavailable' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active'

@@ -18,7 +18,7 @@ const MOST_BACK_MS = DAY_MS
 /** The anchor is renewed after so much running time: what was accepted before it is no longer held against the clock. */
 const ANCHORED_MS = DAY_MS
 
-/** A reading of both clocks, ms: the system's time, and the time that has passed, which nobody can set. */
+/** A reading of both clocks, ms: the system's time, and the monotonic time, which cannot be set. */
 export interface Reading {
   wall: number
   elapsed: number
@@ -56,7 +56,7 @@ export function anchorAfter(anchor: Reading, reading: Reading): Reading {
   return reading.elapsed - anchor.elapsed >= ANCHORED_MS ? reading : anchor
 }
 
-/** An entry of another broker, or of a program that is none: taken over, it would be the earliest time of all later ones. */
+/** An entry of another broker or another program: taken over, it would be the earliest time of all later ones. */
 export function isFromFuture(entryTime: string, now: Date): boolean {
   return Date.parse(entryTime) > now.getTime() + CLOCK_SKEW_MS
 }

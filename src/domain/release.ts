@@ -2,7 +2,7 @@
 
 /**
  * durable    the entry is durable in the ledger
- * witnessed  the policy's witnesses have cosigned a checkpoint that covers it, too: from then on nobody, not even the
+ * witnessed  the policy's witnesses have cosigned a checkpoint that covers it, too: from then on no party, not even the
  *            operator with the ledger's key, can show a history without it and be believed
  */
 export type ReleaseLevel = 'durable' | 'witnessed'

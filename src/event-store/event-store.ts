@@ -28,7 +28,7 @@ export function toStored({ entry: { index }, text, signature }: EntryToAppend): 
 /**
  * Why an append was not confirmed.
  *
- * conflict     the stream is not at the expected size: nothing was written. The only one that may be chained anew.
+ * conflict     the stream is not at the expected size: nothing was written. The only one after which the events may be chained again.
  * unknown      it may be written, or be written yet. Only reading back, or the same append again, can tell.
  * unavailable  nothing was written; later it may be (disk full, not connected).
  * refused      nothing was written, and repeating will not help (read-only, damaged, no right to).

@@ -30,7 +30,7 @@ export interface ThreadData extends EventStoreDbOptions {
   url: string
 }
 
-/** What it is asked. `id`: of a following, given by whoever begins it. */
+/** The thread's requests. `id`: of a follow, chosen by its caller. */
 export type Question =
   | ({ op: 'append' } & Omit<Append, 'node'>)
   | { op: 'size' }
@@ -46,7 +46,7 @@ const MEMORY = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 32 }
  * The shared ledger: one stream of an EventStoreDB cluster, revision = index. docs/eventstoredb.md.
  *
  * The connection belongs to a thread of its own. What must outlive that thread is kept here: an attempt whose outcome
- * is unknown is followed by nothing but itself, and the thread is told that it is.
+ * is unknown is followed by nothing but itself, and the thread is notified that it is.
  */
 export class EventStoreDbEventStore extends EventStore {
   readonly description: string
@@ -75,7 +75,7 @@ export class EventStoreDbEventStore extends EventStore {
 
   async append(sealed: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     if (this.damage) throw this.damage
-    // It may be this very one: whoever gave it up and asks again must not take the answer for the last word.
+    // It may be this very append: a caller that gave it up and repeats it must not take the answer as final.
     if (this.appending)
       throw new StoreError('unknown', 'one append at a time: the last one is not answered yet')
     assertFits(sealed)
@@ -146,7 +146,7 @@ export class EventStoreDbEventStore extends EventStore {
   }
 }
 
-/** What appends are refused with from now on, whatever is mended: a start looks at everything anew. */
+/** What appends are refused with from now on, whatever is repaired: a restart checks everything again. */
 function untilRestart({ message }: StoreError): StoreError {
   return new StoreError('refused', `${message}; then start this broker again`, { damage: true })
 }

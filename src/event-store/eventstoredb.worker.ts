@@ -1,6 +1,6 @@
 // The thread that owns the connection to EventStoreDB. Asked by eventstoredb.ts.
 //
-// The client spends more processor time on an entry than a mint does, and parts of it can throw where nobody catches
+// The client spends more processor time on an entry than a mint does, and parts of it can throw where nothing catches
 // it: here it holds up no mint, and takes down no broker.
 
 import { workerData } from 'node:worker_threads'
@@ -64,16 +64,16 @@ async function append(question: Omit<Append, 'node'>): Promise<void> {
 /** The next batch of a following; undefined when it has ended. */
 async function next(id: number): Promise<Stored[] | undefined> {
   const following = followings.get(id)
-  if (!following) throw new StoreError('unavailable', 'the ledger thread was started anew')
+  if (!following) throw new StoreError('unavailable', 'the ledger thread was restarted')
   return (await following.batches.next()).value ?? undefined
 }
 
-/** Whether it waits for entries or for being asked for them: both are told. */
+/** Wakes it whether it waits for entries or for a request for them. */
 function leave(id: number): void {
   const following = followings.get(id)
   followings.delete(id)
   following?.stop.abort()
-  // What it fails with now concerns nobody.
+  // Errors after unsubscribing are ignored.
   following?.batches.return?.().catch(() => undefined)
 }
 

@@ -5,12 +5,12 @@ const MOST_AHEAD = 8_192
 
 /**
  * A store that others write to as well, followed once for two readers: `watch` sees each batch the moment it arrives,
- * whoever iterates gets the same entries at its own pace, what has gathered meanwhile as one batch.
+ * the consumer gets the same entries at its own pace; what has gathered meanwhile is one batch.
  */
 export class ReadAheadStore extends EventStore {
   readonly description: string
 
-  /** `watch` must not throw. It may see entries again, when the following was begun anew. */
+  /** `watch` must not throw. It may see entries again after following was restarted. */
   constructor(
     private readonly store: EventStore,
     private readonly watch: (batch: readonly Stored[]) => void,
@@ -62,7 +62,7 @@ export class ReadAheadStore extends EventStore {
   }
 }
 
-/** What was followed and not taken yet. What was put before the end is taken before the end is told. */
+/** Buffered entries. Anything buffered is delivered before end-of-stream is reported. */
 class Ahead {
   private entries: Stored[] = []
   private ended: { failure: { error: unknown } | undefined } | undefined

@@ -12,7 +12,7 @@ import type { StoreErrorCode } from './event-store.js'
 import type { Question, Row } from './sqlite.js'
 import type { Response } from './store-thread.js'
 
-// The table is append-only whoever writes to it: idx is the primary key and only the next one is taken, so two
+// The table is append-only for every writer: idx is the primary key and only the next one is taken, so two
 // processes cannot both extend it (INSERT OR REPLACE included), and no row changes or goes.
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS ledger (idx INTEGER PRIMARY KEY CHECK (idx >= 0), entry TEXT NOT NULL) STRICT;

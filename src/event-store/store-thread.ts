@@ -4,7 +4,7 @@ import type { Worker } from 'node:worker_threads'
 
 import { StoreError, type StoreErrorCode } from './event-store.js'
 
-/** An error's kind does not survive the way between threads, so a failure is told by its members. */
+/** Error classes are lost by structured clone, so failures are sent as plain fields. */
 export type Response =
   { ok: true; value: unknown } | { ok: false; code: StoreErrorCode; message: string; damage?: boolean }
 

@@ -6,7 +6,7 @@ import type { Response } from './store-thread.js'
 
 export interface Service<Question> {
   answer: (question: Question) => unknown
-  /** What a failure is told as. Must know every error. */
+  /** Maps a failure to its response. Must accept every error. */
   failure: (error: unknown, question: Question) => Response
   close: () => void
 }

@@ -108,7 +108,7 @@ export class Connections {
     socket.once('close', () => {
       const exchanges = this.open.get(socket) ?? new Set()
       this.open.delete(socket)
-      // A reply that waits behind another one is not told that its connection has gone.
+      // A reply that waits behind another one gets no event when its connection closes.
       for (const exchange of exchanges) close(exchange)
     })
   }

@@ -135,7 +135,7 @@ function noSuchTile(): BrokerError {
   return new BrokerError('no-such-tile', 'the published checkpoint implies no such tile')
 }
 
-/** RFC 9110 section 12.5.3: named, and not with a weight of 0. Whoever says `*` gets what needs no unpacking. */
+/** RFC 9110 section 12.5.3: named, and not with a weight of 0. `Accept-Encoding: *` alone selects identity. */
 function acceptsGzip(accepted: string | string[] = ''): boolean {
   const codings = String(accepted).toLowerCase().split(',')
   return codings.some((coding) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$)[\d.]+\s*)?$/.test(coding))

@@ -57,7 +57,7 @@ export interface SessionListener {
 
 /**
  * Serves the embedded session backend, on loopback only: who reaches `/session/create` is let in. Port 0 takes a free one.
- * Nest has one logger for the whole process; whoever starts the broker sets it.
+ * Nest has one logger for the whole process; the broker's start sets it.
  */
 export async function startSessionListener(
   sessions: EmbeddedSessions,
@@ -140,7 +140,7 @@ function adapterOf(connections: Connections, log: Logger): FastifyAdapter {
 /**
  * A web page that the user of this machine has open can send requests here, and by rebinding its own name to 127.0.0.1
  * it can read the answers. But a browser always says where such a request comes from: in Host the page's name, in Origin
- * (of every POST) the page. A JSON body it may not send at all without asking first, and nobody answers that question.
+ * (of every POST) the page. Browsers must preflight a JSON request, and this server does not answer preflights.
  */
 function guard(server: FastifyInstance): void {
   server.addHook('onRequest', (request, reply, done) => {

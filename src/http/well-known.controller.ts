@@ -49,7 +49,7 @@ export class WellKnownController {
   private preparedJwks(): Prepared {
     const of = this.keys.jwks()
     if (this.jwks?.of !== of) {
-      // No keys is a state nobody should remember.
+      // Never let caches store an empty key set.
       const cacheControl = of.keys.length === 0 ? 'no-store' : `public, max-age=${JWKS_MAX_AGE_S}`
       this.jwks = { of, prepared: prepare(of, cacheControl) }
     }

@@ -1,5 +1,5 @@
 // Takes a ledger over: entries that no broker signed, because they are from before appends were signed, or because a
-// broker stopped in the middle of an append. Deliberate, since whoever can write to the store may have written them.
+// broker stopped in the middle of an append. Deliberate: any party with write access to the store may have written them.
 
 import { chain, type Sealed } from '../domain/ledger/entry.js'
 import type { AdoptedKey } from '../domain/ledger/events.js'

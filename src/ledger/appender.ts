@@ -22,9 +22,9 @@ import type { AppendPacing } from './contention/append-timer.js'
 import { UNSIGNED_FOR_MS } from '../domain/ledger/unsigned.js'
 
 export interface AppenderLimits extends WriterLimits {
-  /** How many callers may wait. The next one is told to come back. */
+  /** How many callers may wait. The next one gets `unavailable`. */
   waiting: number
-  /** How long a caller waits before it is told that the outcome is unknown. */
+  /** How long a caller waits before it gets that the outcome is unknown. */
   callerMs: number
   /** One batch: bounded, as by groupEntries, so that every store can write it at once. */
   groupBytes: number
@@ -213,11 +213,11 @@ export class Appender {
       if (taken === most || (taken > 0 && entries > this.limits.groupEntries)) break
       taken += 1
     }
-    // Whoever has given up meanwhile was never in an append: its events are dropped, not written.
+    // A caller that gave up while it was queued was never in an append: its events are dropped.
     return this.queue.splice(0, taken).filter(({ settled }) => !settled)
   }
 
-  /** Appends the batch. Resolves with those who are to be told that their entries are durable. */
+  /** Appends the batch. Resolves with the callers whose entries are durable. */
   private async commit(batch: PendingAppend[]): Promise<SequencedAppend[]> {
     const chained = this.chained(batch)
     const entries = chained.flatMap(({ entries }) => entries)

@@ -5,7 +5,7 @@ import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
 
-/** A caller, until it is told what became of its events. */
+/** A caller that waits for the outcome of its events. */
 export interface PendingAppend {
   events: readonly LedgerEvent[]
   /** When they were decided: the time of their entries. */
@@ -78,7 +78,7 @@ export function rejectCaller(waiting: PendingAppend, error: LedgerError): void {
   waiting.reject(error)
 }
 
-/** One caller's entries. A caller whose events cannot be entries is told so, and has none. */
+/** One caller's entries. A caller whose events cannot be entries is rejected, and has no entries. */
 function chainAll(waiting: PendingAppend, { last, keys }: BatchHead): Sealed[] {
   const entries: Sealed[] = []
   const problem = keys && appendProblem(waiting.events, keys)

@@ -34,7 +34,7 @@ export interface WriterParts {
  * durable      the entries are in the ledger, in their place. The head does not know it yet.
  * overtaken    the place is held, so what of ours is not there can never be written there. The head has taken over what is:
  *              others' entries, behind the first `written` of ours, of an append that was cut off in the middle.
- * unconfirmed  they were not written; or nobody knows, and the broker shuts down.
+ * unconfirmed  they were not written; or the outcome is unknown, and the broker shuts down.
  * changed      the ledger was changed under us: nothing may be appended to it.
  * lost         the store can no longer be appended to, and its reason says what to do.
  */
@@ -53,7 +53,7 @@ export interface Trouble {
 
 /**
  * An append whose outcome is unknown is repeated, the same bytes at the same place, until the store says either
- * "written" or "somebody else's entries are there": only then can it no longer be written later.
+ * "written" or "another broker's entries are there": only then can it no longer be written later.
  */
 export class LedgerWriter {
   private latest: Trouble | undefined
@@ -147,7 +147,7 @@ export class LedgerWriter {
         if (error instanceof LedgerError) return { kind: 'unconfirmed', error }
         if (isDamage(error)) throw new LedgerChanged(error.message, { cause: error })
         this.note(error)
-        // The place is taken, so nothing can be written there later: whoever may read again may go on.
+        // The place is taken, so nothing can be written there later: the next successful read decides.
         if (codeOf(error) === 'refused' || this.parts.closing.aborted)
           return { kind: 'unconfirmed', error: ledgerError(error) }
         await this.pause(attempt)

@@ -9,7 +9,7 @@ import type { LogTree } from './log-tree.js'
 import { MintIds } from './mint-ids.js'
 import type { Witnesses } from '../witness/witnesses.js'
 
-/** Where an entry stands, as a caller is told, and the proof of it. */
+/** An entry's place in the ledger as a reply shows it, with its proof. */
 export interface LedgerReference {
   origin: string
   index: number
@@ -33,7 +33,7 @@ export interface LedgerParts {
   tilesReach: (size: number) => Promise<void>
   /** Where other brokers write too: how many entries there are now. Rejects with StoreError. */
   newestSize?: () => Promise<number>
-  /** Where nobody else writes: rejects with StoreError when the store cannot be read. */
+  /** Where no other broker writes: rejects with StoreError when the store cannot be read. */
   probe?: () => Promise<unknown>
   contention?: Contention
 }
@@ -104,7 +104,7 @@ export class Ledger {
     return alarm ? { ok: false, reason: alarm } : this.parts.appender.status()
   }
 
-  /** Undefined where nobody else writes. */
+  /** Undefined where no other broker writes. */
   get contention(): Contention | undefined {
     return this.parts.contention
   }
@@ -145,7 +145,7 @@ export class Ledger {
     if (!witnessing)
       throw new LedgerError('failed', 'witnesses are required, and BROKER_WITNESS_POLICY names none')
     const checkpoint = await witnessing.witnesses.witnessed(size, { timeoutMs: witnessing.timeoutMs })
-    // The receipt may need tiles of entries that are no longer the latest. A read model that is stuck holds nobody up.
+    // The receipt may need tiles of entries that are no longer the latest. A read model that is stuck must not block others.
     const late = () => new LedgerError('unavailable', 'the read models are behind: nothing is handed out')
     await deadline(witnessing.timeoutMs, tilesReach(checkpoint.size), late)
     return checkpoint

@@ -80,7 +80,7 @@ export class LogTree {
 
   /**
    * The receipt of one of the latest entries under a checkpoint of this tree, checked before it is given. It carries
-   * the entry's own bytes, so that it proves something to whoever holds nothing else.
+   * the entry's own bytes, so that it proves the entry without any other data.
    */
   receipt({ entry: { index }, text, leafHash }: Sealed, checkpoint: SignedCheckpoint): string {
     const { receipts, checkpointText } = this.receiptsUnder(checkpoint)

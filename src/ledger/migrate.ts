@@ -26,7 +26,7 @@ export interface Migration {
 /**
  * Copies what `to` does not have yet, so that a move that was cut off goes on where it ended. Every entry of both sides
  * is read and checked: what is there already must be the beginning of `from`, and in the end both hold the same. Throws
- * LedgerRefused when they cannot, or the stores' StoreError. Nobody may write to either meanwhile.
+ * LedgerRefused when they cannot, or the stores' StoreError. No other process may write to either meanwhile.
  */
 export async function migrateLedger({
   from,

@@ -41,7 +41,7 @@ export class RollbackGuard {
     if (last.size > size) {
       throw this.refused(
         `says the ledger had ${last.size} entries, and it has ${size}: an older copy was put back. Restore the newest ` +
-          'copy and verify it; entries that are lost are credentials nobody can account for',
+          'copy and verify it; entries that are lost are credentials that no record accounts for',
       )
     }
     if (!sameBytes(Tree.at(last.size, read).root(), last.root)) {

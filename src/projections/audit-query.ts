@@ -43,7 +43,7 @@ export class AuditQuery {
   /** The file is opened at the first question: the projector has made it by then. */
   constructor(private readonly path: string) {}
 
-  /** Throws BrokerError 'bad_request' for a cursor that is none. */
+  /** Throws BrokerError 'bad_request' for an invalid cursor. */
   mints(filter: MintFilter, { limit, cursor }: Page): Mints {
     const before = cursor === undefined ? Infinity : parseCursor(cursor)
     return this.consistently((db) => {
@@ -89,7 +89,7 @@ function sizeSeenBy(db: Sqlite.Database): number {
   return db.prepare<[], { size: number }>('SELECT size FROM position').get()?.size ?? 0
 }
 
-/** Times never run backwards in a ledger, so a bound in time is a bound in indexes; past the end it is none. */
+/** Times never run backwards in a ledger, so a bound in time is a bound in indexes; past the end there is no bound. */
 function firstAtOrAfter(db: Sqlite.Database, time: Date): number {
   const sql =
     'SELECT first_index FROM mints WHERE first_seen_at >= ? ORDER BY first_seen_at, first_index LIMIT 1'

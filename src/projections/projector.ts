@@ -80,7 +80,7 @@ export class Projector {
 
   /**
    * The broker's start is over. Until then the store's first refusal stops the projector, and so the start; from now on
-   * it is asked again, since what was refused may be mended. Throws ProjectorStopped when it was stopped by then.
+   * it is asked again, since the cause of a refusal may be repaired. Throws ProjectorStopped when it was stopped by then.
    */
   started(): void {
     if (this.ended) throw new ProjectorStopped(this.trouble?.reason ?? 'stopped')
@@ -127,7 +127,7 @@ export class Projector {
         if (this.starting && isRefusal(error)) return this.end({ reason: error.message })
         failures = this.at.size > before ? 1 : failures + 1
         this.report(error as Error, failures)
-        // A read model that failed once is opened anew; for the store's failures that costs a moment.
+        // A read model that failed once is reopened; for the store's failures that costs a moment.
         await this.disconnect()
         await pausedFor(retryMs * 2 ** Math.min(failures - 1, 6), this.stopping.signal)
       }

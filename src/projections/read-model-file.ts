@@ -1,4 +1,4 @@
-// The read models' file: whose it is, of which version, and what is made of it when it is made anew. All in it can be
+// The read-model database: ownership check, schema version, rebuild. All in it can be
 // made again from the ledger, so it is safe to lose, and never a source of answers to what may be minted.
 
 import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
@@ -15,7 +15,7 @@ import { TILES_SCHEMA } from './tiles.js'
 
 export const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys]
 
-/** Raise it with every change of a projection's tables or of what it makes of an event: files are then made anew. */
+/** Raise it with every change of a projection's tables or of what it makes of an event: files are then rebuilt. */
 const VERSION = 3
 
 /** "AgKR" in the file's header says that a SQLite file is a read model, and so may be thrown away. */
@@ -28,10 +28,10 @@ const POSITION = `
   INSERT INTO position VALUES (1, 0, '${GENESIS}', '');
 `
 
-/** The read model is somebody else's file, and stays untouched. */
+/** The file belongs to another program, and stays untouched. */
 export class ForeignDatabaseError extends Error {}
 
-/** Opens the file, and makes it anew where it is missing or of another version. Throws NotOurs. */
+/** Opens the file; rebuilds it where it is missing or of another version. Throws ForeignDatabaseError. */
 export function openReadModelFile(path: string): Sqlite.Database {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   // SQLite gives its -wal and -shm files the mode of this one.
@@ -69,7 +69,7 @@ function isCurrent(db: Sqlite.Database, path: string): boolean {
 }
 
 function create(db: Sqlite.Database): void {
-  // First of all, so that no crash leaves a file of ours that the next start takes for somebody else's.
+  // First of all, so that no crash leaves a file of ours that the next start takes for another program's.
   db.pragma(`application_id = ${APPLICATION_ID}`)
   db.pragma('journal_mode = WAL')
   db.transaction(() => {

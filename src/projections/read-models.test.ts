@@ -20,7 +20,7 @@ describe('the read-model file', () => {
     expect(modes).toEqual([0o600, 0o600, 0o600])
   })
 
-  test('of another version is made anew from entry 0', async () => {
+  test('of another version is rebuilt from entry 0', async () => {
     const store = await memoryOf(entriesOf(500))
     const expected = await projecting.replayed(store, 'audit')
     const old = new Sqlite(projecting.path())
@@ -49,7 +49,7 @@ describe('the read-model file', () => {
     writeFileSync(projecting.path(), 'minutes of the meeting\n'.repeat(100))
     await expect(projecting.over(await memoryOf(entriesOf(10))).projector.start()).rejects.toMatchObject({
       code: 'refused',
-      message: expect.stringContaining('once moved away it is made anew from the ledger'),
+      message: expect.stringContaining('once moved away it is rebuilt from the ledger'),
     })
   })
 

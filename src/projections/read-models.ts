@@ -44,7 +44,7 @@ export interface ThreadData {
 }
 
 /**
- * unavailable  nothing was changed; later it may work (disk full, the thread ended). Open anew and go on from the head.
+ * unavailable  nothing was changed; later it may work (disk full, the thread ended). Reopen and go on from the head.
  * refused      the file is not ours, damaged, or may not be written: an operator must look.
  */
 export type ReadModelErrorCode = 'unavailable' | 'refused'

@@ -111,7 +111,7 @@ class Models {
   }
 }
 
-/** The rows as entries that follow `head`, up to the first that is none. */
+/** The rows as entries that follow `head`, up to the first invalid one. */
 function followers(head: Head, rows: readonly Row[]): { entries: Sealed[]; found: Finding | undefined } {
   const entries: Sealed[] = []
   for (const { text } of rows) {
@@ -188,7 +188,7 @@ function answer(act: () => Applied): Answer {
     const code = codeOf(error)
     const remedy =
       code === 'refused' && !(error instanceof ForeignDatabaseError)
-        ? `: BROKER_AUDIT_DB_PATH ${path} must be a writable SQLite file; once moved away it is made anew from the ledger`
+        ? `: BROKER_AUDIT_DB_PATH ${path} must be a writable SQLite file; once moved away it is rebuilt from the ledger`
         : ''
     return { ok: false, code, message: (error as Error).message + remedy }
   }

@@ -17,7 +17,7 @@ export class LedgerMismatch extends Error {
   ) {
     super(
       `${store}: ${finding.detail}. ${finding.advice} If the read model ${readModel} belongs to another ledger, ` +
-        'move it away (with its -wal and -shm) and it is made anew',
+        'move it away (with its -wal and -shm) and it is rebuilt',
     )
     this.name = 'LedgerMismatch'
   }

@@ -114,7 +114,7 @@ function isBelieved(key: KnownKey & { signature: string | null }, signatures: Le
 }
 
 /**
- * Member by member: AWS refuses a key with key_ops, and nobody may ever see a `d`. Undefined where the row holds no key:
+ * Member by member: AWS refuses a key with key_ops, and a `d` must never be shown. Undefined where the row holds no key:
  * the file may have been written by another program.
  */
 function jwkOf({ kid, jwk }: SigningKeyRow): PublicJwk | undefined {
@@ -144,7 +144,7 @@ const NONE: Jwks = { keys: [] }
 /**
  * What the ledger says of the keys, in memory on the main thread: answers whatever else is down. The projector shows it
  * the whole table whenever that changed; keys are few. Rows that the ledger key has not signed are as if they were not
- * there: whoever can write to the read model publishes no key.
+ * there: write access to the read model is not enough to publish a key.
  */
 export class KeysView {
   private rows: readonly SigningKeyRow[] = []

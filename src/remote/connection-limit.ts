@@ -7,7 +7,7 @@ export interface GivenUp {
   busy: () => Error
 }
 
-/** As many requests at once as there are connections; the others wait here, where the wait can be told from an answer that is late. */
+/** As many requests at once as there are connections; the others wait here, where our own queueing can be distinguished from a late answer. */
 export class ConnectionLimit {
   private underWay = 0
   private readonly waiting = new Set<() => void>()

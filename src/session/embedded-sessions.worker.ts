@@ -99,7 +99,7 @@ parentPort?.on(
       return
     }
     const { id, question, until } = message
-    // The one who asked has gone away: nothing is changed on a question that nobody waits for.
+    // The caller has timed out: a request without a caller must not change anything.
     if (Date.now() > until) return
     at = message.at
     answer(question).then(

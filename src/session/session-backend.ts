@@ -16,7 +16,7 @@ export interface Session {
 /**
  * unauthorized          the bearer stands for no session now. `message` may be shown to the caller.
  * overloaded            our own requests had every connection to the backend until the time was over.
- * backend-unreachable   nobody could tell. `message` says why, without addresses, bearers or text from the outside.
+ * backend-unreachable   the backend could not be asked. `message` says why, without addresses, bearers or text from the outside.
  */
 export type SessionErrorCode = 'unauthorized' | 'overloaded' | 'backend-unreachable'
 

@@ -94,7 +94,7 @@ export class SessionStore extends SessionBackend {
     this.accounts = new AccountStore(this.db, () => this.seconds())
   }
 
-  /** Not when the file is opened, before the clock was held against the ledger; and not at once: for a day its holder is still told that it has expired, rather than that there is none. */
+  /** Not when the file is opened, before the clock was held against the ledger; and not at once: for a day its holder still gets "expired" rather than "unknown". */
   deleteExpired(): void {
     this.db.prepare('DELETE FROM session WHERE expires_at < ?').run(this.seconds() - EXPIRED_KEPT_SECONDS)
   }

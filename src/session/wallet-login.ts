@@ -29,7 +29,7 @@ interface Open {
 export class WalletLogin {
   private readonly open = new Map<string, Open>()
 
-  /** `origin`: as clients are told to use it, https or loopback; the signed text names it. */
+  /** `origin`: as clients use it, https or loopback; the signed text names it. */
   constructor(
     private readonly origin: URL,
     private readonly now: () => Date,

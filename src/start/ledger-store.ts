@@ -9,7 +9,7 @@ import { parseAddress } from '../event-store/eventstoredb/address.js'
 import { SqliteEventStore } from '../event-store/sqlite.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
 
-/** Who opens the store: its node id, and whether it was told `--insecure-ledger`. */
+/** Who opens the store: its node id, and whether `--insecure-ledger` was given. */
 export interface Opener {
   node: string
   insecure: boolean

@@ -71,7 +71,7 @@ export async function openLedgerStack(
     log.error({ err: error }, 'the last checkpoint could not be kept'),
   )
   const key = keptKey ?? (await newKey(config, store, rollbackGuard))
-  // Before the ledger is opened: one that was emptied must not be begun anew.
+  // Before the ledger is opened: one that was emptied must not be started again.
   if (rollbackGuard.last() && (await store.size()) === 0)
     rollbackGuard.verify(0, key.signer.key, () => EMPTY_ROOT)
   const head = await opened(store, key, { keyPath, now: new Date(dependencies.time().wall) })

@@ -45,7 +45,7 @@ export class DurableSqlite {
       this.db.pragma('journal_mode = WAL')
       this.db.pragma('synchronous = FULL')
       this.db.pragma(`journal_size_limit = ${WAL_BYTES}`)
-      // Nobody else may write to the WAL meanwhile. SQLite keeps no lock on that file that closing it would drop.
+      // No other process may write to the WAL meanwhile. SQLite keeps no lock on that file that closing it would drop.
       this.db.exec('BEGIN IMMEDIATE')
       writeAgain(`${path}-wal`)
       this.db.exec('COMMIT')
@@ -72,7 +72,7 @@ export class DurableSqlite {
   }
 }
 
-/** The number of an open file is given to no other file. Zero: there is none. */
+/** While a file is open its inode number is not reused. Zero: the file is missing. */
 function identityOf(path: string): { dev: bigint; ino: bigint } {
   const { dev, ino } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? { dev: 0n, ino: 0n }
   return { dev, ino }

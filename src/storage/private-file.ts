@@ -11,7 +11,7 @@ export class PrivateFileError extends Error {
   }
 }
 
-/** The text of a file that nobody but its owner may read; undefined if there is none. Throws PrivateFileError. */
+/** The text of a file that only its owner may read; undefined if there is none. Throws PrivateFileError. */
 export function readPrivateFile(path: string): string | undefined {
   let file: number
   try {

@@ -5,7 +5,7 @@ import { sha256 } from '#sha256'
 import { writeFileAtomically } from './atomic-file.js'
 import { PrivateFileError, readPrivateFile } from './private-file.js'
 
-/** A bearer that whoever can read a file may present. It can be compared, and not be got out again. */
+/** A bearer kept in a file for its readers to present. It can be compared, and not be read back. */
 export class FileToken {
   private readonly digest: Uint8Array
 

@@ -38,7 +38,7 @@ export async function initEventStoreFrom(
   }
   try {
     const steps = await patiently(setup, files.waitSeconds)
-    return { code: 0, message: steps.map(told).join('\n') }
+    return { code: 0, message: steps.map(sentenceOf).join('\n') }
   } catch (error) {
     return { code: codeOfFailure(error), message: `init-eventstore: ${(error as Error).message}` }
   }
@@ -51,7 +51,7 @@ function setupFrom(
   if (!url) throw new Error("BROKER_LEDGER_ADMIN_URL is not set: give it an administrator's esdb:// URL")
   const passwords = { app: passwordIn(appPasswordFile), audit: passwordIn(auditPasswordFile) }
   if (passwords.app === passwords.audit)
-    throw new Error('both files hold the same password: whoever may read could append')
+    throw new Error('both files hold the same password: a user with read access could append')
   return { address: parseAddress(url), passwords }
 }
 
@@ -69,7 +69,7 @@ async function patiently({ address, passwords }: Setup, waitSeconds: number): Pr
   }
 }
 
-/** A new database makes its administrator a moment after it has a leader: until then nobody may do anything. */
+/** A new database makes its administrator a moment after it has a leader: until then every request is denied. */
 function isFinal(error: unknown): boolean {
   return (
     error instanceof StoreError && error.code === 'refused' && !(error.cause instanceof AccessDeniedError)
@@ -85,6 +85,6 @@ function passwordIn(path: string): string {
   return password
 }
 
-function told(step: SetupStep): string {
+function sentenceOf(step: SetupStep): string {
   return step.step === 'user' ? `user ${step.name}: ${step.outcome}` : `${step.step}: ${step.outcome}`
 }

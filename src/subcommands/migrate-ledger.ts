@@ -72,10 +72,10 @@ function streamName(variables: Variables): string {
 const TELL_EVERY_MS = 1_000
 
 function progress(): (entries: number, of: number) => void {
-  let told = Date.now()
+  let reportedAt = Date.now()
   return (entries, of) => {
-    if (!process.stderr.isTTY || Date.now() - told < TELL_EVERY_MS) return
-    told = Date.now()
+    if (!process.stderr.isTTY || Date.now() - reportedAt < TELL_EVERY_MS) return
+    reportedAt = Date.now()
     process.stderr.write(`\r${entries} of ${of} entries`)
   }
 }

@@ -1,4 +1,4 @@
-// A witness contradicts the ledger: what is known of it, on disk before anybody is told.
+// A witness contradicts the ledger: the evidence is on disk before it is reported.
 
 import { existsSync } from 'node:fs'
 
@@ -6,7 +6,7 @@ import { writeFileAtomically } from '../storage/atomic-file.js'
 import type { Evidence } from './witness.js'
 import type { Contradiction } from './witness-answer.js'
 
-/** unresolved: an earlier run left its evidence, and nobody has moved the file away since. */
+/** unresolved: an earlier run left its evidence, and the file has not been moved away since. */
 export interface WitnessAlarm {
   kind: Contradiction | 'unresolved'
   /** One line for people: what is wrong, where the evidence is, what to do. */

@@ -49,7 +49,7 @@ export const DEFAULT_WITNESS_LIMITS: WitnessLimits = {
   refreshMs: 3_600_000,
 }
 
-/** What was said, for whoever has to find out what happened. */
+/** The evidence, for the investigation. */
 export interface Evidence {
   contradiction: Contradiction
   witness: { name: string; vkey: string; url: string }

@@ -1,5 +1,5 @@
-// All witnesses of a policy: they are shown the newest checkpoint, and whoever needs their word waits here for the
-// quorum. Nobody else waits for them.
+// All witnesses of a policy: they are shown the newest checkpoint, and releases that need their cosignatures wait here for
+// the quorum. Nothing else waits for them.
 //
 // Cosignatures are not kept on disk. They can be had again at any time for the newest checkpoint, which covers every
 // entry before it; after a restart the witnesses are asked anyway.
@@ -39,12 +39,12 @@ interface Waiting {
   reject: (error: LedgerError) => void
 }
 
-/** More callers than that are told to come back. */
+/** More callers than that get `unavailable`. */
 const MOST_WAITING = 4096
 
 /**
  * The witnesses are led in rounds: all are asked for the same checkpoint, the target, until it has its quorum or
- * nobody is left who could answer now. If each took the newest whenever it was free, a busy ledger's witnesses would
+ * no witness is left that could answer now. If each took the newest whenever it was free, a busy ledger's witnesses would
  * cosign different sizes for ever, and none would have a quorum.
  */
 export class Witnesses {
@@ -65,7 +65,7 @@ export class Witnesses {
     this.cosignatures = new Cosignatures(policy)
   }
 
-  /** Once there is one it stays: for whoever is asked whether the broker is ready. */
+  /** Once there is one it stays: readiness shows it. */
   get alarm(): WitnessAlarm | undefined {
     return this.raised
   }

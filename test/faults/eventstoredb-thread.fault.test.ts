@@ -155,7 +155,7 @@ describe('a reader', () => {
     // Somebody else has started the next thread, which knows nothing of the following.
     expect(await store.size()).toBe(3)
     await expect(batches.next()).rejects.toMatchObject({
-      ...{ code: 'unavailable', message: 'the ledger thread was started anew' },
+      ...{ code: 'unavailable', message: 'the ledger thread was restarted' },
     })
   })
 

@@ -57,7 +57,7 @@ export function parseCheckpoint(source: Source): Checkpoint {
   return { origin, size: parseDecimal(size, 'checkpoint size'), root: decodeHash(root, 'checkpoint root') }
 }
 
-/** The signed note as text. Its body is parsed first, so that nothing is signed that nobody could read. */
+/** The signed note as text. Its body is parsed first, so that nothing unreadable is signed. */
 export function signCheckpoint(checkpoint: Checkpoint, signer: Signer): string {
   if (signer.key.name !== checkpoint.origin || signer.key.type !== 'ed25519') {
     throw new RangeError("a checkpoint is signed by the log's own key, which has the origin for its name")

@@ -20,7 +20,7 @@ export interface Entry extends AnyEvent {
   time: string
 }
 
-/** An entry with its bytes. `text` is what is stored, served and hashed; it is never printed anew from `entry`. */
+/** An entry with its bytes. `text` is what is stored, served and hashed; it is never serialized again from `entry`. */
 export interface Sealed {
   entry: Entry
   text: string

@@ -1,4 +1,4 @@
-// What an auditor is told: which entry, what is wrong with it, and what to do next. docs/auditor.md lists the kinds.
+// What an auditor gets: which entry, what is wrong with it, and what to do next. docs/auditor.md lists the kinds.
 
 import type { EntryProblem } from './entry.js'
 
@@ -8,7 +8,7 @@ export type FindingKind =
 /** An entry does not follow from the one before. */
 export type ChainProblem = 'wrong-index' | 'broken-link' | 'time-backwards' | 'from-the-future'
 
-/** The store was told to keep entries from readers, or holds some that no broker put there. */
+/** The store hides entries from readers, or holds some that no broker wrote. */
 export type StoreProblem = 'entries-hidden' | 'unsigned-entries'
 
 /** The ledger is not the one the reader remembers. */
@@ -113,7 +113,7 @@ const NEWER =
 const MINTED_OTHERWISE =
   'What was minted is not what was announced: look up the access key and the role session in CloudTrail, and take the credentials for stolen until explained.'
 const KEYS =
-  'Take every JWT of this kid for suspect: compare the key with the JWKS served at the time, and revoke it if nobody can explain the entry.'
+  'Take every JWT of this kid for suspect: compare the key with the JWKS served at the time, and revoke it if the entry cannot be explained.'
 
 const ADVICE = {
   malformed: REWRITTEN,

@@ -17,7 +17,7 @@ export interface TreeHead {
  */
 export type HashReader = (level: number, index: number) => Uint8Array
 
-/** Is told of every complete subtree once, leaves (level 0) first: what a HashReader gives back later. */
+/** Gets every complete subtree once, leaves (level 0) first: what a HashReader gives back later. */
 export type HashSink = (level: number, index: number, hash: Uint8Array) => void
 
 export const EMPTY_ROOT = sha256(new Uint8Array(0))
@@ -57,7 +57,7 @@ export class Tree {
   /** One for each 1 bit of the size, the largest subtree first. */
   private peaks: Uint8Array[] = []
 
-  /** The tree of the first `size` leaves, from kept hashes. Whoever got them from others compares root(). */
+  /** The tree of the first `size` leaves, from kept hashes. Hashes from another party must be checked against root(). */
   static at(size: number, read: HashReader): Tree {
     const tree = new Tree()
     tree.peaks = completeSubtrees(0, size, read)

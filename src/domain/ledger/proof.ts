@@ -22,7 +22,7 @@ import {
 } from './encoding.js'
 
 export interface TlogProof {
-  /** Nobody signed this, so nothing may be believed of it. */
+  /** This is not signed, so nothing in it may be trusted. */
   extra?: Uint8Array
   index: number
   /** From the leaf's sibling up. */

@@ -48,7 +48,7 @@ export function verifyReceipt(
 ): ReceiptVerdict {
   const bytes = given ?? proof.extra
   if (!bytes) return { ok: false, problem: 'no-entry' }
-  // Nobody signed the extra line. That its hash is in the tree is what makes it worth reading.
+  // The extra line is not signed. It is trusted only because its hash is in the tree.
   const included = verifyProof(bytes, proof, policy)
   if (!included.ok) return included
   const sealed = parsedEntry(bytes)

@@ -39,7 +39,7 @@ export class Receipts {
 
   /**
    * A C2SP tlog-proof. Throws an Error when the leaf and the hashes that were read do not lead to the tree's root: each
-   * pair of halves is hashed, as a verifier would, the first time that somebody's way goes through it.
+   * pair of halves is hashed, as a verifier would, the first time that a proof needs it.
    */
   receipt({ index, leafHash, extra, checkpointText }: ReceiptParts): string {
     if (!Number.isSafeInteger(index) || index < 0 || index >= this.head.size)

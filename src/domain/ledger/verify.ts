@@ -8,7 +8,7 @@ import { finding, Findings, type Finding, type FindingKind } from './findings.js
 import { ProtocolChecker, type Counts } from './protocol-rules.js'
 import { parseChainFields, type ChainFields } from './fast-parse.js'
 
-/** One row of a store, not yet believed: the text of an entry, or why there is none. */
+/** One row of a store, not yet believed: the text of an entry, or why it has no text. */
 export type Row = string | BadRow
 
 export interface BadRow {

@@ -44,10 +44,10 @@ export class InvalidConnectionString extends Error {
 const SHAPE = /^(?<scheme>esdb(?:\+discover)?):\/\/(?<authority>[^/?#]*)\/?(?:\?(?<query>[^#]*))?$/
 /** Underscores are in no Internet host's name, but in those of containers. */
 const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::\d{1,5})?$/
-/** Stricter than need be: whoever shows a URL may rely on it that all before its first @ is user and password. */
+/** Stricter than necessary, so that code that prints a URL can rely on it: all before its first @ is user and password. */
 const USER_INFO = /^(?<user>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+):(?<password>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+)$/
 export const DEFAULT_APPEND_TIMEOUT_MS = 5_000
-/** Less than the appender waits (ledger/appender.ts): a node's silence is told as what it is, by whoever met it. */
+/** Shorter than the appender's timeout (ledger/appender.ts), so the store reports its own timeout first. */
 export const MAX_APPEND_TIMEOUT_MS = 6_000
 
 /** Throws WrongAddress. */

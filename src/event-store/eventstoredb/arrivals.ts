@@ -1,4 +1,4 @@
-// What a subscription brings, gathered: an append comes as messages of its own, and whoever follows pays for each batch
+// What a subscription brings, gathered: an append comes as messages of its own, and a follower pays for each batch
 // (a signature, a transaction), whatever its length. So what was appended together is handed on together.
 
 import { appendNote, type FoundEvent } from './event.js'

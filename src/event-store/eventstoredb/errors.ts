@@ -36,7 +36,7 @@ const NOT_TRIED =
   /Server Is (?:Too )?Busy|Server Is Not Ready|No leader info|Failed to discover|No connection established|Name resolution failed|Channel closed before call started|Channel has been shut down/
 
 /**
- * A failed append. Only what is known to have left no trace is told as such. Everything else, codes never seen before
+ * A failed append. Only a failure that is known to have written nothing is reported as such. Everything else, codes never seen before
  * included, may be written or be written yet: deadlines, cut connections, a server that timed out waiting for its
  * followers (of plain appends that ended in DEADLINE_EXCEEDED most had been written).
  */

@@ -35,7 +35,7 @@ const jsonBytes = (value: unknown) => Buffer.from(JSON.stringify(value))
 
 /**
  * UUIDv8 (RFC 9562 section 5.8) of the leaf hash's first 16 bytes. EventStoreDB recognises a repeated append by its
- * ids alone: the same bytes must have the same id, and bytes chained anew another one.
+ * ids alone: the same bytes must have the same id, and bytes chained again another one.
  */
 export function eventId(leafHash: string): string {
   const variant = ((parseInt(leafHash.charAt(16), 16) & 3) | 8).toString(16)
@@ -59,7 +59,7 @@ export interface FoundEvent {
 }
 
 /**
- * The entry's text, built anew from the members. An event that is no entry (redacted, malformed, written by someone
+ * The entry's text, rebuilt from the members. An event that is no entry (redacted, malformed, written by someone
  * else) gives a text that no entry can have, for the verifier to report.
  */
 export function toStored(event: FoundEvent): Stored {

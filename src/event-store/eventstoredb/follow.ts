@@ -13,7 +13,7 @@ import { OwnAppends } from './own-appends.js'
 import { contiguous, type LedgerStream } from './stream.js'
 import { subscribe, type Subscription } from './subscription.js'
 
-/** So many entries of our own in a row, and nobody else's: then we are alone, until something stirs. */
+/** After so many entries in a row of our own, the broker counts as alone until its own appends are invalidated. */
 const SOLO_AFTER_ENTRIES = 1_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
@@ -70,7 +70,7 @@ async function proven(
 /**
  * One subscription, until it ends or fails. What was appended together is handed on together.
  *
- * A broker that has heard nobody but itself for a while stops listening to itself: the server's confirmations say all
+ * A broker that has followed only its own entries for a while ends its subscription: the server's confirmations say all
  * that the subscription would, for a third of the processor's time. As soon as one of its appends is not confirmed, or it
  * has appended nothing for a moment, this ends, and the next subscription begins.
  */
@@ -122,7 +122,7 @@ async function* subscription(
   }
 }
 
-/** Opening may take long where a node has to be found first: whoever is told to stop meanwhile does not wait for it. */
+/** Opening may take long where a node has to be found first: an abort does not wait for it. */
 async function opened(
   { connection, name }: LedgerStream,
   from: number,
@@ -188,7 +188,7 @@ function watchMetadata(stream: LedgerStream, metadata: ServerStream, failed: (er
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop: (() => void) | undefined
   const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(new StoreError('unavailable', 'told to stop'))
+    stop = () => reject(new StoreError('unavailable', 'following was stopped'))
     signal.addEventListener('abort', stop)
   })
   try {

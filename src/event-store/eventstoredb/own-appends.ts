@@ -1,7 +1,7 @@
-// What this broker itself has appended lately. While nobody else writes, that is all there is to follow.
+// This broker's own latest appends. While no other broker writes, they are all there is to follow.
 //
 // Whatever is followed from here joins without a gap, since each append was confirmed at an exact place: an entry of
-// somebody else's between two of ours shows as a gap, and ends it.
+// another broker's entry between two of ours shows as a gap, and ends it.
 
 import type { Stored } from '../event-store.js'
 import type { EntryText } from './event.js'
@@ -22,7 +22,7 @@ export class OwnAppends {
     return by !== undefined && by === this.node
   }
 
-  /** The server has confirmed it, at exactly this place: so nobody else's entries are between it and what was before. */
+  /** The server has confirmed it, at exactly this place: so no other broker's entries are between it and the one before. */
   confirmed(entries: readonly Omit<EntryText, 'leafHash'>[], from: number): void {
     if (this.node === undefined) return
     if (from !== this.end) this.kept = []
@@ -33,12 +33,12 @@ export class OwnAppends {
     this.wake?.()
   }
 
-  /** Somebody listens to everybody: what stirred before is heard. */
+  /** A subscription to all writers is open: earlier invalidations are covered by it. */
   subscribed(): void {
     this.stirred = undefined
   }
 
-  /** An append was not confirmed, say: somebody else may have written. `why`: what following must fail with. */
+  /** For instance an append was not confirmed, or another broker may have written. `why`: the error following must fail with. */
   invalidate(why?: Error): void {
     this.stirred = { why: this.stirred?.why ?? why }
     this.wake?.()

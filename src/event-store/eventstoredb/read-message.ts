@@ -1,6 +1,6 @@
 // A message of the server's Read call, taken from its bytes: `ReadResp` of the server's streams.proto.
 //
-// The classes the client ships make eight objects of an event, most of them for fields nobody here asks for, and take
+// The classes the client ships make eight objects of an event, most of them for fields that are not used here, and take
 // three times as long (docs/scaling.md); every broker reads every entry.
 
 import { BinaryReader } from '@bufbuild/protobuf/wire'
@@ -20,7 +20,7 @@ export function readMessage(bytes: Uint8Array): ReadMessage {
   return message
 }
 
-/** Reads one field into what it belongs to. False: it is none that is asked for. */
+/** Reads one field into what it belongs to. False: the field is not used here. */
 type ReadField<Into> = (into: Into, field: number, reader: BinaryReader) => boolean
 
 const NOTHING = new Uint8Array()

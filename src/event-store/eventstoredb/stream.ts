@@ -10,7 +10,7 @@ import { TOMBSTONED, UNHIDE } from './errors.js'
 export const PAGE = 1000
 
 /**
- * The ledger's stream as it can be read: whole, or not at all. `insecure`: whoever follows it does not mind an `$acl` of
+ * The ledger's stream as it can be read: whole, or not at all. `insecure`: a follower accepts an `$acl` of
  * its own by which others may delete or truncate it.
  */
 export class LedgerStream {

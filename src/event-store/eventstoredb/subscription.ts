@@ -33,7 +33,7 @@ export class Subscription {
     })
   }
 
-  /** Told what it failed with, or undefined when it was left or the server has ended it. The first call counts. */
+  /** Called with the failure, or undefined when it was released or the server ended it. The first call counts. */
   onEnd(ended: (error: Error | undefined) => void): void {
     this.messages.on('error', (error: Error) => ended(convertToCommandError(error)))
     this.messages.on('close', () => ended(undefined))

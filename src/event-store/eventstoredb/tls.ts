@@ -33,7 +33,7 @@ function handshakeFailure({ name, port }: Host, files: TlsFiles): Promise<Error 
     }
     socket.once('secureConnect', () => end())
     socket.once('timeout', () => end())
-    // Not once: what a socket says after its end concerns nobody.
+    // Not once: errors after the socket's end are ignored.
     socket.on('error', end)
   })
 }
