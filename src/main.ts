@@ -8,6 +8,7 @@ import { writeSync } from 'node:fs'
 
 import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
+import { readSessionService } from './config/session-service.js'
 import { parseFlags, USAGE } from './start/flags.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
@@ -41,6 +42,10 @@ async function main(): Promise<void> {
       const config = configured(line.flags)
       return finish(await (await import('./subcommands/adopt-ledger.js')).adoptLedger(line, config))
     }
+    case 'session-backend': {
+      const config = settled(readSessionService(process.env))
+      return (await import('./start/run-session-backend.js')).runSessionBackend(config)
+    }
     case 'run': {
       const config = configured(line.flags)
       return (await import('./start/run.js')).run(config)
@@ -48,9 +53,15 @@ async function main(): Promise<void> {
   }
 }
 
-/** The configuration, its warnings on stderr; all its problems at once, and the end, when there are any. */
 function configured(flags: Flags): Config {
-  const reading = readConfig(process.env, flags)
+  return settled(readConfig(process.env, flags))
+}
+
+type Reading<C> =
+  { config: C; warnings: readonly string[] } | { problems: readonly string[]; warnings: readonly string[] }
+
+/** The configuration, its warnings on stderr; all its problems at once, and the end, when there are any. */
+function settled<C>(reading: Reading<C>): C {
   for (const warning of reading.warnings) say(`warning: ${warning}`)
   if ('config' in reading) return reading.config
   for (const problem of reading.problems) say(`error: ${problem}`)

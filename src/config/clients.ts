@@ -25,6 +25,11 @@ export function readClients(env: Environment): ClientsConfig {
   }
 }
 
+/** Whether others than the callers of this machine can reach a backend that is bound there: directly, or by a proxy. */
+export function isExposed(bind: Address, { sessionUrl }: ClientsConfig): boolean {
+  return !isLoopback(bind.host) || (sessionUrl !== undefined && !isLocal(sessionUrl))
+}
+
 interface Named {
   readonly issuer: string
   readonly backend: SessionBackendConfig

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 
 import { config, problems, warnings } from '../../test/support/config-reading.js'
+import { isExposed } from './clients.js'
 
 describe('the session backend', () => {
   test('is the one at BROKER_BACKEND_URL if that is set, without trailing slashes', () => {
@@ -38,10 +39,24 @@ describe('the session backend', () => {
     ['10.0.0.1:8090'],
     ['sessions.internal:8090'],
     ['localhost.evil.com:1'],
-  ])('embedded, is refused on %s, where others can get themselves a session', (bind) => {
+  ])('embedded, is exposed on %s, and needs the URL that wallets sign for', (bind) => {
     expect(problems({ BROKER_SESSION_BIND: bind })).toEqual([
-      `BROKER_SESSION_BIND="${bind}": expected a loopback address, since whoever reaches it gets a session; use 127.0.0.1:8090, or a session backend of your own with BROKER_BACKEND_URL`,
+      `BROKER_SESSION_BIND="${bind}": expected a loopback address, or BROKER_SESSION_URL beside it; use 127.0.0.1:8090, or set BROKER_SESSION_URL to the https origin of the proxy in front of it`,
     ])
+    const { backend, clients } = config({
+      BROKER_SESSION_BIND: bind,
+      BROKER_SESSION_URL: 'https://s.example.com',
+    })
+    expect(backend.kind === 'embedded' && isExposed(backend.bind, clients)).toBe(true)
+  })
+
+  test.each([
+    [{}, false],
+    [{ BROKER_SESSION_URL: 'http://localhost:9000' }, false],
+    [{ BROKER_SESSION_URL: 'https://s.example.com' }, true],
+  ])('embedded on loopback with %j, exposed: %s', (variables, exposed) => {
+    const { backend, clients } = config(variables)
+    expect(backend.kind === 'embedded' && isExposed(backend.bind, clients)).toBe(exposed)
   })
 
   test("embedded, never shares the broker's port", () => {

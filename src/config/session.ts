@@ -24,30 +24,31 @@ export function readSessionBackend(env: Environment, brokerPort: number): Sessio
     }
     return { kind: 'http', url, timeoutSeconds }
   }
-  const parse = (text: string) => parseSessionBind(text, brokerPort)
-  const bind = env.read('BROKER_SESSION_BIND', parse, DEFAULT_SESSION_BIND)
-  if (bind === DEFAULT_SESSION_BIND && bind.port === brokerPort) {
+  const bind = readSessionBind(env)
+  if (bind.port !== 0 && bind.port === brokerPort) {
     env.problems.push(
-      `--port ${brokerPort} is the embedded session backend's port: set BROKER_SESSION_BIND to another`,
+      `--port ${brokerPort} is the embedded session backend's port: set BROKER_SESSION_BIND to another, ` +
+        'since a proxy in front of the broker must not publish it',
     )
   }
   return { kind: 'embedded', bind }
 }
 
-function parseSessionBind(text: string, brokerPort: number): Address {
+/** Where a session backend of ours listens. Beyond loopback it is exposed, and has to be given a URL. */
+export function readSessionBind(env: Environment): Address {
+  return env.read(
+    'BROKER_SESSION_BIND',
+    (text) => parseSessionBind(text, env.has('BROKER_SESSION_URL')),
+    DEFAULT_SESSION_BIND,
+  )
+}
+
+function parseSessionBind(text: string, hasUrl: boolean): Address {
   const address = parseAddress(text)
-  // POST /session/create with a bare auth_token gives a session to whoever can reach it.
-  if (!isLoopback(address.host)) {
-    throw new InvalidSettingError(
-      'a loopback address, since whoever reaches it gets a session',
-      'use 127.0.0.1:8090, or a session backend of your own with BROKER_BACKEND_URL',
-    )
-  }
-  if (address.port !== 0 && address.port === brokerPort) {
-    throw new InvalidSettingError(
-      "a port other than the broker's own",
-      'a proxy in front of the broker must not publish it',
-    )
-  }
-  return address
+  if (isLoopback(address.host) || hasUrl) return address
+  // Wallets sign for the URL, so it cannot be left to what a Host header says.
+  throw new InvalidSettingError(
+    'a loopback address, or BROKER_SESSION_URL beside it',
+    'use 127.0.0.1:8090, or set BROKER_SESSION_URL to the https origin of the proxy in front of it',
+  )
 }

@@ -17,7 +17,7 @@ import { HttpSessionBackend } from '../session/http-backend.js'
 import { until } from '../../test/support/until.js'
 import { type SessionListener, startSessionListener } from './session-listener.js'
 
-const SETTINGS = { mailDomain: 'agentkeys-email.io' }
+const SETTINGS = { mailDomain: 'agentkeys-email.io', sessionUrl: undefined, exposed: false }
 const lines: string[] = []
 const LOG = openLog('info', { write: (line) => void lines.push(line) })
 
@@ -428,7 +428,11 @@ describe('every other request', () => {
 })
 
 describe('a web page on this machine', () => {
-  const notLoopback = problem(403, 'DENIED', 'the Host header must be a loopback address or localhost')
+  const notLoopback = problem(
+    403,
+    'DENIED',
+    'the Host header must be a loopback address or localhost; behind a proxy, set BROKER_SESSION_URL',
+  )
 
   test.each([
     ['attacker.example'],
@@ -498,7 +502,7 @@ describe('a web page on this machine', () => {
   ])('cannot hide behind %s', async (_what, head, status) => {
     const { hostname, port } = new URL(listener.url)
     const socket = connect(Number(port), hostname)
-    socket.end(`${head}Connection: close\r\n\r\n`)
+    socket.write(`${head}Connection: close\r\n\r\n`)
     expect(await text(socket)).toMatch(status)
   })
 })

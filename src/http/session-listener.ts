@@ -1,10 +1,9 @@
 import type { ServerOptions } from 'node:http'
-import { isIPv4, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 
 import { type ArgumentMetadata, type DynamicModule, Module, type PipeTransform } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
-import { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
@@ -25,10 +24,10 @@ import {
   sendSessionError,
   SessionApiError,
   sessionErrorBody,
-  type SessionReason,
 } from './session-error-body.js'
 import { SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
+import { guardSessions, isLoopback } from './session-guard.js'
 import { SessionSettings } from './session-settings.js'
 import { WalletLoginController } from './wallet-login.controller.js'
 
@@ -56,8 +55,9 @@ export interface SessionListener {
 }
 
 /**
- * Serves the embedded session backend, on loopback only: who reaches `/session/create` is let in. Port 0 takes a free one.
- * Nest has one logger for the whole process; the broker's start sets it.
+ * Serves the session backend. Where it is not exposed, on loopback only: who reaches `/session/create` is let in. Port 0
+ * takes a free one.
+ * Nest has one logger for the whole process; the start sets it.
  */
 export async function startSessionListener(
   sessions: EmbeddedSessions,
@@ -65,14 +65,14 @@ export async function startSessionListener(
   settings: SessionSettings,
   log: Logger,
 ): Promise<SessionListener> {
-  if (!isLoopback(host))
+  if (!settings.exposed && !isLoopback(host))
     throw new Error(
       `the embedded session backend lets in whoever can reach it, and ${JSON.stringify(host)} is not a loopback address: ` +
         'bind it to 127.0.0.1 or [::1], or set BROKER_BACKEND_URL to a session backend of your own',
     )
   const app = await application(
     sessions,
-    new WalletLogin(new URL(`http://${host}:${port}`), () => new Date()),
+    new WalletLogin(new URL(settings.sessionUrl ?? `http://${host}:${port}`), () => new Date()),
     settings,
     log,
   )
@@ -97,7 +97,7 @@ async function application(
   const adapter = adapterOf(connections, log)
   const server = adapter.getInstance()
   setUpReplies(server)
-  guard(server)
+  guardSessions(server, settings)
   refuseAmbiguousRequests(server)
   readBodies(server)
   endConnectionsAtClose(server, connections)
@@ -135,40 +135,6 @@ function adapterOf(connections: Connections, log: Logger): FastifyAdapter {
     clientErrorHandler: connectionRefuser(log, sessionErrorBody),
     frameworkErrors: urlRefuser(log, (reply) => void sendSessionError(reply, notFound)),
   })
-}
-
-/**
- * A web page that the user of this machine has open can send requests here, and by rebinding its own name to 127.0.0.1
- * it can read the answers. But a browser always says where such a request comes from: in Host the page's name, in Origin
- * (of every POST) the page. Browsers must preflight a JSON request, and this server does not answer preflights.
- */
-function guard(server: FastifyInstance): void {
-  server.addHook('onRequest', (request, reply, done) => {
-    const objection = objectionTo(request)
-    if (objection) sendSessionError(reply, new SessionApiError(...objection))
-    else done()
-  })
-}
-
-function objectionTo({ method, headers, raw }: FastifyRequest): [SessionReason, string] | undefined {
-  const hosts = raw.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host')
-  if (hosts.length !== 1 || !isLoopback(hostName(headers.host ?? '')))
-    return ['host-not-loopback', 'the Host header must be a loopback address or localhost']
-  if (headers.origin !== undefined) return ['from-a-web-page', 'requests from web pages are not served']
-  // PUT and DELETE are preflighted by every browser, and nothing here answers a preflight.
-  if (method === 'POST' && !/^application\/json\s*(?:;.*)?$/i.test(headers['content-type'] ?? ''))
-    return ['body-unsupported', 'the content type must be application/json']
-  return undefined
-}
-
-/** The port is not compared: through a tunnel it is another one. */
-function hostName(header: string): string {
-  const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(header) ?? []
-  return bracketed ?? plain ?? ''
-}
-
-function isLoopback(host: string): boolean {
-  return host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
 class BodyPipe implements PipeTransform {

@@ -2,4 +2,8 @@
 export abstract class SessionSettings {
   /** Of the addresses that wallets are given. */
   abstract readonly mailDomain: string
+  /** The origin that wallets sign for; undefined: where it listens. Never what a Host header says. */
+  abstract readonly sessionUrl: string | undefined
+  /** Others than the callers of this machine can reach it: wallet login is the only way in. */
+  abstract readonly exposed: boolean
 }

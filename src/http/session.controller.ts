@@ -2,6 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, Post } from '@nestjs/common'
 
 import { parseWallet } from '../domain/wallet.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
+import { SessionError } from '../session/session-backend.js'
 import type { IssuedSession, RevokeTarget } from '../session/session-store.js'
 import { SessionBearer } from './session-bearer.js'
 import { SessionApiError } from './session-error-body.js'
@@ -55,8 +56,9 @@ export class SessionController {
 
   @Get(['healthz', 'health'])
   @Header('content-type', 'text/plain; charset=utf-8')
-  health(): string {
-    return 'ok'
+  async health(): Promise<string> {
+    if (await this.sessions.healthy()) return 'ok'
+    throw new SessionError('backend-unreachable', 'the session store does not answer')
   }
 }
 

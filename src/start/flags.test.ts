@@ -37,6 +37,12 @@ test('what only prints is told apart, and needs no other flag to be right', () =
   })
 })
 
+test('session-backend is told where to listen by its variable alone', () => {
+  expect(parseFlags(['session-backend'])).toEqual({ kind: 'session-backend' })
+  for (const more of [['--port', '1'], ['--bind', '::1'], ['x'], ['--from', 'x']])
+    expect(parseFlags(['session-backend', ...more]).kind).toBe('wrong-usage')
+})
+
 describe('wrong usage', () => {
   test.each([['65536'], ['8091.0'], ['0x1f'], ['1e3'], [''], [' 1'], ['٣']])('--port %j', (port) => {
     const [reason] = complaint(parseFlags([`--port=${port}`]))

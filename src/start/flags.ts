@@ -13,6 +13,7 @@ export type CommandLine =
   | { kind: 'init-eventstore'; appPasswordFile: string; auditPasswordFile: string; waitSeconds: number }
   | { kind: 'migrate-ledger'; from: string; to: string }
   | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
+  | { kind: 'session-backend' }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
@@ -23,6 +24,7 @@ export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE [--wait SECONDS]
        agentkeys-broker migrate-ledger --from STORE --to STORE
        agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
+       agentkeys-broker session-backend
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
 
@@ -43,6 +45,8 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
                          esdb:// URL. No broker may run meanwhile; what was cut off goes on when run again
   adopt-ledger           say which entries no holder of the ledger key signed; with size and head, as verify-ledger
                          prints them, take them over. Needed once for a ledger from before appends were signed
+  session-backend        run the session backend on its own, at BROKER_SESSION_BIND (default 127.0.0.1:8090), for
+                         brokers that name it in BROKER_BACKEND_URL; its data dir is not a broker's
 
 The rest is set by environment variables, all in docs/configuration.md. The ones most used:
 
@@ -67,8 +71,8 @@ export function parseFlags(args: readonly string[]): CommandLine {
     if (values.help) return { kind: 'help' }
     if (values.version) return { kind: 'version' }
     const flags = {
-      port: parsePort(values.port),
-      bind: parseBind(values.bind),
+      port: parsePort(values.port ?? '8091'),
+      bind: parseBind(values.bind ?? '127.0.0.1'),
       skipStartupCheck: values['skip-startup-check'],
       insecureLedger: values['insecure-ledger'],
     }
@@ -84,8 +88,8 @@ export function parseFlags(args: readonly string[]): CommandLine {
 
 function parseValues(args: readonly string[]) {
   const options = {
-    port: { type: 'string', default: '8091' },
-    bind: { type: 'string', default: '127.0.0.1' },
+    port: { type: 'string' },
+    bind: { type: 'string' },
     'skip-startup-check': { type: 'boolean', default: false },
     'insecure-ledger': { type: 'boolean', default: false },
     'print-config': { type: 'boolean', default: false },
@@ -127,9 +131,15 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     case 'adopt-ledger':
       if (rest.length > 0) throw new WrongFlag('adopt-ledger takes --expect-size N and --expect-head HASH')
       return { kind: command, flags, ...parseExpected(values['expect-size'], values['expect-head']) }
+    case 'session-backend':
+      if (rest.length > 0 || values.port !== undefined || values.bind !== undefined)
+        throw new WrongFlag('session-backend takes no flags: BROKER_SESSION_BIND says where it listens')
+      assertNoSubcommandFlags(values)
+      return { kind: command }
     default:
       throw new WrongFlag(
-        'takes flags only, or a subcommand: adopt-ledger, export-tiles, init-eventstore, migrate-ledger',
+        'takes flags only, or a subcommand: ' +
+          'adopt-ledger, export-tiles, init-eventstore, migrate-ledger, session-backend',
       )
   }
 }

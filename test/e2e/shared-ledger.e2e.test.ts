@@ -8,14 +8,11 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { roleSessionName } from '../../src/domain/aws-session.js'
 import { parseSignedCheckpoint, verifyCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { type Sealed } from '../../src/domain/ledger/entry.js'
-import { ProtocolChecker } from '../../src/domain/ledger/protocol-rules.js'
 import { Tree } from '../../src/domain/ledger/merkle.js'
 import { parseVkey } from '../../src/domain/ledger/note.js'
-import { linked } from '../../src/ledger/open-ledger.js'
 import { startLocalAws } from '../../tools/local-aws/server.js'
 import type { BrokerProcess } from '../support/broker-process.js'
 import { awsEnv } from '../support/broker-with-aws.js'
-import { openStore, readAll } from '../support/eventstoredb/ledger.js'
 import { Received, repeated } from '../support/received.js'
 import { seededRandom } from '../support/seeded-random.js'
 import { SharedBrokers } from '../support/shared-brokers.js'
@@ -38,18 +35,6 @@ afterEach(async () => {
 
 interface Minted {
   jti: string
-}
-
-/** The whole ledger, linked entry by entry, without a finding of any kind. */
-async function verified(): Promise<Sealed[]> {
-  const store = openStore(shared.standIn.url)
-  const entries = linked(undefined, await readAll(store))
-  await store.close()
-  const findings: unknown[] = []
-  const meaning = new ProtocolChecker((finding) => findings.push(finding))
-  for (const { entry } of entries) meaning.take(entry)
-  expect(findings).toEqual([])
-  return entries
 }
 
 function rootAt(entries: readonly Sealed[], size: number): string {
@@ -105,7 +90,7 @@ test('what one broker records, all know: each mint once, one JWKS, one tree', as
   )
   expect(replies.filter((reply) => reply.status !== 200)).toEqual([])
 
-  const entries = await verified()
+  const entries = await shared.verified()
   expect(issued(entries).sort()).toEqual(replies.map((reply) => reply.body.jti).sort())
   for (const broker of brokers) {
     expect(await jwks(broker)).toEqual(await jwks(first))
@@ -128,7 +113,7 @@ test('a broker whose key another one replaced mints no more, and says so; the ne
   expect(refused.body.message).toContain('BROKER_OIDC_KEYPAIR_PATH')
   expect(await ready(old)).toMatchObject({ signer_ok: false })
   expect((await fresh.post(MINT, (await fresh.session()).session)).status).toBe(200)
-  await verified()
+  await shared.verified()
 })
 
 test(`two brokers killed in turn under load for a minute: what anybody got is in the ledger once, and no checkpoint is contradicted (KILL_SEED=${SEED})`, async () => {
@@ -176,7 +161,7 @@ test(`two brokers killed in turn under load for a minute: what anybody got is in
   stop.abort()
   await Promise.all(callers)
 
-  const entries = await verified()
+  const entries = await shared.verified()
   const ledger = new VerifiedLedger(entries.map(({ entry }) => entry))
   expect(received.unexplainedBy(ledger)).toEqual([])
   expect(repeated(issued(entries))).toEqual([])
@@ -236,19 +221,19 @@ test.each(cuts)(
       await isReady(away, false)
       for (let i = 0; i < 20; i += 1) expect((await there.post(MINT, session)).status).toBe(200)
       expect(await isReady(there, true)).toMatchObject({ status: 'ready' })
-      const { length } = await verified()
+      const { length } = await shared.verified()
       expect((await checkpointFrom(away, 0)).size).toBeLessThan(length)
       expect(await ready(away)).toMatchObject({ status: 'not_ready', ledger_ok: false })
 
       proxy.mend()
       await isReady(away, true)
-      const entries = await verified()
+      const entries = await shared.verified()
       const shown = await checkpointFrom(away, 0)
       expect(shown.size).toBeGreaterThanOrEqual(length)
       expect(shown).toEqual({ size: shown.size, root: rootAt(entries, shown.size) })
       const minted = await away.post<Minted>(MINT, (await away.session()).session)
       expect(minted.status).toBe(200)
-      expect(issued(await verified()).filter((id) => id === minted.body.jti)).toHaveLength(1)
+      expect(issued(await shared.verified()).filter((id) => id === minted.body.jti)).toHaveLength(1)
     } finally {
       await proxy.close()
     }

@@ -5,8 +5,12 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import type { Sealed } from '../../src/domain/ledger/entry.js'
+import { ProtocolChecker } from '../../src/domain/ledger/protocol-rules.js'
+import { linked } from '../../src/ledger/open-ledger.js'
 import { loadOrCreateSigningKey, settleSigningKey } from '../../src/oidc/key-file.js'
 import { BrokerProcess } from './broker-process.js'
+import { openStore, readAll } from './eventstoredb/ledger.js'
 import { StandInProcess } from './eventstoredb/process.js'
 
 const ISSUER = 'https://broker.example.com'
@@ -61,6 +65,18 @@ export class SharedBrokers {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
     return path
+  }
+
+  /** The whole ledger, linked entry by entry. Throws where there is a finding of any kind. */
+  async verified(): Promise<Sealed[]> {
+    const store = openStore(this.standIn.url)
+    const entries = linked(undefined, await readAll(store))
+    await store.close()
+    const findings: unknown[] = []
+    const rules = new ProtocolChecker((finding) => findings.push(finding))
+    for (const { entry } of entries) rules.take(entry)
+    if (findings.length > 0) throw new Error(`the ledger has findings: ${JSON.stringify(findings)}`)
+    return entries
   }
 
   async dispose(): Promise<void> {
