@@ -47,7 +47,7 @@ export function brokerEnvironment({
 }: BrokerSettings): NodeJS.ProcessEnv {
   return {
     PATH: process.env['PATH'],
-    // Nobody's ~/.aws must change what is shown or measured here.
+    // The user's ~/.aws must not change what is shown or measured here.
     HOME: dataDir,
     BROKER_DATA_DIR: dataDir,
     BROKER_SESSION_BIND: `127.0.0.1:${sessionPort}`,
@@ -64,12 +64,12 @@ export class BrokerProcess {
     readonly sessionUrl: string,
   ) {}
 
-  /** Does not wait: whoever must end it, whatever happens, has it from its first moment on. */
+  /** Does not wait, so that the caller can end it from its first moment on. */
   static spawn(settings: BrokerSettings): BrokerProcess {
     const { dataDir, ports, flags = [] } = settings
     const [port, sessionPort] = ports
     const logPath = join(dataDir, 'broker.log')
-    // A file, not a pipe: nobody's reading may slow it down.
+    // A file, not a pipe: a slow reader must not slow it down.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     const log = openSync(logPath, 'a', 0o600)
     const child = spawn(process.execPath, [...BROKER_FLAGS, MAIN, '--port', String(port), ...flags], {

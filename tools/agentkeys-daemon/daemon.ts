@@ -9,7 +9,7 @@ import { HeldSession } from './held-session.js'
 import { openLoopback } from './loopback.js'
 import { serveSocket } from './socket-server.js'
 
-/** Resolves when it was told to stop. Rejects with what keeps it from serving. */
+/** Resolves when it was stopped. Rejects with what keeps it from serving. */
 export async function runDaemon(values: Values): Promise<number> {
   const stopped = stopSignal()
   const own = await openSession(values)

@@ -39,7 +39,7 @@ export const COMMANDS: readonly Command[] = [
         value: 'FILE',
         help: 'sign in with the auth token in FILE instead; - is stdin',
       },
-      'ledger-vkey': { type: 'string', value: 'VKEY', help: 'the ledger key that the operator told you' },
+      'ledger-vkey': { type: 'string', value: 'VKEY', help: 'the ledger key that the operator gave you' },
     },
     run: () => import('./commands/init.js'),
   },

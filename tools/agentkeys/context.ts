@@ -53,7 +53,7 @@ export class Context {
     return value === '' ? undefined : value
   }
 
-  /** The session bearer and where it comes from; undefined where there is none. */
+  /** The session bearer and where it comes from; undefined without one. */
   async session(): Promise<FoundSession | undefined> {
     const given = this.values['session']
     const bearer = { wallet: '', createdAt: 0 }

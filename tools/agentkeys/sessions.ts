@@ -1,4 +1,4 @@
-// The sessions of one broker: which there are, and the bearer of one. The original's files are read where there is none.
+// The sessions of one broker: which there are, and the bearer of one. The original's files are read when it has none.
 
 import { join } from 'node:path'
 
@@ -46,7 +46,7 @@ export async function saveSession(home: BrokerHome, id: string, session: StoredS
   return store.kind
 }
 
-/** The stored session; undefined where there is none. Throws PrivateFileError for a file that others can read. */
+/** The stored session, if any. Throws PrivateFileError for a file that others can read. */
 export async function findSession(home: BrokerHome, id: string): Promise<FoundSession | undefined> {
   const store = await sessionStore(home, id)
   const text = await store.read()

@@ -31,7 +31,7 @@ export class Bench {
     return child
   }
 
-  /** Ready, at the latest after what it takes to make large read models anew. */
+  /** Ready, at the latest after a rebuild of large read models. */
   async broker(settings: BrokerSettings): Promise<BrokerProcess> {
     const broker = BrokerProcess.spawn(settings)
     this.ends.push(() => broker.stop('SIGKILL'))

@@ -99,7 +99,7 @@ async function startTime(bench: Bench, home: BrokerSettings): Promise<number> {
 }
 
 async function rebuildTime(bench: Bench, home: BrokerSettings): Promise<number> {
-  bench.progress('making the read models anew')
+  bench.progress('rebuilding the read models')
   for (const suffix of ['', '-wal', '-shm'])
     await rm(join(home.dataDir, `audit.sqlite${suffix}`), { force: true })
   const started = performance.now()

@@ -1,6 +1,6 @@
 // The yardsticks: a ledger that forgets, and one that records and proves nothing. They are given to the same Nest
 // application as the real one, so that what is left between two of them is the price of recording, or that of receipts.
-// They live here and nowhere else: no broker can be told to use them.
+// They live here and nowhere else: no broker can be configured to use them.
 
 import { GENESIS, type Sealed } from '../../src/domain/ledger/entry.js'
 import type { LedgerEvent } from '../../src/domain/ledger/events.js'

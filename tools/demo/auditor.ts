@@ -75,7 +75,7 @@ export function copyLedger(ledgerPath: string, copyPath: string): void {
   withFile(ledgerPath, (db) => db.prepare('VACUUM INTO ?').run(copyPath))
 }
 
-/** Somebody with root on the disk rewrites one entry, and takes the locks off first. */
+/** An attacker with root on the disk drops the triggers and rewrites one entry. */
 export function rewriteEntry(path: string, index: number, change: (text: string) => string): void {
   withFile(path, (db) => {
     db.exec('DROP TRIGGER ledger_no_update')
@@ -85,7 +85,7 @@ export function rewriteEntry(path: string, index: number, change: (text: string)
   })
 }
 
-/** Somebody cuts off the end, which no chain can show by itself. */
+/** An attacker truncates the ledger, which no chain can show by itself. */
 export function cutOff(path: string, from: number): void {
   withFile(path, (db) => {
     db.exec('DROP TRIGGER ledger_no_delete')

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The demo: what the broker is for, told in a terminal, with nothing installed but this package.
+// The demo: what the broker is for, in a terminal, with nothing installed but this package.
 
 import { parseArgs } from 'node:util'
 
@@ -51,7 +51,7 @@ async function demo(): Promise<number> {
 function report(tell: Teller, stage: Stage, error: Error): number {
   tell.line()
   tell.line(`The demo failed at ${error.message}`)
-  // What is no fault of a step is a fault of the demo's own, and whoever mends it needs to know where it is.
+  // What is no fault of a step is a fault of the demo's own, and its stack is needed to fix it.
   if (!(error instanceof StepFailed) && error.stack) tell.line(error.stack)
   if (stage.logTail !== '') tell.line(`\nThe end of the broker's log:\n${stage.logTail}`)
   return 1

@@ -13,7 +13,7 @@ import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 
 const ORIGIN = 'demo.invalid/ledger'
 
-/** A port that was free a moment ago may be somebody else's by now. */
+/** A port that was free a moment ago may be taken by now. */
 const TRIES = 3
 
 export class Stage {
@@ -22,7 +22,7 @@ export class Stage {
   private witnessRunning: LocalWitness | undefined
   private brokerRunning: BrokerProcess | undefined
 
-  /** Of the broker, for whoever must find out why a step did not hold. */
+  /** The broker's log, to find out why a step failed. */
   get logTail(): string {
     return this.brokerRunning?.logTail ?? ''
   }
@@ -65,7 +65,7 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    // Ended, not only told to: a broker that still runs would write into the folder while it is removed.
+    // Ended, not only signalled: a broker that still runs would write into the folder while it is removed.
     await this.brokerRunning?.stop('SIGKILL')
     await this.awsRunning?.close()
     await this.witnessRunning?.close()

@@ -53,7 +53,7 @@ export async function tellStory(tell: Teller, stage: Stage): Promise<void> {
   )
   await tell.step(
     'A witness has seen it too',
-    "Somebody else's program cosigned the ledger before the token left: it cosigns no other history of it.",
+    "Another party's program cosigned the ledger before the token left: it cosigns no other history of it.",
     () => verifyWitnessed(tell, stage, jwt),
   )
   const creds = await tell.step(
@@ -67,7 +67,7 @@ export async function tellStory(tell: Teller, stage: Stage): Promise<void> {
     () => askAws(tell, stage, creds),
   )
   await tell.step(
-    'The agent asks for a role that nobody allowed',
+    'The agent asks for a role that is not allowed',
     'A refusal is decided before STS is called, and is on record before the agent hears of it.',
     () => refuse(tell, stage, caller),
   )
@@ -82,13 +82,13 @@ export async function tellStory(tell: Teller, stage: Stage): Promise<void> {
     () => verifyLedger(tell, stage, entries),
   )
   await tell.step(
-    'Somebody with root rewrites a copy, to hide whose credentials those were',
+    'An attacker with root rewrites a copy, to hide whose credentials those were',
     'The access key id in one entry is changed, and the file is otherwise as it was.',
     () => catchRewrite(tell, stage, creds),
   )
   await tell.step(
-    'Somebody cuts the refusal off the end of another copy',
-    'No chain can show that its own tail is gone. Whoever kept the size and head from step 10 can.',
+    'An attacker truncates another copy before the refusal',
+    'No chain can show that its own tail is gone. An auditor who kept the size and head from step 10 can.',
     () => catchCut(tell, stage, verdict),
   )
   await tell.step('The broker is asked to stop', 'It finishes what is under way and closes its files.', () =>

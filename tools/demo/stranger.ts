@@ -17,7 +17,7 @@ export async function verifyJwt(jwt: string, issuer: string): Promise<JWTVerifyR
   return { ...(await jwtVerify(jwt, keys, options)), jwksUri }
 }
 
-/** What AWS's own SDK is told when it asks who it is with these credentials. */
+/** What GetCallerIdentity answers AWS's own SDK for these credentials. */
 export async function callerIdentity(
   { access_key_id, secret_access_key, session_token, region }: CredsReply,
   endpoint: string,
@@ -30,7 +30,7 @@ export async function callerIdentity(
   const sts = new STSClient({ region, endpoint, credentials })
   try {
     const { Account: account, Arn: arn } = await sts.send(new GetCallerIdentityCommand({}))
-    expectThat(account !== undefined && arn !== undefined, 'GetCallerIdentity named nobody')
+    expectThat(account !== undefined && arn !== undefined, 'GetCallerIdentity named no caller')
     return { account, arn }
   } finally {
     sts.destroy()

@@ -1,4 +1,4 @@
-// How the story is told: numbered steps, what is shown, why it matters. Plain text where nobody looks at a terminal.
+// Prints the story: numbered steps, what is shown, why it matters. Plain text without a terminal.
 
 import type { Writable } from 'node:stream'
 

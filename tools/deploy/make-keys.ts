@@ -44,7 +44,7 @@ function makeKeys(config: Config): string[] {
   loadOrCreateToken(config.operatorTokenFile)
   return [
     `${config.oidcKeypairPath}: kid ${key.kid}`,
-    // Public, and what auditors are to be told by another way than the broker itself.
+    // Public, and to be given to auditors by another way than the broker itself.
     `${config.ledger.keyPath}: vkey ${vkey}`,
     config.auditorTokenFile,
     config.operatorTokenFile,

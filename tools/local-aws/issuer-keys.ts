@@ -18,7 +18,7 @@ export const KEY_FETCH_TIMEOUT_MS = 5000
 const MAX_DOCUMENT_BYTES = 512 * 1024
 
 /**
- * The JWKS of `issuer`, by way of its discovery document. Asked anew for every token: AWS keeps keys for a time it does
+ * The JWKS of `issuer`, by way of its discovery document. Fetched again for every token: AWS keeps keys for a time it does
  * not publish, and a test should see a rotation at once.
  */
 export async function fetchKeys(issuer: string, timeoutMs: number): Promise<UncheckedJwk[]> {

@@ -180,7 +180,7 @@ function checkDuration({ durationSeconds }: Ask, { maxSessionDuration }: Role): 
 type SessionAsk = { ask: Ask; tags: SessionTags; sourceIdentity: string | undefined }
 
 function open({ sessions, now }: World, role: Role, { ask, tags, sourceIdentity }: SessionAsk): Opened {
-  // The wire has whole seconds: what the caller is told is when it ends.
+  // The wire has whole seconds: the reply's expiration is the real end.
   const expiresAt = new Date(Math.floor(now().getTime() / 1000 + ask.durationSeconds) * 1000)
   const { roleSessionName, policy } = ask
   return sessions.open(role, expiresAt, {

@@ -128,7 +128,7 @@ class LocalSts {
       call.outcome = fault?.kind === 'empty' ? 'empty' : 'ok'
       reply(response, requestId, 200, success(call.action, content, requestId))
     } catch (error) {
-      // Cut off while reading or waiting: there is nobody left to answer.
+      // Cut off while reading or waiting: there is no caller left.
       if (response.destroyed || this.stopping.signal.aborted) return
       const { code, status, message } = asRefusal(error)
       call.outcome = code

@@ -34,7 +34,7 @@ const SERVICE = 'sts'
 const HEADER_WINDOW_SECONDS = 900
 const MAX_PRESIGNED_SECONDS = 604_800
 
-/** Reads the signature of a request. Throws MissingAuthenticationToken where there is none, IncompleteSignature where it is broken. */
+/** Reads the signature of a request. Throws MissingAuthenticationToken when it is missing, IncompleteSignature where it is broken. */
 export function readSignature(request: SignedRequest): Signature {
   const authorization = request.headers.get('authorization')
   const query = parseQuery(request.query)

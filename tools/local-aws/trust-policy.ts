@@ -145,7 +145,7 @@ function parsePrincipals(value: unknown, where: string): Statement['principals']
   ]
   if (principals.length === 0) throw new TrustPolicyError(where, 'must name AWS or Federated principals')
   for (const { type, arn } of principals) {
-    // An account as principal hands the decision to identity policies, and "*" to nobody at all: neither exists here.
+    // An account as principal hands the decision to identity policies, and "*" to no policy at all: neither exists here.
     if (!(type === 'AWS' ? CALLER_ARN : PROVIDER_ARN).test(arn)) {
       const form = type === 'AWS' ? 'a user, role or role session' : 'an OIDC provider'
       throw new TrustPolicyError(where, `${arn} must be the ARN of ${form}`)

@@ -228,7 +228,7 @@ class WalkingWorker {
       if (this.failure) reject(this.failure)
       else this.asked.push({ resolve, reject })
     })
-    // Whoever awaits the answer is told; an answer nobody came to await must not end the process.
+    // The awaiting call gets it; an answer that is not awaited must not end the process.
     answer.catch(() => undefined)
     this.worker.postMessage(question)
     return answer

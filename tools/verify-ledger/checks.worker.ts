@@ -8,7 +8,7 @@ import type { Tile } from '../../src/domain/ledger/tiles.js'
 import { type ChainState, ChainWalk, type Expected, type Row } from '../../src/domain/ledger/verify.js'
 import { HASH_BYTES } from '../../src/domain/ledger/encoding.js'
 
-/** What the walk is told before it starts. */
+/** The start parameters of the walk. */
 export interface Start {
   expected?: Expected | undefined
   /** Sizes at which the root is wanted. */

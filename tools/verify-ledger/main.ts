@@ -91,7 +91,7 @@ function failed(error: unknown): number {
     process.stderr.write('Try verify-ledger --help\n')
     return 2
   }
-  // A defect of our own says nothing about the ledger either, but whoever mends it needs to know where it is.
+  // A defect of our own says nothing about the ledger either, but its stack is needed to fix it.
   if (!(error instanceof SourceError) && error instanceof Error)
     process.stderr.write(`${error.stack?.replace(TOKEN, '(a token, not shown)')}\n`)
   return 3

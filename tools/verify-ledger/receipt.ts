@@ -1,4 +1,4 @@
-// verify-ledger receipt: offline, for whoever holds a receipt and the log's key.
+// verify-ledger receipt: offline, with a receipt and the log's key.
 
 import { parseArgs } from 'node:util'
 
@@ -45,7 +45,7 @@ export function receiptCommand(args: readonly string[]): number {
 
 const JWT = /^[\w-]{2,}\.[\w-]{2,}\.[\w-]{2,}$/
 
-/** A receipt has one form. What goes wrong most often is told by name. */
+/** A receipt has one form. The most frequent mistakes are named. */
 function parseReceipt(bytes: Uint8Array): TlogProof {
   if (bytes.at(-1) === 0x0a && bytes.at(-2) === 0x0a)
     throw new FormatError('bad-line', 'it ends in a blank line: write it with jq -j, not with jq -r')

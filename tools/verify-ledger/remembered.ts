@@ -50,13 +50,13 @@ export function readRemembered(path: string): Remembered | undefined {
     if (!(cause instanceof FormatError || cause instanceof SyntaxError || cause instanceof TypeError))
       throw cause
     throw new SourceError(
-      `${path} is no state of verify-ledger: move it away to begin anew, or name another with --state FILE`,
+      `${path} is no state of verify-ledger: move it away to start over, or name another with --state FILE`,
       { cause },
     )
   }
 }
 
-/** All or nothing: whoever reads it next finds this or what was there before. Throws SourceError. */
+/** Atomic: the next reader finds this or the previous content. Throws SourceError. */
 export function writeRemembered(path: string, remembered: Remembered): void {
   write(path, format(remembered))
 }

@@ -15,7 +15,7 @@ import { type Policy, quorumMet } from '../../src/domain/ledger/policy.js'
  * given       the reader named the key: only this proves who signed
  * policy      the reader's policy names it
  * remembered  the key of the last run, which was not given either
- * itself      entry 0 of the ledger names it: whoever made up the ledger could have made up the key
+ * itself      entry 0 of the ledger names it: the author of a forged ledger could have made up the key
  */
 export type KeyFrom = 'given' | 'policy' | 'remembered' | 'itself'
 

@@ -82,7 +82,7 @@ export async function verify(source: Source, options: Options = {}): Promise<Out
   const statePath =
     current && options.statePath !== 'none' ? (options.statePath ?? defaultStatePath(current.origin)) : null
   const found = statePath === null ? undefined : readRemembered(statePath)
-  // A key that is given beats one that is remembered: the last run may have gone by a key that nobody vouched for.
+  // A key that is given beats one that is remembered: the last run may have used a key that no one confirmed.
   const otherKeyRemembered = found !== undefined && !isGiven(found.key, options)
   const remembered = otherKeyRemembered ? undefined : found
   return new Verification(source, options, { current, remembered, statePath, otherKeyRemembered }).run()

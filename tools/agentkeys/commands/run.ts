@@ -1,4 +1,4 @@
-// run -- CMD: runs a command with stored secrets in its environment, so that nobody has to read and paste them.
+// run -- CMD: runs a command with stored secrets in its environment, so that they need not be read and pasted.
 
 import { spawnChild } from '../child.js'
 import { type Call, UsageError } from '../command.js'

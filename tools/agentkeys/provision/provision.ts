@@ -50,7 +50,7 @@ export async function provision(context: Context, options: ProvisionOptions): Pr
   })
 }
 
-/** With a broker that was named: AWS credentials of this wallet, and nobody else's. Otherwise the environment as it is. */
+/** With a broker that was named: AWS credentials of this wallet only. Otherwise the environment as it is. */
 async function environment(context: Context): Promise<NodeJS.ProcessEnv> {
   if (!context.brokerIsNamed) return process.env
   try {

@@ -12,7 +12,7 @@ import { ProvisionError } from './provision-error.js'
 
 const ECHO = fileURLToPath(new URL('./echo-service.js', import.meta.url))
 
-/** The command line of the scraper. Throws ProvisionError where there is none for the service. */
+/** The command line of the scraper. Throws ProvisionError when the service has none. */
 export function scraperFor(service: string): readonly string[] {
   const known: Readonly<Record<string, readonly string[]>> = {
     ...configured(),

@@ -85,7 +85,7 @@ export class EsdbReading {
     const { credentials } = this.address
     // At the leader: a follower may not have the last entries yet, and would show a ledger that has shrunk.
     const reading = client.readStream(stream, { requiresLeader: true, ...options, ...given(credentials) })
-    // An error reaches whoever iterates. One that comes earlier or later must not take the process down.
+    // An error reaches the iteration. One that comes earlier or later must not end the process.
     reading.on('error', ignore)
     const silence = setTimeout(() => {
       this.close()

@@ -55,7 +55,7 @@ export class EsdbSource implements Source {
       if (this.place === 0) this.first = Number(found[0]?.revision)
       this.place = Number(found.at(-1)?.revision) + 1
       page = this.page(this.place)
-      // Awaited in its turn, or never, when whoever reads has gone.
+      // Awaited in its turn, or never, when the reader has stopped.
       page.catch(() => undefined)
       yield* runs(found)
     }

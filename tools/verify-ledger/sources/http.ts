@@ -26,7 +26,7 @@ const TIMEOUT_MS = 15_000
 const MAX_WAIT_MS = 30_000
 const MAX_PACKING_BYTES = 4_096
 
-/** What an attempt came to: the file, that there is none, or why it is worth another one. */
+/** The outcome of an attempt: the file, that it is missing, or why to retry. */
 type Answer = { bytes: Uint8Array | undefined } | { again: string; afterMs?: number }
 
 /** A log behind http(s)://…/ledger. Redirects are not followed: they would carry the token, and the trust, elsewhere. */

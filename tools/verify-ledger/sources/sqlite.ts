@@ -50,7 +50,7 @@ export class SqliteSource implements Source {
       )
       this.from.raw()
       const [table] = this.database.pragma('table_info(signed_heads)') as unknown[]
-      // An Ed25519 signature has 88 characters in base64: a longer text is none.
+      // An Ed25519 signature has 88 characters in base64: a longer text is not one.
       this.signed = table
         ? this.database
             .prepare<[number, number]>(

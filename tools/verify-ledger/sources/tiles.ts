@@ -18,7 +18,7 @@ import { FormatError, HASH_BYTES } from '../../../src/domain/ledger/encoding.js'
 
 import { type Batch, type Log, type Source, SourceError, SourceFault } from './source.js'
 
-/** `get` gives the file's bytes, undefined when there is none. Rejects with SourceError, also beyond `maxBytes`. */
+/** `get` gives the file's bytes, undefined when it is missing. Rejects with SourceError, also beyond `maxBytes`. */
 export interface Files {
   readonly description: string
   get(path: string, maxBytes: number): Promise<Uint8Array | undefined>
