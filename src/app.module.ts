@@ -4,6 +4,7 @@ import { CqrsModule } from '@nestjs/cqrs'
 import { Sts } from './aws/sts.js'
 import type { Parts } from './start/broker.js'
 import { MintAuthorizer } from './commands/mint-authorizer.js'
+import { ChangeCutOffHandler } from './commands/change-cut-off.js'
 import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
 import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
@@ -12,10 +13,12 @@ import { MintPolicy } from './domain/mint.js'
 import { ReleasePolicy } from './domain/release.js'
 import { EventStore } from './event-store/event-store.js'
 import { AuditController } from './http/audit.controller.js'
+import { CutOffController } from './http/cut-off.controller.js'
 import { DescriptionController } from './http/description.controller.js'
 import { HealthController } from './http/health.controller.js'
 import { Metrics, MetricsController } from './http/metrics.js'
 import { MintController } from './http/mint.controller.js'
+import { Operators } from './http/operator.js'
 import { Readiness } from './http/readiness.js'
 import { AuditAccess } from './http/audit-access.js'
 import { WellKnownController } from './http/well-known.controller.js'
@@ -40,6 +43,7 @@ export class AppModule {
         WellKnownController,
         DescriptionController,
         AuditController,
+        CutOffController,
         LedgerController,
         HealthController,
         MetricsController,
@@ -59,7 +63,9 @@ export class AppModule {
         { provide: AuditQuery, useValue: parts.audit },
         { provide: RefusalCounter, useValue: parts.refusals },
         { provide: AuditAccess, useValue: new AuditAccess(parts.sessions, parts.auditorToken) },
+        { provide: Operators, useValue: new Operators(parts.operatorToken) },
         MintAuthorizer,
+        ChangeCutOffHandler,
         MintOidcJwtHandler,
         MintAwsCredsHandler,
         Metrics,

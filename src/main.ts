@@ -46,6 +46,11 @@ async function main(): Promise<void> {
       const config = settled(readSessionService(process.env))
       return (await import('./start/run-session-backend.js')).runSessionBackend(config)
     }
+    case 'cut-off':
+    case 'restore': {
+      const config = configured(line.flags)
+      return finish(await (await import('./subcommands/cut-off.js')).changeCutOff(line, config))
+    }
     case 'run': {
       const config = configured(line.flags)
       return (await import('./start/run.js')).run(config)

@@ -66,6 +66,7 @@ const RULES = {
   // No answer in ten seconds: the caller has waited long enough, and STS may have acted.
   timeout: { passing: false, remedy: 'check the network between broker and STS' },
   unreachable: { passing: true, remedy: 'check the region, AWS_ENDPOINT_URL_STS and the network' },
+  'cut-off': { passing: false, remedy: 'the operator cut off the caller while STS was asked' },
   'empty-response': { passing: false, remedy: 'is the endpoint really STS?' },
   'credentials-unusable': { passing: false, remedy: "check the broker's clock and the endpoint" },
   unexpected: { passing: false, remedy: 'see docs/operator-aws.md' },

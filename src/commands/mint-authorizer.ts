@@ -3,10 +3,24 @@ import { hash } from 'node:crypto'
 import { Injectable } from '@nestjs/common'
 
 import { BrokerError } from '../domain/errors.js'
-import type { MintKind } from '../domain/ledger/events.js'
-import { type Caller, type Decision, mintRefused } from '../domain/mint.js'
+import type { Sealed } from '../domain/ledger/entry.js'
+import type { LedgerEvent, MintKind } from '../domain/ledger/events.js'
+import { LedgerError } from '../domain/ledger-error.js'
+import {
+  type Caller,
+  type Decision,
+  mintBegun,
+  mintRefused,
+  type Refusal,
+  subjectOf,
+  unlessCutOff,
+} from '../domain/mint.js'
 import { Ledger } from '../ledger/ledger.js'
 import { SessionBackend } from '../session/session-backend.js'
+
+interface Granted {
+  roleArn: string | undefined
+}
 
 /** Who is calling, and may they: the part every mint begins with. */
 @Injectable()
@@ -35,10 +49,52 @@ export class MintAuthorizer {
   }
 
   /** The grant, or a refusal that is durable before the caller hears of it. */
-  async requireGrant<Grant>(caller: Caller, kind: MintKind, decision: Decision<Grant>): Promise<Grant> {
+  async requireGrant<Grant extends Granted>(
+    caller: Caller,
+    kind: MintKind,
+    decided: Decision<Grant>,
+  ): Promise<Grant> {
+    const decision = unlessCutOff(decided, caller, this.ledger.cutOffs)
     if ('granted' in decision) return decision.granted
-    const { refused } = decision
-    await this.ledger.append([mintRefused(caller, kind, refused)], caller.at)
-    throw new BrokerError(refused.reason, refused.detail)
+    return this.refuse(caller, kind, decision.refused)
   }
+
+  /**
+   * The mint's first entries, durable. A cut-off that came in between is found where they are chained, and is a refusal as
+   * any other.
+   */
+  async announce(
+    caller: Caller,
+    grant: Granted,
+    kind: MintKind,
+    announcement: LedgerEvent,
+  ): Promise<Sealed[]> {
+    try {
+      const events = [...mintBegun(caller), announcement]
+      return await this.ledger.append(events, caller.at, subjectOf(caller, grant))
+    } catch (error) {
+      if (!isCutOff(error)) throw error
+      return this.refuse(caller, kind, { reason: 'cut-off', detail: error.message })
+    }
+  }
+
+  /** Throws where a cut-off came after the last entry of the mint: what that entry announced is not handed out. */
+  assertNotCutOff(caller: Caller, grant: Granted): void {
+    const through = this.ledger.cutOffs.covering(subjectOf(caller, grant))
+    if (through) throw cutOff(`the operator has cut off this ${through}`)
+  }
+
+  private async refuse(caller: Caller, kind: MintKind, refusal: Refusal): Promise<never> {
+    await this.ledger.append([mintRefused(caller, kind, refusal)], caller.at)
+    const { reason, detail } = refusal
+    throw new BrokerError(reason, detail)
+  }
+}
+
+export function isCutOff(error: unknown): error is LedgerError {
+  return error instanceof LedgerError && error.code === 'cut-off'
+}
+
+export function cutOff(detail: string): BrokerError {
+  return new BrokerError('cut-off', detail)
 }

@@ -3,7 +3,7 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import { type AwsCredentials, Sts, StsError } from '../aws/sts.js'
 import { roleSessionName, sourceIdentity, walletTags } from '../domain/aws-session.js'
 import type { Sealed } from '../domain/ledger/entry.js'
-import type { LedgerEvent } from '../domain/ledger/events.js'
+import type { CredsFailureCode, LedgerEvent } from '../domain/ledger/events.js'
 import {
   type Caller,
   type CredsAsk,
@@ -11,14 +11,14 @@ import {
   decideCreds,
   jwtClaims,
   jwtIssued,
-  mintBegun,
   MintPolicy,
   STS_AUDIENCE,
+  subjectOf,
 } from '../domain/mint.js'
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
-import { MintAuthorizer } from './mint-authorizer.js'
+import { cutOff, isCutOff, MintAuthorizer } from './mint-authorizer.js'
 
 export interface MintedCreds {
   credentials: AwsCredentials
@@ -65,13 +65,14 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const exchange =
       this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
 
-    await this.ledger.append([...mintBegun(caller), exchange.announced], caller.at)
+    await this.authorizer.announce(caller, grant, 'aws_creds', exchange.announced)
     // The announcement is durable at this line: STS may be asked.
     const credentials = await this.actOrRecordFailure(caller, grant, exchange)
-    const [entry] = await this.ledger.append([credsMinted(caller, grant, credentials)])
+    const entry = await this.recordOrDrop(caller, grant, credentials)
     const { roleArn } = grant
     const level = releaseLevel({ audience: STS_AUDIENCE, roleArn }, this.releases)
-    const ledger = await this.ledger.release(entry as Sealed, level)
+    const ledger = await this.ledger.release(entry, level)
+    this.authorizer.assertNotCutOff(caller, grant)
     // CredsMinted is durable at this line, and witnessed if it has to be: the caller may have them.
     return { credentials, mintId: caller.mintId, wallet: caller.wallet, roleArn, ledger }
   }
@@ -108,11 +109,37 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
       const code = error instanceof StsError ? error.code : 'unexpected'
       const detail =
         error instanceof StsError ? error.message : 'the exchange failed inside the broker; see its log'
-      const { mintId, wallet } = caller
-      await this.ledger.append([{ type: 'CredsMintFailed', data: { mintId, wallet, roleArn, code, detail } }])
+      await this.ledger.append([credsFailed(caller, roleArn, code, detail)])
       throw error
     }
   }
+
+  /** A cut-off while STS was asked: what it gave is dropped here, and the entry says which key that was. */
+  private async recordOrDrop(
+    caller: Caller,
+    grant: CredsGrant,
+    credentials: AwsCredentials,
+  ): Promise<Sealed> {
+    try {
+      const minted = credsMinted(caller, grant, credentials)
+      const [entry] = await this.ledger.append([minted], undefined, subjectOf(caller, grant))
+      return entry as Sealed
+    } catch (error) {
+      if (!isCutOff(error)) throw error
+      const detail = `${error.message}; STS gave ${credentials.accessKeyId}, which was handed to no caller`
+      await this.ledger.append([credsFailed(caller, grant.roleArn, 'cut-off', detail)])
+      throw cutOff(error.message)
+    }
+  }
+}
+
+function credsFailed(
+  { mintId, wallet }: Caller,
+  roleArn: string,
+  code: CredsFailureCode,
+  detail: string,
+): LedgerEvent {
+  return { type: 'CredsMintFailed', data: { mintId, wallet, roleArn, code, detail } }
 }
 
 function credsMinted(

@@ -1,7 +1,7 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import { decideJwt, type JwtAsk, jwtClaims, jwtIssued, mintBegun, MintPolicy } from '../domain/mint.js'
+import { decideJwt, type JwtAsk, jwtClaims, jwtIssued, MintPolicy } from '../domain/mint.js'
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
@@ -46,10 +46,11 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
 
     const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
     const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
-    const entries = await this.ledger.append([...mintBegun(caller), issued], caller.at)
+    const entries = await this.authorizer.announce(caller, grant, 'oidc_jwt', issued)
 
     const ledger = await this.ledger.release(entries.at(-1) as Sealed, releaseLevel(grant, this.releases))
 
+    this.authorizer.assertNotCutOff(caller, grant)
     // JwtIssued is durable at this line, witnessed if it has to be, and only now does the token come to exist.
     const jwt = this.signer.sign(token)
     const { mintId: jti, wallet } = caller

@@ -4,8 +4,10 @@
  * too-large       the events cannot be an entry. Nothing was written.
  * keys-changed    the events about signing keys no longer fit those of the ledger: decide again. Nothing was written.
  * key-not-active  a token under a key that another broker has replaced. Nothing was written.
+ * cut-off         the operator has cut off whom the events are for. Nothing was written.
  */
-export type LedgerErrorCode = 'unavailable' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active'
+export type LedgerErrorCode =
+  'unavailable' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active' | 'cut-off'
 
 /** The events were not confirmed: nothing they announce may happen or leave. */
 export class LedgerError extends Error {

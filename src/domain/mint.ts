@@ -2,7 +2,8 @@
 // ledger and the JWT say of it. Time, ids and the policy come in as arguments.
 
 import { AWS_SERVICE, type ChildSession, isForAudience, type Scope } from './ledger/child-session.js'
-import { STS_AUDIENCE } from './ledger/credential-rules.js'
+import type { CutOffs, Subject } from './ledger/cut-offs.js'
+import { STS_AUDIENCE } from './ledger/audience.js'
 import type { EventOf, JwtPurpose, LedgerEvent, MintKind, RefusalReason } from './ledger/events.js'
 
 /** The one audience AWS STS takes. Always allowed. */
@@ -95,6 +96,26 @@ export function decideCreds(ask: CredsAsk, policy: MintPolicy, scope?: Scope): D
   }
   const outside = scope && outsideScope(scope, { audience: STS_AUDIENCE, roleArn }, policy)
   return outside ?? { granted: { roleArn, durationSeconds } }
+}
+
+/** What was granted, unless the operator has cut off whom it is for. */
+export function unlessCutOff<Grant extends { roleArn: string | undefined }>(
+  decision: Decision<Grant>,
+  caller: Caller,
+  cutOffs: CutOffs,
+): Decision<Grant> {
+  if ('refused' in decision) return decision
+  const through = cutOffs.covering(subjectOf(caller, decision.granted))
+  return through === undefined
+    ? decision
+    : refused('cut-off', `the operator of this broker has cut off this ${through}`)
+}
+
+export function subjectOf(
+  { mintId, wallet, tokenSha256, child }: Caller,
+  { roleArn }: { roleArn: string | undefined },
+): Subject {
+  return { mintId, wallet, tokenSha256, parents: child?.parents ?? [], roleArn }
 }
 
 /** A token without a role, or for another audience, lets its holder write for all we know. */

@@ -14,6 +14,8 @@ import {
 
 import { AuditController } from './audit.controller.js'
 import { AuditMintsQuery, KINDS, OUTCOMES } from './audit.dto.js'
+import { CutOffController } from './cut-off.controller.js'
+import { CutOffBody } from './cut-off.dto.js'
 import { DescriptionController } from './description.controller.js'
 import { HealthController } from './health.controller.js'
 import { LedgerController } from './ledger.controller.js'
@@ -45,9 +47,16 @@ function describeRoutes(): void {
   routes(AuditController, 'audit', {
     mints: 'What was minted or refused, newest first: own mints, or all with the auditor token',
   })
-  for (const controller of [MintController, AuditController]) ApiBearerAuth()(controller)
+  routes(CutOffController, 'operator', {
+    cutOff: 'From now on nothing is minted for a wallet, session, mint or role. Takes the operator token',
+    restore: 'Undoes a cut-off. Takes the operator token',
+    list: 'What is cut off now. Takes the operator token',
+  })
+  for (const controller of [MintController, AuditController, CutOffController]) ApiBearerAuth()(controller)
   body(MintController, 'oidcJwt', MintOidcJwtBody)
   body(MintController, 'awsCreds', MintAwsCredsBody)
+  body(CutOffController, 'cutOff', CutOffBody)
+  body(CutOffController, 'restore', CutOffBody)
   routes(LedgerController, 'ledger', {
     checkpoint: 'The signed head of the log, C2SP tlog-checkpoint',
     vkey: 'The log’s public key. Trust it only if you got the same one another way',

@@ -41,7 +41,7 @@ export function headersOf(reason: ErrorReason): Record<string, string> {
     case 'unauthorized':
       // RFC 6750 section 3: no error code for a request that shows no bearer.
       return {
-        'WWW-Authenticate': reason === 'session-not-valid' ? `${REALM}, error="invalid_token"` : REALM,
+        'WWW-Authenticate': showsBearer(reason) ? `${REALM}, error="invalid_token"` : REALM,
       }
     case 'overloaded':
     case 'ledger_unavailable':
@@ -49,6 +49,10 @@ export function headersOf(reason: ErrorReason): Record<string, string> {
     default:
       return {}
   }
+}
+
+function showsBearer(reason: ErrorReason): boolean {
+  return reason === 'session-not-valid' || reason === 'not-the-operator'
 }
 
 export function errorBody(reason: ErrorReason, detail: string): string {

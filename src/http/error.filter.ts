@@ -22,6 +22,7 @@ const LEDGER_REASON = {
   'too-large': 'entry-too-large',
   'keys-changed': 'signing-key-changed',
   'key-not-active': 'signing-key-changed',
+  'cut-off': 'cut-off',
 } satisfies Record<LedgerErrorCode, ErrorReason>
 
 /** The only place where an error becomes an HTTP answer. What is not listed is `internal`, and its text stays here. */

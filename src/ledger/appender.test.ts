@@ -360,3 +360,38 @@ test.each([
   const { message } = (await writer.append([event('y')]).catch((error: unknown) => error)) as Error
   expect(message).toBe(damage ? 'no; run verify-ledger, then restore the ledger' : 'no')
 })
+
+describe('a cut-off', () => {
+  const wallet = `0x${'a'.repeat(40)}`
+  const target = { kind: 'wallet', target: wallet } as const
+  const cutOff: LedgerEvent = { type: 'AccessCutOff', data: target }
+  const subject = {
+    ...{ mintId: 'any', wallet, tokenSha256: 'a'.repeat(64), parents: [], roleArn: undefined },
+  }
+
+  test('refuses what is chained behind it, though both came in one append', async () => {
+    const store = new MemoryEventStore()
+    const writer = appender(store)
+    const before = writer.append([event('before')], undefined, subject)
+    const between = writer.append([cutOff])
+    const after = writer.append([event('after')], undefined, subject)
+    const other = writer.append([event('other')], undefined, { ...subject, wallet: `0x${'b'.repeat(40)}` })
+    await expect(after).rejects.toMatchObject({ code: 'cut-off' })
+    await Promise.all([before, between, other])
+    expect(writer.cutOffs.has(target)).toBe(true)
+    expect(await ledgerOf(store)).toEqual(['before', undefined, 'other'])
+  })
+
+  test('of another broker refuses what loses the place to it', async () => {
+    const store = new FaultyStore(new MemoryEventStore())
+    const writer = appender(store)
+    const [first] = await writer.append([event('first')])
+    const rival = appenderAfter(store, first!)
+    await rival.append([cutOff])
+    await expect(writer.append([event('late')], undefined, subject)).rejects.toMatchObject({
+      code: 'cut-off',
+    })
+    expect(writer.cutOffs.has(target)).toBe(true)
+    expect(await ledgerOf(store)).toEqual(['first', undefined])
+  })
+})

@@ -1,6 +1,7 @@
 // The one writer of the ledger in this process: chains what callers hand in and commits it in batches.
 
 import type { Sealed } from '../domain/ledger/entry.js'
+import { CutOffs, type Subject } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { LedgerSignatures, signAppend } from '../domain/ledger/ledger-signature.js'
@@ -53,6 +54,8 @@ export interface AppenderOptions {
   signer: Signer
   /** The issuer's keys as of the head; without them events about keys are not looked at. */
   keys?: SigningKeys
+  /** Whom the operator has cut off as of the head. */
+  cutOffs?: CutOffs
   /** Where other brokers write to the same ledger. */
   pacing?: AppendPacing
   /** Why this broker is no longer the one that may append here; asked before an append counts as durable. */
@@ -94,9 +97,16 @@ export class Appender {
     private readonly limits: AppenderLimits,
     private readonly options: AppenderOptions,
   ) {
-    const { signer, keys, pacing, onDoubt, onFromFuture = () => undefined } = options
+    const {
+      signer,
+      keys,
+      cutOffs = new CutOffs(),
+      pacing,
+      onDoubt,
+      onFromFuture = () => undefined,
+    } = options
     const signatures = new LedgerSignatures(signer.key)
-    const head = new LedgerHead(last, { keys, signatures, committed, now, onFromFuture })
+    const head = new LedgerHead(last, { keys, cutOffs, signatures, committed, now, onFromFuture })
     const observed = new ReplicationBuffer(head)
     const closing = this.closing.signal
     this.writer = new LedgerWriter({ store, head, observed, pacing, limits, closing, onDoubt })
@@ -114,6 +124,11 @@ export class Appender {
   /** The last durable entry. */
   get last(): Sealed | undefined {
     return this.head.last
+  }
+
+  /** Whom the operator has cut off, by all entries that are known to be durable. */
+  get cutOffs(): CutOffs {
+    return this.head.cutOffs
   }
 
   /** The system's time, never behind the ledger's: what ids and entry times are drawn from. Throws as `now` does. */
@@ -138,15 +153,20 @@ export class Appender {
 
   /**
    * Resolves with the entries of `events`, together and in order, once they are durable. Rejects with LedgerError.
-   * `at`, a reading of clock(), becomes their time, unless the ledger's is later by then.
+   * `at`, a reading of clock(), becomes their time, unless the ledger's is later by then. `unlessCutOff` is looked at
+   * where the events are chained, so that no cut-off is before them in the ledger.
    */
-  async append(events: readonly LedgerEvent[], at: Date = this.clock()): Promise<Sealed[]> {
+  async append(
+    events: readonly LedgerEvent[],
+    at: Date = this.clock(),
+    unlessCutOff?: Subject,
+  ): Promise<Sealed[]> {
     if (this.halted) throw this.halted
     if (this.closing.signal.aborted) throw new LedgerError('unavailable', 'the broker is shutting down')
     if (this.queue.length >= this.limits.waiting)
       throw new LedgerError('unavailable', 'too many callers wait for the ledger')
     return new Promise((resolve, reject) => {
-      const waiting: PendingAppend = { events, at, settled: false, resolve, reject }
+      const waiting: PendingAppend = { events, at, unlessCutOff, settled: false, resolve, reject }
       this.queue.push(waiting)
       this.giveUpLater(waiting)
       this.pumping ??= this.pump()
@@ -256,8 +276,8 @@ export class Appender {
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
   private chained(batch: PendingAppend[]): SequencedAppend[] {
-    const { last, keys } = this.head
-    const { chained, rest } = chainBatch(batch, { last, keys }, this.limits.groupBytes)
+    const { last, keys, cutOffs } = this.head
+    const { chained, rest } = chainBatch(batch, { last, keys, cutOffs }, this.limits.groupBytes)
     this.queue.unshift(...rest)
     return chained
   }

@@ -2,6 +2,7 @@
 
 import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
+import { type CutOffs, cutOffsAfter, type Subject } from '../domain/ledger/cut-offs.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
 
@@ -10,6 +11,8 @@ export interface PendingAppend {
   events: readonly LedgerEvent[]
   /** When they were decided: the time of their entries. */
   at: Date
+  /** Not appended where the operator has cut this off, be it by the entry before. */
+  unlessCutOff: Subject | undefined
   settled: boolean
   resolve: (entries: Sealed[]) => void
   reject: (error: LedgerError) => void
@@ -24,23 +27,25 @@ export interface SequencedAppend {
 export interface BatchHead {
   last: Sealed | undefined
   keys: SigningKeys | undefined
+  cutOffs: CutOffs
 }
 
 /** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
 export function chainBatch(
   batch: readonly PendingAppend[],
-  { last, keys }: BatchHead,
+  { last, keys, cutOffs }: BatchHead,
   maxBytes: number,
 ): { chained: SequencedAppend[]; rest: readonly PendingAppend[] } {
   const chained: SequencedAppend[] = []
   let bytes = 0
   for (const [at, waiting] of batch.entries()) {
-    const entries = chainAll(waiting, { last, keys })
+    const entries = chainAll(waiting, { last, keys, cutOffs })
     bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
     if (chained.length > 0 && bytes > maxBytes) return { chained, rest: batch.slice(at) }
     if (entries.length > 0) chained.push({ waiting, entries })
     last = entries.at(-1) ?? last
     keys &&= keysAfter(keys, entries)
+    cutOffs = cutOffsAfter(cutOffs, entries)
   }
   return { chained, rest: [] }
 }
@@ -79,8 +84,13 @@ export function rejectCaller(waiting: PendingAppend, error: LedgerError): void {
 }
 
 /** One caller's entries. A caller whose events cannot be entries is rejected, and has no entries. */
-function chainAll(waiting: PendingAppend, { last, keys }: BatchHead): Sealed[] {
+function chainAll(waiting: PendingAppend, { last, keys, cutOffs }: BatchHead): Sealed[] {
   const entries: Sealed[] = []
+  const through = waiting.unlessCutOff && cutOffs.covering(waiting.unlessCutOff)
+  if (through) {
+    rejectCaller(waiting, new LedgerError('cut-off', `the operator has cut off this ${through}`))
+    return []
+  }
   const problem = keys && appendProblem(waiting.events, keys)
   if (problem) {
     rejectCaller(waiting, new LedgerError(problem, KEY_PROBLEM[problem]))

@@ -2,6 +2,7 @@
 
 import { LedgerError } from '../domain/ledger-error.js'
 import { EntryError, type Sealed } from '../domain/ledger/entry.js'
+import { type CutOffs, cutOffsAfter } from '../domain/ledger/cut-offs.js'
 import { isFromFuture } from '../domain/plausible-time.js'
 import type { Stored } from '../event-store/event-store.js'
 import { type LedgerSignatures, signedLength } from '../domain/ledger/ledger-signature.js'
@@ -21,6 +22,7 @@ export class LedgerChanged extends Error {
 
 export interface HeadParts {
   keys: SigningKeys | undefined
+  cutOffs: CutOffs
   signatures: LedgerSignatures
   committed: Committed
   /** The system's time. Throws LedgerError while that is implausible. */
@@ -31,6 +33,7 @@ export interface HeadParts {
 
 export class LedgerHead {
   private signingKeys: SigningKeys | undefined
+  private cutOff: CutOffs
   private readonly signatures: LedgerSignatures
   private readonly committed: Committed
   private readonly now: () => Date
@@ -40,9 +43,10 @@ export class LedgerHead {
 
   constructor(
     private durable: Sealed | undefined,
-    { keys, signatures, committed, now, onFromFuture }: HeadParts,
+    { keys, cutOffs, signatures, committed, now, onFromFuture }: HeadParts,
   ) {
     this.signingKeys = keys
+    this.cutOff = cutOffs
     this.signatures = signatures
     this.committed = committed
     this.now = now
@@ -64,12 +68,18 @@ export class LedgerHead {
     return this.signingKeys
   }
 
+  /** Whom the operator has cut off at this point. */
+  get cutOffs(): CutOffs {
+    return this.cutOff
+  }
+
   /** Our own entries, chained onto this head, are durable. */
   advance(entries: readonly Sealed[]): void {
     if (entries.length === 0) return
     this.refused = undefined
     this.durable = entries.at(-1)
     this.signingKeys &&= keysAfter(this.signingKeys, entries)
+    this.cutOff = cutOffsAfter(this.cutOff, entries)
     this.committed(entries)
   }
 

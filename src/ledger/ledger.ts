@@ -1,5 +1,6 @@
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
+import type { CutOffs, Subject } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { ReleaseLevel } from '../domain/release.js'
 import type { Appender, AppenderStatus } from './appender.js'
@@ -66,11 +67,13 @@ export class Ledger {
 
   /**
    * Resolves once the entries are durable, in order and together. Rejects with LedgerError: then nothing may be done.
-   * `at` is when what they say was decided, a reading of clock().
+   * `at` is when what they say was decided, a reading of clock(). Where the operator has cut off `unlessCutOff`, nothing
+   * is appended.
    */
-  append(events: readonly LedgerEvent[], at?: Date): Promise<Sealed[]> {
+  append(events: readonly LedgerEvent[], at?: Date, unlessCutOff?: Subject): Promise<Sealed[]> {
     const alarm = this.alarm
-    return alarm ? Promise.reject(new LedgerError('failed', alarm)) : this.parts.appender.append(events, at)
+    if (alarm) return Promise.reject(new LedgerError('failed', alarm))
+    return this.parts.appender.append(events, at, unlessCutOff)
   }
 
   /** The receipt of an entry that was just appended, once what must be behind it is. Rejects with LedgerError. */
@@ -93,6 +96,10 @@ export class Ledger {
   /** The id of a new mint, which is also its JWT's jti. `at`: from clock(). */
   newMintId(at: Date): string {
     return this.ids.next(at)
+  }
+
+  get cutOffs(): CutOffs {
+    return this.parts.appender.cutOffs
   }
 
   get size(): number {

@@ -4,6 +4,7 @@ import Sqlite from 'better-sqlite3'
 
 import { BrokerError } from '../domain/errors.js'
 import type { MintKind } from '../domain/ledger/events.js'
+import type { CutOffRow } from './cut-offs.js'
 import { type MintOutcome, type MintRow, STATES } from './mints.js'
 
 export interface MintFilter {
@@ -63,6 +64,12 @@ export class AuditQuery {
   /** The mint whose JWT has this jti: where its entries are, for their proofs. */
   byJti(jti: string): MintRow | undefined {
     return this.mints({ mintId: jti }, { limit: 1 }).mints[0]
+  }
+
+  /** What is cut off now, oldest first. */
+  cutOffs(): CutOffRow[] {
+    const sql = 'SELECT kind, target, reason, entry_index, since FROM cut_offs ORDER BY entry_index'
+    return this.consistently((db) => db.prepare<[], CutOffRow>(sql).all())
   }
 
   close(): void {

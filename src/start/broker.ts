@@ -41,6 +41,7 @@ export interface Parts extends LedgerStack {
   sts: Sts
   refusals: RefusalCounter
   auditorToken: FileToken
+  operatorToken: FileToken
 }
 
 const now = () => new Date()
@@ -91,8 +92,7 @@ async function openParts(
 
   // Whatever can be refused is refused before the ledger hears of this start.
   const auditorToken = loadOrCreateToken(config.auditorTokenFile)
-  // Nothing asks for it yet.
-  loadOrCreateToken(config.operatorTokenFile)
+  const operatorToken = loadOrCreateToken(config.operatorTokenFile)
 
   const opened = await openWithKey(config, key, dataDir, { log, onClose, dependencies })
   const { ledger, projector } = opened
@@ -104,7 +104,7 @@ async function openParts(
   onClose(writeRefusals(refusals, ledger, log))
   return {
     ...opened,
-    ...{ config, policy: config.policy, sessions, sts, refusals, auditorToken },
+    ...{ config, policy: config.policy, sessions, sts, refusals, auditorToken, operatorToken },
     signer: new TokenSigner(key),
   }
 }

@@ -85,3 +85,38 @@ test('the usage text names every flag', () => {
     expect(USAGE).toContain(`\n  --${flag} `)
   }
 })
+
+describe('cut-off and restore', () => {
+  const flags = { port: 8091, bind: '127.0.0.1', skipStartupCheck: false, insecureLedger: false }
+  const wallet = `0x${'ab'.repeat(20)}`
+
+  test('take one target, and a reason', () => {
+    const target = { kind: 'wallet', target: wallet }
+    expect(
+      parseFlags(['cut-off', '--wallet', wallet.toUpperCase().replace('X', 'x'), '--reason', 'r']),
+    ).toEqual({
+      ...{ kind: 'cut-off', flags, target, reason: 'r' },
+    })
+    expect(parseFlags(['restore', '--wallet', wallet])).toEqual({
+      ...{ kind: 'restore', flags, target, reason: undefined },
+    })
+  })
+
+  test.each([
+    [['cut-off'], 'exactly one of'],
+    [['cut-off', '--wallet', wallet, '--role', 'x'], 'exactly one of'],
+    [['cut-off', 'x', '--wallet', wallet], 'takes one of'],
+    [['cut-off', '--wallet', '0x12'], '--wallet: expected'],
+    [['cut-off', '--role', '*'], '--role: expected'],
+    [['--wallet', wallet], '--wallet belongs to a subcommand'],
+  ])('%j is wrong', (args, what) => {
+    expect(complaint(parseFlags(args))[0]).toContain(what)
+  })
+
+  test('do not repeat a bearer that was given for its hash', () => {
+    const bearer = 'c'.repeat(64)
+    const said = complaint(parseFlags(['cut-off', '--session', bearer])).join(' ')
+    expect(said).toContain('--session: expected sha256:')
+    expect(said).not.toContain(bearer)
+  })
+})

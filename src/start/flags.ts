@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 
 import type { Flags } from '../config.js'
 import { isHost } from '../config/address.js'
+import { CUT_OFF_KINDS, isCutOffTarget, TARGET_FORM } from '../domain/ledger/cut-offs.js'
+import type { CutOffTarget } from '../domain/ledger/events.js'
 import { printable } from '../config/variables.js'
 
 export type CommandLine =
@@ -14,6 +16,7 @@ export type CommandLine =
   | { kind: 'migrate-ledger'; from: string; to: string }
   | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
   | { kind: 'session-backend' }
+  | { kind: 'cut-off' | 'restore'; flags: Flags; target: CutOffTarget; reason: string | undefined }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
@@ -25,6 +28,7 @@ export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker migrate-ledger --from STORE --to STORE
        agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
        agentkeys-broker session-backend
+       agentkeys-broker cut-off|restore --wallet W | --session S | --mint M | --role R [--reason TEXT]
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
 
@@ -47,6 +51,9 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
                          prints them, take them over. Needed once for a ledger from before appends were signed
   session-backend        run the session backend on its own, at BROKER_SESSION_BIND (default 127.0.0.1:8090), for
                          brokers that name it in BROKER_BACKEND_URL; its data dir is not a broker's
+  cut-off                from now on, no broker of the ledger mints for this wallet, session (sha256:…, the audit's
+                         token_sha256), mint or role, nor hands out what is under way; restore undoes it. Asks the
+                         broker at --bind and --port with the operator's token; prints the policy that ends AWS sessions
 
 The rest is set by environment variables, all in docs/configuration.md. The ones most used:
 
@@ -100,6 +107,11 @@ function parseValues(args: readonly string[]) {
     to: { type: 'string' },
     'expect-size': { type: 'string' },
     'expect-head': { type: 'string' },
+    wallet: { type: 'string' },
+    session: { type: 'string' },
+    mint: { type: 'string' },
+    role: { type: 'string' },
+    reason: { type: 'string' },
     help: { type: 'boolean', default: false },
     version: { type: 'boolean', default: false },
   } as const
@@ -136,10 +148,15 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
         throw new WrongFlag('session-backend takes no flags: BROKER_SESSION_BIND says where it listens')
       assertNoSubcommandFlags(values)
       return { kind: command }
+    case 'cut-off':
+    case 'restore':
+      if (rest.length > 0)
+        throw new WrongFlag(`${command} takes one of --wallet, --session, --mint and --role`)
+      return { kind: command, flags, target: parseTarget(command, values), reason: values.reason }
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, export-tiles, init-eventstore, migrate-ledger, session-backend',
+          'adopt-ledger, cut-off, export-tiles, init-eventstore, migrate-ledger, restore, session-backend',
       )
   }
 }
@@ -147,6 +164,7 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
 const SUBCOMMAND_FLAGS = [
   ...(['app-password-file', 'audit-password-file', 'wait', 'from', 'to'] as const),
   ...(['expect-size', 'expect-head'] as const),
+  ...(['wallet', 'session', 'mint', 'role', 'reason'] as const),
 ]
 
 function assertNoSubcommandFlags(values: Values): void {
@@ -174,6 +192,18 @@ function parseExpected(
       '--expect-size N and --expect-head HASH belong together: 64 hex digits, as verify-ledger prints them',
     )
   return { size: Number(size), head }
+}
+
+/** What is in the wrong form is not repeated: it may be a bearer. */
+function parseTarget(command: string, values: Values): CutOffTarget {
+  const given = CUT_OFF_KINDS.filter((kind) => values[kind] !== undefined)
+  const [kind] = given
+  if (kind === undefined || given.length > 1)
+    throw new WrongFlag(`${command} takes exactly one of --wallet, --session, --mint and --role`)
+  const text = values[kind] ?? ''
+  const target = kind === 'role' ? text : text.toLowerCase()
+  if (!isCutOffTarget({ kind, target })) throw new WrongFlag(`--${kind}: expected ${TARGET_FORM[kind]}`)
+  return { kind, target }
 }
 
 function parseBind(text: string): string {

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { LedgerStoreConfig } from '../config/ledger.js'
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
+import { CutOffs } from '../domain/ledger/cut-offs.js'
 import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import { EMPTY_ROOT } from '../domain/ledger/merkle.js'
@@ -115,6 +116,7 @@ export async function openLedgerStack(
   const appender = new Appender(store, head, clock.now, committed, dependencies.limits, {
     signer: key.signer,
     keys: keys.known(),
+    cutOffs: new CutOffs(audit.cutOffs()),
     displaced,
     onDoubt: (reason) =>
       log.error(

@@ -10,6 +10,7 @@ import { p256 } from '@noble/curves/nist.js'
 import { chain, type Sealed } from '../../src/domain/ledger/entry.js'
 import type {
   CredsFailureCode,
+  CutOffTarget,
   EventData,
   EventOf,
   LedgerEvent,
@@ -192,6 +193,14 @@ export class LedgerBuilder {
       ...change,
     }
     return this.append({ type: 'RefusalsCounted', data })
+  }
+
+  cutOff(target: CutOffTarget, change: Change<'AccessCutOff'> = {}): this {
+    return this.append({ type: 'AccessCutOff', data: { ...target, ...change } })
+  }
+
+  restore(target: CutOffTarget): this {
+    return this.append({ type: 'AccessRestored', data: target })
   }
 
   /** A whole mint for a JWT: two entries. */

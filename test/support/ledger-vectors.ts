@@ -107,6 +107,8 @@ function ledgers(): LedgerVectors['ledgers'] {
     ],
     ['good: a mint of a child session', childMint(['aws']), []],
     ['a child session given more than its scope', childMint(['s3']), [[6, 'outside-scope']]],
+    ['good: a wallet cut off and restored', cutOff('restored'), []],
+    ['a mint of a wallet that is cut off', cutOff('for good'), [[6, 'after-cut-off']]],
     ['a mint twice', rechained([...good, ...good.slice(4, 6)]), timesBack],
   ]
   return cases.map(([name, entries, findings]) => {
@@ -124,6 +126,15 @@ function childMint(services: string[]): string[] {
   const ledger = LedgerBuilder.opened()
   const mint = ledger.mint()
   return ledger.session(mint).scoped(mint, { services }).jwt(mint).texts
+}
+
+function cutOff(until: 'restored' | 'for good'): string[] {
+  const ledger = LedgerBuilder.opened()
+  const mint = ledger.mint()
+  const wallet = { kind: 'wallet', target: mint.wallet } as const
+  ledger.cutOff(wallet, { reason: 'its laptop was stolen' })
+  if (until === 'restored') ledger.restore(wallet)
+  return ledger.oidcMint(mint).texts
 }
 
 const swapped: Found[] = [

@@ -1,6 +1,6 @@
 // A child session: what it is for, and whose it is. The decision and the verifier read the same rules.
 
-import { STS_AUDIENCE } from './credential-rules.js'
+import { STS_AUDIENCE } from './audience.js'
 
 /** A child is never wider than its parent. */
 export interface Scope {

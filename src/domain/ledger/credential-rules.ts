@@ -1,5 +1,6 @@
 // What the members of one credential's entries must say of each other. Pure: each function gives what is wrong.
 
+import { STS_AUDIENCE } from './audience.js'
 import { isForAudience, type Scope } from './child-session.js'
 import type { EventOf, RefusalReason } from './events.js'
 import type { MeaningProblem } from './findings.js'
@@ -18,8 +19,6 @@ export interface Announced {
   roleSessionName?: string
   durationSeconds?: number
 }
-
-export const STS_AUDIENCE = 'sts.amazonaws.com'
 
 const JWT_TTL_SECONDS = { least: 60, most: 3_600 }
 

@@ -8,6 +8,7 @@ import { schemaProblem, unknownValue } from './event-schemas.js'
 
 const ledger = LedgerBuilder.opened()
 const mint = ledger.mint()
+const mintWallet = { kind: 'wallet', target: mint.wallet } as const
 ledger
   .session(mint, { agent: 'claude' })
   .scoped(mint)
@@ -17,16 +18,20 @@ ledger
   .credsFailed(mint)
 ledger.refused(mint, 'role-not-allowed', { detail: 'x' }).refusalsCounted().retireKey().revokeKey()
 ledger.adopt([[ledger.kid, 'revoked']])
+ledger.cutOff(mintWallet, { reason: 'x' }).restore(mintWallet)
 const samples = ledger.entries.map(({ entry }) => ({ type: entry.type as EventType, data: entry.data }))
 
 test('the builder makes one of each event, and each has its shape', () => {
-  expect(new Set(samples.map(({ type }) => type)).size).toBe(15)
+  expect(new Set(samples.map(({ type }) => type)).size).toBe(17)
   expect(samples.map(({ type, data }) => schemaProblem(type, data))).toEqual(samples.map(() => undefined))
 })
 
 const PARENT = { wallet: `0x${'a'.repeat(40)}`, tokenSha256: 'a'.repeat(64) }
 
-const OPTIONAL = ['agent', 'signature', 'roleArn of JwtIssued', 'detail of MintRefused']
+const OPTIONAL = [
+  ...['agent', 'signature', 'roleArn of JwtIssued', 'detail of MintRefused'],
+  'reason of AccessCutOff',
+]
 
 test('each member must be there, unless it is optional, and be of its type', () => {
   for (const { type, data } of samples) {

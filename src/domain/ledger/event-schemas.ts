@@ -5,6 +5,7 @@ import { MOST_PARENTS, MOST_SERVICES, type ParentSession, SERVICE } from './chil
 import type {
   AdoptedKey,
   CredsFailureCode,
+  CutOffKind,
   EventData,
   EventType,
   JwtPurpose,
@@ -221,6 +222,7 @@ const refusalReason = growing<RefusalReason>({
   'duration-out-of-bounds': true,
   'service-not-in-scope': true,
   'read-only-session': true,
+  'cut-off': true,
 })
 const failureCode = growing<CredsFailureCode>({
   'access-denied': true,
@@ -239,8 +241,12 @@ const failureCode = growing<CredsFailureCode>({
   unreachable: true,
   'empty-response': true,
   'credentials-unusable': true,
+  'cut-off': true,
   unexpected: true,
 })
+
+const cutOffKind = growing<CutOffKind>({ wallet: true, session: true, mint: true, role: true })
+const cutOff = { kind: cutOffKind, target: name, reason: optional(name) }
 
 const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
   LedgerOpened: listed<EventData['LedgerOpened']>({ origin: name, vkey, software: name }),
@@ -317,6 +323,8 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
     code: failureCode,
     detail: text,
   }),
+  AccessCutOff: listed<EventData['AccessCutOff']>(cutOff),
+  AccessRestored: listed<EventData['AccessRestored']>(cutOff),
   RefusalsCounted: listed<EventData['RefusalsCounted']>({ since: time, until: time, counts }),
 }
 

@@ -18,6 +18,7 @@ export type RefusalReason =
   | 'duration-out-of-bounds'
   | 'service-not-in-scope'
   | 'read-only-session'
+  | 'cut-off'
 
 export type CredsFailureCode =
   | 'access-denied'
@@ -36,7 +37,16 @@ export type CredsFailureCode =
   | 'unreachable'
   | 'empty-response'
   | 'credentials-unusable'
+  | 'cut-off'
   | 'unexpected'
+
+export type CutOffKind = 'wallet' | 'session' | 'mint' | 'role'
+
+/** What the operator may cut off, and one of that kind. */
+export interface CutOffTarget {
+  readonly kind: CutOffKind
+  readonly target: string
+}
 
 /** The public half of an ES256 key, RFC 7517. */
 export interface PublicJwk {
@@ -113,6 +123,9 @@ export interface EventData {
     durationSeconds: number
   }
   CredsMintFailed: { mintId: string; wallet: string; roleArn: string; code: CredsFailureCode; detail: string }
+  /** From here on nothing is minted for the target, nor handed out of what was under way. */
+  AccessCutOff: CutOffTarget & { reason?: string }
+  AccessRestored: CutOffTarget & { reason?: string }
   RefusalsCounted: { since: string; until: string; counts: Record<string, number> }
 }
 

@@ -42,6 +42,7 @@ export type MeaningProblem =
   | 'no-request'
   | 'mint-out-of-turn'
   | 'outside-scope'
+  | 'after-cut-off'
   | 'wrong-wallet'
   | 'wrong-role'
   | 'wrong-subject'
@@ -61,6 +62,7 @@ export type MeaningProblem =
   | 'key-reused'
   | 'key-not-signed'
   | 'too-many-keys'
+  | 'too-many-cut-offs'
   | 'span-backwards'
   | 'wrong-span'
 
@@ -168,6 +170,8 @@ const ADVICE = {
   'mint-out-of-turn': ASK_THE_BROKER,
   'outside-scope':
     'A child session was given what its scope does not hold: look up in CloudTrail what was done with it, and ask the operator which program wrote the entry.',
+  'after-cut-off':
+    'The operator had cut this off before: look up in CloudTrail what the credential was used for, and ask which broker wrote the entry. One of an older version obeys no cut-off.',
   'wrong-wallet':
     'A session of one wallet was used for another: look up both in CloudTrail and revoke the role session.',
   'wrong-role':
@@ -195,6 +199,8 @@ const ADVICE = {
   'key-reused': KEYS,
   'key-not-signed':
     'No holder of the ledger key vouches for this change of the key: take every JWT of this kid for suspect, and ask the operator which program wrote the entry. In a ledger from before key events were signed, agentkeys-broker adopt-ledger vouches for them once.',
+  'too-many-cut-offs':
+    'So much is cut off at once that this verifier does not remember more: mints of what this entry names are not checked against it.',
   'too-many-keys': 'No broker publishes so many keys: ask the operator which program wrote them.',
   'span-backwards': 'The counts cover no span of time: compare them with the broker log of that minute.',
   'wrong-span': 'No broker counts so: compare the counts with the broker log of that time.',

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 
-import { type Change, LedgerBuilder, type Mint } from '../../../test/support/ledger-builder.js'
+import { type Change, LedgerBuilder, type Mint, ROLE_ARN } from '../../../test/support/ledger-builder.js'
 
 import type { Entry } from './entry.js'
 import { type Finding } from './findings.js'
-import { ProtocolChecker } from './protocol-rules.js'
+import { ProtocolChecker, type ProtocolState } from './protocol-rules.js'
 import { verifyLedger } from './verify.js'
 
 type Ledger = LedgerBuilder
@@ -298,5 +298,49 @@ describe('a mint of a child session', () => {
     ['of another wallet', (l, mint) => l.session(mint).scoped(mint, OTHER), ['wrong-wallet']],
   ])('%s', (_what, then, kinds) => {
     expect(findingsAfter(then).map(([, kind]) => kind)).toEqual(kinds)
+  })
+})
+
+describe('behind a cut-off, a mint', () => {
+  const wallet = ({ wallet }: Mint) => ({ kind: 'wallet', target: wallet }) as const
+  const parent = { kind: 'wallet', target: `0x${'a'.repeat(40)}` } as const
+  const role = { kind: 'role', target: ROLE_ARN } as const
+
+  test.each<[string, (ledger: Ledger, mint: Mint) => unknown, string[]]>([
+    ['that is refused', (l, mint) => l.cutOff(wallet(mint)).refused(mint, 'cut-off'), []],
+    ['that was done before', (l, mint) => l.oidcMint(mint).cutOff(wallet(mint)), []],
+    ['of a wallet', (l, mint) => l.cutOff(wallet(mint)).oidcMint(mint), ['after-cut-off']],
+    ['of a role', (l, mint) => l.cutOff(role).session(mint).credsRequested(mint), ['after-cut-off']],
+    ['of a child', (l, mint) => l.cutOff(parent).session(mint).scoped(mint).jwt(mint), ['after-cut-off']],
+    ['of another wallet', (l, mint) => l.cutOff(wallet(l.mint())).oidcMint(mint), []],
+    ['once restored', (l, mint) => l.cutOff(wallet(mint)).restore(wallet(mint)).oidcMint(mint), []],
+    [
+      'whose outcome was recorded all the same',
+      (l, mint) => l.session(mint).stsJwt(mint).cutOff(wallet(mint)).credsMinted(mint),
+      ['after-cut-off'],
+    ],
+    [
+      'whose credentials were dropped',
+      (l, mint) => l.session(mint).stsJwt(mint).cutOff(wallet(mint)).credsFailed(mint, 'cut-off'),
+      [],
+    ],
+    ['of a target in no form', (l) => l.cutOff({ kind: 'wallet', target: '0xAB' }), ['wrong-shape']],
+  ])('%s', (_what, then, kinds) => {
+    expect(findingsAfter(then).map(([, kind]) => kind)).toEqual(kinds)
+  })
+
+  test('is found by a verifier that goes on from what it remembers', () => {
+    const ledger = LedgerBuilder.opened()
+    const mint = ledger.mint()
+    ledger.cutOff(wallet(mint))
+    const first = new ProtocolChecker(() => undefined)
+    for (const { entry } of ledger.drain()) first.take(entry)
+    const found: Finding[] = []
+    const second = new ProtocolChecker(
+      (finding) => found.push(finding),
+      JSON.parse(JSON.stringify(first.state())) as ProtocolState,
+    )
+    for (const { entry } of ledger.oidcMint(mint).entries) second.take(entry)
+    expect(found.map(({ kind }) => kind)).toEqual(['after-cut-off'])
   })
 })

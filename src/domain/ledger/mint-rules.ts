@@ -1,6 +1,7 @@
 // The life of a mint: begun once, announced once, answered once, and each entry of it says the same.
 
-import type { Scope } from './child-session.js'
+import { STS_AUDIENCE } from './audience.js'
+import type { ParentSession, Scope } from './child-session.js'
 import {
   type Announced,
   CLOCK_SKEW_MS,
@@ -10,8 +11,8 @@ import {
   refusalProblems,
   scopeProblems,
   sessionNameProblems,
-  STS_AUDIENCE,
 } from './credential-rules.js'
+import { CutOffs } from './cut-offs.js'
 import type { EventOf } from './events.js'
 import type { MeaningProblem } from './findings.js'
 import { MintIdMemory, type MintIdState, mintIdTime } from './mint-id-memory.js'
@@ -26,8 +27,10 @@ const REMEMBERED_CREDENTIALS = 50_000
 /** A mint between its session and its end. */
 interface Mint {
   wallet: string
+  tokenSha256: string
   /** Of a child session. */
   scope?: Scope
+  parents?: readonly ParentSession[]
   /** Set once STS is about to be asked. */
   announced?: Announced
 }
@@ -44,6 +47,8 @@ type Credential = EventOf<'CredsMinted' | 'CredsMintFailed'>['data']
 export class Mints {
   /** The time of the entry that is being read, in milliseconds. */
   at = 0
+  /** Whom the operator has cut off by now. */
+  cutOffs = new CutOffs()
   private readonly mintIds = new MintIdMemory()
   /** Mints that ended are taken out, so that only those that never ended push one another out. */
   private readonly unfinished = new GenerationalMap<Mint>(REMEMBERED_UNFINISHED)
@@ -72,15 +77,15 @@ export class Mints {
     }
   }
 
-  sessionValidated({ mintId, wallet }: EventOf<'SessionValidated'>['data']): void {
-    if (this.begun(mintId)) this.unfinished.set(mintId, { wallet })
+  sessionValidated({ mintId, wallet, tokenSha256 }: EventOf<'SessionValidated'>['data']): void {
+    if (this.begun(mintId)) this.unfinished.set(mintId, { wallet, tokenSha256 })
   }
 
   sessionScoped(data: EventOf<'SessionScoped'>['data']): void {
-    const { services, readOnly, mintId } = data
+    const { services, readOnly, parents, mintId } = data
     const mint = this.session(data)
     if (mint?.scope) this.found('mint-out-of-turn', `mint ${mintId} has a scope already`)
-    else if (mint) mint.scope = { services, readOnly }
+    else if (mint) Object.assign(mint, { scope: { services, readOnly }, parents })
   }
 
   refused(data: EventOf<'MintRefused'>['data']): void {
@@ -93,6 +98,7 @@ export class Mints {
     const mint = this.session(data)
     this.foundAll(jwtProblems(data, this.at))
     if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience, roleArn }))
+    this.checkCutOff(mint, { mintId, roleArn })
     if (!this.signingInputs.has(signingInputSha256)) this.signingInputs.set(signingInputSha256, true)
     else if (mint)
       this.found('signing-input-repeated', 'a JWT of the same signing input was announced before')
@@ -106,10 +112,12 @@ export class Mints {
     const mint = this.session(data)
     this.foundAll(sessionNameProblems(data))
     if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience: STS_AUDIENCE, roleArn }))
+    this.checkCutOff(mint, data)
     this.announced(mint, { at: this.at, roleArn, roleSessionName, durationSeconds })
   }
 
   credsMinted(data: EventOf<'CredsMinted'>['data']): void {
+    this.checkCutOff(this.unfinished.get(data.mintId), data)
     const announced = this.answered(data)
     if (announced) this.foundAll(credentialProblems(data, announced, this.at))
     // An entry that is out of turn has a finding already.
@@ -169,6 +177,17 @@ export class Mints {
     if (!mint) return
     mint.announced = announced
     this.counts.unanswered += 1
+  }
+
+  /** Brokers decide this inside the append, so no order of events lets a mint through. */
+  private checkCutOff(
+    mint: Mint | undefined,
+    { mintId, roleArn }: { mintId: string; roleArn?: string | undefined },
+  ): void {
+    if (!mint) return
+    const { wallet, tokenSha256, parents = [] } = mint
+    const through = this.cutOffs.covering({ mintId, wallet, tokenSha256, parents, roleArn })
+    if (through) this.found('after-cut-off', `the ${through} was cut off before this entry`)
   }
 
   private foundAll(problems: Iterable<Problem>): void {

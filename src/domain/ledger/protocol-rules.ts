@@ -1,8 +1,9 @@
 // What the entries say, held against what a broker may do: record, act, record.
 
 import { spanProblems } from './credential-rules.js'
+import { type CutOffEvent, CutOffs, isCutOffTarget, TARGET_FORM } from './cut-offs.js'
 import type { Entry } from './entry.js'
-import type { EventOf, EventType, LedgerEvent } from './events.js'
+import type { CutOffTarget, EventOf, EventType, LedgerEvent } from './events.js'
 import { finding, type Finding, type MeaningProblem } from './findings.js'
 import { LedgerSignatures } from './ledger-signature.js'
 import { Mints, type MintsState } from './mint-rules.js'
@@ -14,7 +15,7 @@ import { type KeyEvent, type KnownKey, SigningKeys } from './signing-keys.js'
  * The version of the rules, here and in the files beside this one. A verifier that remembers entries as verified reads
  * them again when it has grown: raise it with every rule that an entry might break.
  */
-export const RULES_VERSION = 5
+export const RULES_VERSION = 6
 
 export interface Counts {
   /** Entries of each type. */
@@ -31,6 +32,7 @@ export interface ProtocolState {
   counts: Counts
   keys: KnownKey[]
   mints: MintsState
+  cutOffs: CutOffTarget[]
 }
 
 /** What entry 0 says of the ledger. */
@@ -54,6 +56,7 @@ export class ProtocolChecker {
     if (state) this.counts = structuredClone(state.counts)
     this.mints = new Mints((kind, detail) => this.found(kind, detail), this.counts, state?.mints)
     if (!state) return
+    this.mints.cutOffs = new CutOffs(state.cutOffs)
     this.opened = state.opened
     this.keys = new SigningKeys(signaturesOf(state.opened), state.keys)
   }
@@ -64,6 +67,7 @@ export class ProtocolChecker {
       counts: structuredClone(this.counts),
       keys: this.keys.all(),
       mints: this.mints.state(),
+      cutOffs: this.mints.cutOffs.all(),
     }
   }
 
@@ -125,6 +129,9 @@ export class ProtocolChecker {
       case 'CredsMintFailed':
         this.mints.answered(event.data)
         return
+      case 'AccessCutOff':
+      case 'AccessRestored':
+        return this.cutOff(event)
       case 'RefusalsCounted':
         for (const { kind, detail } of spanProblems(event.data, this.mints.at)) this.found(kind, detail)
     }
@@ -143,6 +150,13 @@ export class ProtocolChecker {
     const problem = this.keys.problem(event)
     if (problem) this.found(problem.kind, problem.detail)
     this.keys.take(event, this.index)
+  }
+
+  private cutOff(event: CutOffEvent): void {
+    const { kind } = event.data
+    if (Object.hasOwn(TARGET_FORM, kind) && !isCutOffTarget(event.data))
+      this.found('wrong-shape', `${event.type}: target must be ${TARGET_FORM[kind]}`)
+    if (!this.mints.cutOffs.take(event)) this.found('too-many-cut-offs', 'more is cut off than is remembered')
   }
 
   private jwtIssued(data: EventOf<'JwtIssued'>['data']): void {

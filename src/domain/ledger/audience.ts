@@ -1,0 +1,2 @@
+/** The one audience AWS STS takes. */
+export const STS_AUDIENCE = 'sts.amazonaws.com'

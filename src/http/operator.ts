@@ -1,0 +1,12 @@
+import { BrokerError } from '../domain/errors.js'
+import type { FileToken } from '../storage/token-file.js'
+
+/** Who holds the operator's token may change what others may do. */
+export class Operators {
+  constructor(private readonly token: FileToken) {}
+
+  assert(bearer: string): void {
+    if (!this.token.matches(bearer))
+      throw new BrokerError('not-the-operator', 'the operator token is wanted here')
+  }
+}
