@@ -97,14 +97,7 @@ export class Appender {
     private readonly limits: AppenderLimits,
     private readonly options: AppenderOptions,
   ) {
-    const {
-      signer,
-      keys,
-      cutOffs = new CutOffs(),
-      pacing,
-      onDoubt,
-      onFromFuture = () => undefined,
-    } = options
+    const { signer, keys, cutOffs = new CutOffs(), pacing, onDoubt, onFromFuture = () => undefined } = options
     const signatures = new LedgerSignatures(signer.key)
     const head = new LedgerHead(last, { keys, cutOffs, signatures, committed, now, onFromFuture })
     const observed = new ReplicationBuffer(head)
