@@ -9,7 +9,7 @@ import { writeSync } from 'node:fs'
 import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
 import { readSessionService } from './config/session-service.js'
-import { parseFlags, USAGE } from './start/flags.js'
+import { DEFAULT_FLAGS, parseFlags, USAGE } from './start/flags.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 
@@ -21,6 +21,7 @@ async function main(): Promise<void> {
     case 'version':
       return print(VERSION)
     case 'wrong-usage':
+      for (const problem of variableProblems()) say(`error: ${problem}`)
       return end(2, line.message)
     case 'print-config':
       return print(JSON.stringify(describeConfig(configured(line.flags)), null, 2))
@@ -71,6 +72,12 @@ function settled<C>(reading: Reading<C>): C {
   if ('config' in reading) return reading.config
   for (const problem of reading.problems) say(`error: ${problem}`)
   process.exit(1)
+}
+
+/** All that is wrong is said at once, also where the command line is wrong. */
+function variableProblems(): readonly string[] {
+  const reading = readConfig(process.env, DEFAULT_FLAGS)
+  return 'problems' in reading ? reading.problems : []
 }
 
 function print(text: string): void {

@@ -61,7 +61,9 @@ test('a file that is no database is refused, not overwritten', async () => {
   const store = new SqliteEventStore(path)
   await expect(store.size()).rejects.toMatchObject({
     code: 'refused',
-    message: `${path}: file is not a database`,
+    message: expect.stringMatching(
+      /ledger.sqlite: file is not a database: restore it from its newest backup/,
+    ) as unknown,
   })
   expect(readFileSync(path, 'utf8')).toMatch(/^not a database/)
   await store.close()
@@ -76,10 +78,39 @@ test('a row that was cut out of the middle is named', async () => {
   db.close()
   await expect(store.read(0, 10)).rejects.toMatchObject({
     code: 'refused',
-    message: `${path}: entry 1 is missing`,
+    message: expect.stringMatching(
+      /ledger.sqlite: entry 1 is missing: restore it from its newest backup/,
+    ) as unknown,
     damage: true,
   })
   await store.close()
+})
+
+test('triggers that were dropped or replaced are made again and reported, those of a new file are not', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const first: string[] = []
+  const store = new SqliteEventStore(path, (warning) => first.push(warning))
+  await store.append(entriesFrom(undefined, 2), 0)
+  await store.close()
+  expect(first).toEqual([])
+
+  const db = new Sqlite(path)
+  db.exec(`
+    DROP TRIGGER ledger_no_delete;
+    DROP TRIGGER ledger_no_update;
+    CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger WHEN NEW.idx <> 1
+      BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END`)
+  db.close()
+  const second: string[] = []
+  const again = new SqliteEventStore(path, (warning) => second.push(warning))
+  expect(await again.size()).toBe(2)
+  await again.close()
+  expect(second).toEqual([
+    expect.stringMatching(/had lost ledger_no_update, ledger_no_delete.*verify-ledger/),
+  ])
+  const check = new Sqlite(path)
+  expect(() => check.exec("UPDATE ledger SET entry = '{}' WHERE idx = 1")).toThrow('append-only')
+  check.close()
 })
 
 test('a writer that holds the file makes an append unavailable, and nothing is written', async () => {

@@ -31,7 +31,8 @@ export class SqliteEventStore extends EventStore {
   private readonly grown = new EventEmitter().setMaxListeners(0)
   private recent: Stored[] = []
 
-  constructor(path: string) {
+  /** `warn`: of what was found in the file and is no failure. */
+  constructor(path: string, warn?: (warning: string) => void) {
     super()
     this.description = `sqlite:${path}`
     this.thread = new StoreThread(
@@ -40,6 +41,7 @@ export class SqliteEventStore extends EventStore {
           workerData: path,
           resourceLimits: MEMORY,
         }),
+      warn,
     )
   }
 

@@ -1,7 +1,7 @@
 // The thread that owns the ledger file. Asked by sqlite.ts, one question at a time, in order.
 
 import { existsSync } from 'node:fs'
-import { workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 
 import Sqlite from 'better-sqlite3'
 
@@ -9,29 +9,9 @@ import { DurableSqlite, FileReplaced } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import { serve } from './worker-rpc.js'
 import type { StoreErrorCode } from './event-store.js'
+import { prepareLedgerTables } from './ledger-tables.js'
 import type { Question, Row } from './sqlite.js'
 import type { Response } from './store-thread.js'
-
-// The table is append-only for every writer: idx is the primary key and only the next one is taken, so two
-// processes cannot both extend it (INSERT OR REPLACE included), and no row changes or goes.
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS ledger (idx INTEGER PRIMARY KEY CHECK (idx >= 0), entry TEXT NOT NULL) STRICT;
-  CREATE TRIGGER IF NOT EXISTS ledger_only_next BEFORE INSERT ON ledger
-    WHEN NEW.idx <> (SELECT coalesce(max(idx) + 1, 0) FROM ledger)
-    BEGIN SELECT RAISE(ABORT, 'only the next index may be appended'); END;
-  CREATE TRIGGER IF NOT EXISTS ledger_no_update BEFORE UPDATE ON ledger
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-  CREATE TRIGGER IF NOT EXISTS ledger_no_delete BEFORE DELETE ON ledger
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-  CREATE TABLE IF NOT EXISTS signed_heads (idx INTEGER PRIMARY KEY CHECK (idx >= 0), signature TEXT NOT NULL) STRICT;
-  CREATE TRIGGER IF NOT EXISTS signed_heads_only_last BEFORE INSERT ON signed_heads
-    WHEN NEW.idx <> (SELECT coalesce(max(idx), -1) FROM ledger)
-    BEGIN SELECT RAISE(ABORT, 'a signature is written with its entry'); END;
-  CREATE TRIGGER IF NOT EXISTS signed_heads_no_update BEFORE UPDATE ON signed_heads
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-  CREATE TRIGGER IF NOT EXISTS signed_heads_no_delete BEFORE DELETE ON signed_heads
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-`
 
 class LedgerFile {
   private readonly file: DurableSqlite
@@ -43,7 +23,7 @@ class LedgerFile {
   private readonly insertAll: Sqlite.Transaction<(expectedSize: number, rows: Row[]) => void>
 
   constructor(path: string) {
-    this.file = new DurableSqlite(path, (db) => db.exec(SCHEMA))
+    this.file = new DurableSqlite(path, (db) => report(path, prepareLedgerTables(db)))
     const { db } = this.file
     this.sizeRow = db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM ledger')
     this.rows = db.prepare(
@@ -83,6 +63,17 @@ class LedgerFile {
   }
 }
 
+/** A program that drops a trigger can change entries: that must not pass as an ordinary start. */
+function report(path: string, lost: readonly string[]): void {
+  if (lost.length === 0) return
+  const warning =
+    `${path} had lost ${lost.join(', ')}, which make it append-only, and no broker drops them: they were made again. ` +
+    'Run verify-ledger on the file, and find out what else had access to it'
+  parentPort?.postMessage({ warning })
+}
+
+const BACKUP_DOCS = 'docs/operator.md, Backup'
+
 const path = workerData as string
 let file: LedgerFile | undefined
 let wasOpen = false
@@ -103,7 +94,10 @@ function failure(error: unknown, { op }: Question): Response {
   // What was read or written with an I/O error counts for nothing: the next question opens the file again, and that
   // makes all it holds durable before anything is answered (durable-sqlite.ts).
   if (code === 'unknown') reopenNextTime()
-  const message = `${path}: ${(error as Error).message}`
+  const remedy = isDamagedFile(error)
+    ? `: restore it from its newest backup that verifies (${BACKUP_DOCS})`
+    : ''
+  const message = `${path}: ${(error as Error).message}${remedy}`
   return {
     ok: false,
     code: code === 'unknown' && op !== 'append' ? 'unavailable' : code,
@@ -124,9 +118,11 @@ function reopenNextTime(): void {
 
 /** What no repetition repairs: nothing more may be appended to this file. */
 function isDamage(error: unknown): boolean {
-  return (
-    error instanceof FileReplaced || (isSqliteError(error) && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code))
-  )
+  return error instanceof FileReplaced || isDamagedFile(error)
+}
+
+function isDamagedFile(error: unknown): boolean {
+  return isSqliteError(error) && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
 }
 
 function codeOf(error: unknown): StoreErrorCode {

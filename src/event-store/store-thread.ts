@@ -23,7 +23,10 @@ export class StoreThread<Question extends { op: string }> {
   private closed = false
 
   /** `start` is called in here alone: what it gives the thread, a password perhaps, is no member of anything. */
-  constructor(private readonly start: () => Worker) {}
+  constructor(
+    private readonly start: () => Worker,
+    private readonly warn: (warning: string) => void = () => undefined,
+  ) {}
 
   /** Rejects with StoreError: the thread's own, or 'unknown' for an append and 'unavailable' for all else when it ended. */
   call(question: Question): Promise<unknown> {
@@ -50,7 +53,10 @@ export class StoreThread<Question extends { op: string }> {
 
   private started(): Worker {
     const worker = this.start()
-    worker.on('message', ({ id, answer }: { id: number; answer: Response }) => this.settle(id, answer))
+    worker.on('message', (message: { id: number; answer: Response } | { warning: string }) => {
+      if ('warning' in message) this.warn(message.warning)
+      else this.settle(message.id, message.answer)
+    })
     worker.on('error', (cause) => this.lose(worker, cause))
     worker.on('exit', () => this.lose(worker, undefined))
     return worker

@@ -12,6 +12,7 @@ import { RefusalCounter } from '../commands/refusal-counter.js'
 import type { Config } from '../config.js'
 import type { SessionBackendConfig } from '../config/session.js'
 import { configSha256 } from '../config/effective.js'
+import { isGated } from '../config/witness.js'
 import type { MintPolicy } from '../domain/mint.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
@@ -31,6 +32,7 @@ import { openLedgerStack, PRODUCTION, type LedgerStack, type Dependencies } from
 import { type DataDir, openDataDir } from '../storage/data-dir.js'
 import { type FileToken, loadOrCreateToken } from '../storage/token-file.js'
 import { VERSION } from '../version.js'
+import { readPolicyFile } from '../witness/witness-policy.js'
 
 /** What serves requests: app.module.ts hands each part to Nest. */
 export interface Parts extends LedgerStack {
@@ -77,6 +79,8 @@ async function openParts(
   dependencies: Dependencies,
   onClose: (step: () => unknown) => void,
 ): Promise<Parts> {
+  // Before anything is made: a file that cannot be used must not leave half a broker behind.
+  if (config.witness.kind === 'policy') readPolicyFile(config.witness.policyPath, isGated(config.release))
   const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
   onClose(() => dataDir.release())
   const key = loadOrCreateSigningKey(config.oidcKeypairPath)

@@ -57,6 +57,12 @@ describe('wrong usage', () => {
     },
   )
 
+  test('all wrong flags are said at once', () => {
+    const [first, second] = complaint(parseFlags(['--port=x', '--bind=*']))
+    expect(first).toMatch(/^agentkeys-broker: --port "x"/)
+    expect(second).toMatch(/^agentkeys-broker: --bind "\*"/)
+  })
+
   test.each([['-1'], ['2m'], ['']])('--wait %j', (wait) => {
     const files = ['--app-password-file=a', '--audit-password-file=b']
     const [reason] = complaint(parseFlags(['init-eventstore', ...files, `--wait=${wait}`]))

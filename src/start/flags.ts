@@ -72,24 +72,28 @@ Exit codes: 0 done, or stopped as asked; 1 refused, by the broker or by the ledg
 const SHORT_USAGE =
   'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--insecure-ledger] [--print-config] [--help] [--version]'
 
+const PROGRAM = 'agentkeys-broker: '
+
+export const DEFAULT_FLAGS: Flags = {
+  port: 8091,
+  bind: '127.0.0.1',
+  skipStartupCheck: false,
+  insecureLedger: false,
+}
+
 export function parseFlags(args: readonly string[]): CommandLine {
   try {
     const { values, positionals } = parseValues(args)
     if (values.help) return { kind: 'help' }
     if (values.version) return { kind: 'version' }
-    const flags = {
-      port: parsePort(values.port ?? '8091'),
-      bind: parseBind(values.bind ?? '127.0.0.1'),
-      skipStartupCheck: values['skip-startup-check'],
-      insecureLedger: values['insecure-ledger'],
-    }
+    const flags = parseRunFlags(values)
     if (positionals.length > 0) return subcommand(positionals, values, flags)
     assertNoSubcommandFlags(values)
     return { kind: values['print-config'] ? 'print-config' : 'run', flags }
   } catch (error) {
     const reason = whyWrong(error)
     if (reason === undefined) throw error
-    return { kind: 'wrong-usage', message: `agentkeys-broker: ${reason}\n${SHORT_USAGE}` }
+    return { kind: 'wrong-usage', message: `${PROGRAM}${reason}\n${SHORT_USAGE}` }
   }
 }
 
@@ -170,6 +174,29 @@ const SUBCOMMAND_FLAGS = [
 function assertNoSubcommandFlags(values: Values): void {
   for (const name of SUBCOMMAND_FLAGS)
     if (values[name] !== undefined) throw new WrongFlag(`--${name} belongs to a subcommand`)
+}
+
+/** Throws one WrongFlag for all that is wrong. */
+function parseRunFlags(values: Values): Flags {
+  const problems: string[] = []
+  const attempt = <T>(parse: () => T): T | undefined => {
+    try {
+      return parse()
+    } catch (error) {
+      if (!(error instanceof WrongFlag)) throw error
+      problems.push(error.message)
+      return undefined
+    }
+  }
+  const port = attempt(() => parsePort(values.port ?? String(DEFAULT_FLAGS.port)))
+  const bind = attempt(() => parseBind(values.bind ?? DEFAULT_FLAGS.bind))
+  if (port === undefined || bind === undefined) throw new WrongFlag(problems.join(`\n${PROGRAM}`))
+  return {
+    port,
+    bind,
+    skipStartupCheck: values['skip-startup-check'],
+    insecureLedger: values['insecure-ledger'],
+  }
 }
 
 function parsePort(text: string): number {

@@ -13,16 +13,18 @@ import { LedgerRefused } from '../ledger/open-ledger.js'
 export interface Opener {
   node: string
   insecure: boolean
+  warn?: (warning: string) => void
 }
 
 export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<EventStore> {
   switch (store.kind) {
     case 'sqlite':
-      return new SqliteEventStore(store.path)
+      return new SqliteEventStore(store.path, as.warn)
     case 'esdb': {
       // Loaded where it is used only: its client is 27 MB, and a tenth of the time a start takes.
       const { EventStoreDbEventStore } = await import('../event-store/eventstoredb.js')
-      return new EventStoreDbEventStore(store.url, { stream: store.stream, ...as })
+      const { node, insecure } = as
+      return new EventStoreDbEventStore(store.url, { stream: store.stream, node, insecure })
     }
   }
 }

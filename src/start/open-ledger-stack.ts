@@ -1,10 +1,12 @@
 // Opens the ledger and all that follows it: checked against what is known of it before anything is added.
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Logger } from 'pino'
 
 import type { Config } from '../config.js'
+import { isLoopback } from '../config/address.js'
 import type { LedgerStoreConfig } from '../config/ledger.js'
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import { CutOffs } from '../domain/ledger/cut-offs.js'
@@ -66,11 +68,17 @@ export async function openLedgerStack(
   const store = await dependencies.openStore(config.ledger.store, {
     node: nodeId,
     insecure: config.insecureLedger,
+    warn: (warning) => log.warn(warning),
   })
   onClose(() => store.close())
   const rollbackGuard = new RollbackGuard(lastCheckpointPath(config), (error) =>
     log.error({ err: error }, 'the last checkpoint could not be kept'),
   )
+  if (nothingRemembers(config, rollbackGuard) && (await store.size()) > 0)
+    log.warn(
+      `${store.description} is here, and neither last-checkpoint nor read models: nothing on this machine remembers this ` +
+        'ledger, so a roll-back would not be noticed. Verify it against a checkpoint from elsewhere (verify-ledger --checkpoint FILE)',
+    )
   const key = keptKey ?? (await newKey(config, store, rollbackGuard))
   // Before the ledger is opened: one that was emptied must not be started again.
   if (rollbackGuard.last() && (await store.size()) === 0)
@@ -80,6 +88,10 @@ export async function openLedgerStack(
   onClose(watchClock(clock))
   const size = head.entry.index + 1
   log.info({ ledger: store.description, origin, size }, 'ledger opened')
+  if (isLoopback(new URL(config.issuer).hostname.replace(/^\[|\]$/g, '')))
+    log.info(
+      `this ledger is for trying out: its name for life is ${origin}. For a real one, set BROKER_OIDC_ISSUER before the first start`,
+    )
 
   const keys = new KeysView(clock.believed, new LedgerSignatures(key.signer.key))
   const live = config.ledger.store.kind === 'esdb' ? new LiveFollow(nodeId, size) : undefined
@@ -133,6 +145,11 @@ export async function openLedgerStack(
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
   return { store, ledger, ledgerKey: key, projector, keys, tiles, audit, believed: clock.believed }
+}
+
+/** True for a first start too: there is no ledger then. */
+function nothingRemembers({ auditDbPath }: Config, guard: RollbackGuard): boolean {
+  return !guard.last() && !existsSync(auditDbPath)
 }
 
 async function opened(

@@ -36,18 +36,22 @@ async function serveOrClose(config: Config, broker: Broker, log: Logger): Promis
   }
 }
 
+/** Web identity takes no credentials of this machine, so none can be at fault. */
+const STS_REMEDY = {
+  'web-identity':
+    'BROKER_AWS_REGION, and that this machine reaches STS there (proxy, firewall, AWS_ENDPOINT_URL_STS)',
+  'assume-role': 'AWS_PROFILE, the instance profile or the static keys, and the region',
+} as const
+
 async function checkSts(config: Config, broker: Broker, log: Logger): Promise<void> {
   if (config.skipStartupCheck || config.aws.kind === 'off') return
   try {
     await broker.parts.sts.checkIdentity()
     log.info('startup STS check passed')
   } catch (error) {
-    log.error({ err: error }, 'startup STS check failed — refusing to bind')
-    throw new Error(
-      `${(error as Error).message}; check AWS_PROFILE, the instance profile or the static keys, and the region, ` +
-        'or start with --skip-startup-check',
-      { cause: error },
-    )
+    log.error('startup STS check failed — refusing to bind')
+    const message = `${(error as Error).message}; check ${STS_REMEDY[config.aws.kind]}, or start with --skip-startup-check`
+    throw new Error(message, { cause: error })
   }
 }
 

@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import type { LogLevel } from '../config/log-level.js'
 import { deadline } from '../deadline.js'
 import { openLog, stderrLog } from '../logging.js'
+import { terminalLog } from '../terminal-log.js'
 
 export interface Service {
   /** Where it listens. */
@@ -27,7 +28,7 @@ export async function runService(
   { logLevel, shutdownGraceSeconds }: ServiceConfig,
   open: (log: Logger) => Promise<Service>,
 ): Promise<void> {
-  const log = openLog(logLevel)
+  const log = openLog(logLevel, process.stderr.isTTY ? terminalLog(stderrLog, hasColour()) : stderrLog)
   // Makes a pipe on standard error non-blocking: a write that its reader never takes would hold up the exit.
   process.stderr.on('error', () => undefined)
   ignoreSignals(log)
@@ -44,11 +45,24 @@ export async function runService(
     )
     process.exitCode = 0
   } catch (error) {
-    log.error({ err: error }, `refusing to start: ${(error as Error).message}`)
+    // Where a refusal was decided is of no use to its reader; where a defect is, is all that helps.
+    log.error(isDefect(error) ? { err: error } : {}, `refusing to start: ${(error as Error).message}`)
+    log.debug({ err: error }, 'the refusal, in full')
     process.exitCode = 1
   }
   await stderrLog.drained(LOG_DRAINED_WITHIN_MS)
   process.exit()
+}
+
+function isDefect(error: unknown): boolean {
+  return (
+    !(error instanceof Error) ||
+    [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind)
+  )
+}
+
+function hasColour(): boolean {
+  return process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb'
 }
 
 /** Says which setting named the address that cannot be listened on. */

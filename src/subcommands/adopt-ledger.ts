@@ -24,9 +24,9 @@ export async function adoptLedger(expected: AdoptLedgerArguments, config: Config
   let release: (() => void) | undefined
   try {
     const { keyPath, origin, store: at } = config.ledger
+    if (at.kind === 'sqlite' && !existsSync(at.path)) throw new Error(`there is no ledger at ${at.path}`)
     const signer = loadLedgerKey(keyPath, origin)?.signer
     if (!signer) throw new Error(`there is no ledger key at ${keyPath}: restore it from its backup`)
-    if (at.kind === 'sqlite' && !existsSync(at.path)) throw new Error(`there is no ledger at ${at.path}`)
     // No broker of this data dir may run meanwhile.
     const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
     release = () => dataDir.release()

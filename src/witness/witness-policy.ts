@@ -16,11 +16,17 @@ export class WitnessPolicyError extends Error {
 
 /** `gated`: something waits for the quorum, so there must be one. Throws WitnessPolicyError. */
 export function readWitnessPolicy(path: string, logKey: NoteKey, gated: boolean): Policy {
-  const policy = parsed(path)
+  const policy = readPolicyFile(path, gated)
   const vkey = formatVkey(logKey)
   if (!policy.logs.some(({ key }) => formatVkey(key) === vkey)) {
     throw new WitnessPolicyError(path, `it has no line for this ledger: add "log ${vkey}"`)
   }
+  return policy
+}
+
+/** All of it that can be checked before there is a ledger and its key. Throws WitnessPolicyError. */
+export function readPolicyFile(path: string, gated: boolean): Policy {
+  const policy = parsed(path)
   if (policy.witnesses.length === 0) throw new WitnessPolicyError(path, 'it names no witness: add one')
   for (const witness of policy.witnesses) checkUrl(path, witness)
   if (gated && policy.quorum === 'none') {

@@ -20,7 +20,7 @@ const USAGE = `verify-ledger: proves that a credential ledger is whole, in order
                                               neither, that the entry was which the receipt carries
 
 SOURCE
-  http(s)://HOST/ledger    a broker's read side
+  http(s)://HOST/ledger    a broker's read side; http(s)://HOST finds it
   DIRECTORY                the same files: checkpoint, tile/…
   sqlite:PATH              the embedded ledger's file; a broker may be writing to it
   esdb://HOST:PORT?…       the shared ledger's stream in EventStoreDB; brokers may be writing to it

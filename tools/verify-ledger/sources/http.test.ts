@@ -192,6 +192,29 @@ describe('a server that misbehaves', () => {
   })
 })
 
+test('the address of a broker leads to its log, and the token goes to its entries alone', async () => {
+  const server = await serve({ token: 'secret' })
+  const tokenFile = join(folder, 'token')
+  writeFileSync(tokenFile, 'secret')
+  const source = await openSource(await parseSource(new URL('/', server.url).href), { tokenFile })
+  try {
+    expect(source.description).toBe(server.url)
+    const outcome = await verify(source, { vkey: parseVkey(VKEY), statePath: 'none' })
+    expect(kinds(outcome)).toEqual([])
+  } finally {
+    await source.close()
+  }
+})
+
+test('an address with a path, or without a log below it, is not looked for elsewhere', async () => {
+  const server = await serve({ instead: (_, response) => response.writeHead(404).end() !== undefined })
+  for (const path of ['/', '/elsewhere'])
+    await expect(openSource(await parseSource(new URL(path, server.url).href))).rejects.toThrow(
+      'there is no checkpoint',
+    )
+  expect(server.asked.map(({ path }) => path)).toEqual(['checkpoint'])
+})
+
 test('nobody there is an error', async () => {
   const port = await freePort()
   await expect(verified(`http://127.0.0.1:${port}/ledger`)).rejects.toThrow(

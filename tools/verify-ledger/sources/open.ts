@@ -6,7 +6,7 @@ import { HttpFiles } from './http.js'
 import { JsonlSource } from './jsonl.js'
 import { type Source, SourceError } from './source.js'
 import { DirectoryFiles, isDirectory } from './tiles-dir.js'
-import { TileSource } from './tiles.js'
+import { NoLedger, TileSource } from './tiles.js'
 
 /** What a SOURCE names. */
 export type SourceName =
@@ -87,13 +87,23 @@ export async function openSource(name: SourceName, access: Access = {}): Promise
     case 'jsonl':
       return JsonlSource.open(name.path)
     case 'http':
-      return TileSource.open(new HttpFiles(name.url, await tokenOf(access)))
+      return openLog(name.url, await tokenOf(access))
     case 'directory':
       return TileSource.open(new DirectoryFiles(name.path))
     case 'esdb': {
       const { EsdbSource } = await loaded(import('./esdb.js'), 'esdb:', '@eventstore/db-client')
       return EsdbSource.open(name.url, streamOf(access))
     }
+  }
+}
+
+/** A broker's own address is enough: its log is below /ledger. */
+async function openLog(url: string, token: { token?: string }): Promise<Source> {
+  try {
+    return await TileSource.open(new HttpFiles(url, token))
+  } catch (error) {
+    if (!(error instanceof NoLedger) || new URL(url).pathname !== '/') throw error
+    return TileSource.open(new HttpFiles(new URL('/ledger', url).href, token))
   }
 }
 

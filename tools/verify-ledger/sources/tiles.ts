@@ -25,6 +25,9 @@ export interface Files {
   close(): Promise<void>
 }
 
+/** There is no checkpoint. */
+export class NoLedger extends SourceError {}
+
 /** Bundles asked for before they are needed: enough to hide the way to the server. */
 const BUNDLES_AHEAD = 8
 
@@ -49,7 +52,7 @@ export class TileSource implements Source {
   static async open(files: Files): Promise<TileSource> {
     try {
       const bytes = await files.get('checkpoint', NOTE_LIMITS.maxBytes)
-      if (!bytes) throw new SourceError(`${files.description} holds no ledger: there is no checkpoint`)
+      if (!bytes) throw new NoLedger(`${files.description} holds no ledger: there is no checkpoint`)
       return new TileSource(files, checkpointText(bytes, files.description))
     } catch (error) {
       await files.close()
