@@ -94,7 +94,7 @@ export class AskPipe implements PipeTransform {
       // A name that is not one of ours may be a bearer that slipped into the wrong place.
       undeclared === undefined || FIELD_NAME.test(undeclared)
         ? text
-        : 'a property that is not known should not exist',
+        : 'there is a field whose name is none of ours',
     )
     const reason = reading.problems.some(({ undeclared }) => undeclared !== undefined)
       ? 'unknown-field'

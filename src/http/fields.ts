@@ -1,5 +1,7 @@
 // The fields that a body or a query may have, and what each may hold. A field that its class does not declare is refused.
 
+import { nearestName } from './nearest-name.js'
+
 /** What is wrong with a value, as a sentence about the field; undefined if it is good. */
 type Check = (value: unknown, name: string) => string | undefined
 
@@ -43,36 +45,42 @@ export function readFields<T extends object>(
   const fields = FIELDS.get(type) ?? new Map<string, Field>()
   const problems: Problem[] = Object.keys(given)
     .filter((name) => !fields.has(name))
-    .map((name) => ({ undeclared: name, text: `property ${name} should not exist` }))
+    .map((name) => ({ undeclared: name, text: undeclaredField(name, [...fields.keys()]) }))
   const read = new type()
   for (const [name, { check, required }] of fields) {
     const value = (given as Record<string, unknown>)[name]
     if (value === undefined && !required) continue
-    const text = check(value, name)
+    const text = value === undefined ? `${name} is missing` : check(value, name)
     if (text) problems.push({ text })
     else Object.assign(read, { [name]: value })
   }
   return problems.length === 0 ? { read } : { problems }
 }
 
+const LONGEST_NAME = 24
+
+/** Names are compared only where they can be ours: a long one is the caller's text, perhaps a bearer. */
+function undeclaredField(name: string, names: readonly string[]): string {
+  const meant = name.length <= LONGEST_NAME ? nearestName(name, names) : undefined
+  return `there is no field ${name}${meant === undefined ? `; the fields are ${names.join(', ')}` : `: did you mean ${meant}?`}`
+}
+
 export function text(shortest: number, longest: number): Check {
-  return (value, name) => {
-    if (typeof value !== 'string') return `${name} must be a string`
-    if (value.length < shortest) return `${name} must be longer than or equal to ${shortest} characters`
-    if (value.length > longest) return `${name} must be shorter than or equal to ${longest} characters`
-    return undefined
-  }
+  return (value, name) =>
+    typeof value === 'string' && value.length >= shortest && value.length <= longest
+      ? undefined
+      : `${name} must be a string of ${shortest} to ${longest} characters`
 }
 
 export function integer(least: number): Check {
-  return (value, name) => {
-    if (!Number.isInteger(value)) return `${name} must be an integer number`
-    return (value as number) < least ? `${name} must not be less than ${least}` : undefined
-  }
+  return (value, name) =>
+    Number.isInteger(value) && (value as number) >= least
+      ? undefined
+      : `${name} must be a whole number, ${least} or more`
 }
 
 export function boolean(value: unknown, name: string): string | undefined {
-  return typeof value === 'boolean' ? undefined : `${name} must be a boolean value`
+  return typeof value === 'boolean' ? undefined : `${name} must be true or false`
 }
 
 /** `what` ends the sentence: "limit must be 1 to 1000". */
@@ -85,20 +93,17 @@ export function oneOf(values: readonly string[]): Check {
     values.includes(value as string) ? undefined : `${name} must be one of ${values.join(', ')}`
 }
 
-export function listOf(pattern: RegExp, most: number): Check {
-  return (value, name) => {
-    if (!Array.isArray(value)) return `${name} must be an array`
-    if (value.length > most) return `${name} must contain no more than ${most} elements`
-    return value.every((one) => isMatch(one, pattern))
+export function listOf(pattern: RegExp, what: string, most: number): Check {
+  return (value, name) =>
+    Array.isArray(value) && value.length <= most && value.every((one) => isMatch(one, pattern))
       ? undefined
-      : `each value in ${name} must match ${pattern} regular expression`
-  }
+      : `${name} must be a list of at most ${most} values, each ${what}`
 }
 
 export function fieldsOf(type: Class<object>): Check {
   return (value, name) => {
-    if (value === undefined || value === null) return `${name} should not be null or undefined`
-    if (typeof value !== 'object' || Array.isArray(value)) return `${name} must be an object`
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return `${name} must be an object`
     const reading = readFields(type, value)
     return 'read' in reading ? undefined : `${name}: ${reading.problems[0]?.text}`
   }

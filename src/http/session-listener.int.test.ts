@@ -105,22 +105,18 @@ describe('POST /session/create', () => {
   })
 
   test.each([
-    ['nothing in it', {}, 'auth_token must be'],
+    ['nothing in it', {}, 'auth_token is missing'],
     ['a number for a token', { auth_token: 1 }, 'auth_token must be'],
     ['null for a token', { auth_token: null }, 'auth_token must be'],
     ['a list for a token', { auth_token: ['alice'] }, 'auth_token must be'],
-    ['a token of 4,097 characters', { auth_token: 'a'.repeat(4097) }, 'auth_token must be shorter'],
-    ['a field nobody knows', { auth_token: 'alice', admin: true }, 'property admin should not exist'],
     [
-      'a field called constructor',
-      '{"auth_token":"alice","constructor":1}',
-      'property constructor should not exist',
+      'a token of 4,097 characters',
+      { auth_token: 'a'.repeat(4097) },
+      'auth_token must be a string of 0 to 4096 characters',
     ],
-    [
-      'a field called prototype',
-      { auth_token: 'alice', prototype: 1 },
-      'property prototype should not exist',
-    ],
+    ['a field nobody knows', { auth_token: 'alice', admin: true }, 'there is no field admin'],
+    ['a field called constructor', '{"auth_token":"alice","constructor":1}', 'there is no field constructor'],
+    ['a field called prototype', { auth_token: 'alice', prototype: 1 }, 'there is no field prototype'],
     ['a member twice', '{"auth_token":"alice","\\u0061uth_token":"bob"}', 'the body has a member twice'],
     [
       '5,000 levels',
@@ -236,7 +232,7 @@ describe('POST /session/child', () => {
   })
 
   test.each([
-    ['no scope', {}, 'scope should not be null or undefined'],
+    ['no scope', {}, 'scope is missing'],
     ['null for a scope', { scope: null }, 'scope'],
     ['a list for a scope', { scope: [scope] }, 'scope'],
     ['a string for a scope', { scope: 'mail' }, 'scope'],
@@ -244,35 +240,35 @@ describe('POST /session/child', () => {
     [
       'a service that is a number',
       { scope: { services: [1], read_only: true } },
-      'scope: each value in services',
+      'scope: services must be a list',
     ],
     [
       'a service with a slash',
       { scope: { services: ['a/b'], read_only: true } },
-      'scope: each value in services',
+      'scope: services must be a list',
     ],
     [
       'a service that ends a line',
       { scope: { services: ['a\n'], read_only: true } },
-      'scope: each value in services',
+      'scope: services must be a list',
     ],
     [
       'too many services',
       { scope: { services: Array(65).fill('a'), read_only: true } },
-      'scope: services must contain',
+      'scope: services must be a list',
     ],
     [
       'text for read_only',
       { scope: { services: [], read_only: 'true' } },
-      'scope: read_only must be a boolean',
+      'scope: read_only must be true or false',
     ],
+    ['a field more in the scope', { scope: { ...scope, admin: 1 } }, 'scope: there is no field admin'],
     [
-      'a field more in the scope',
-      { scope: { ...scope, admin: 1 } },
-      'scope: property admin should not exist',
+      'constructor in the scope',
+      { scope: { ...scope, constructor: 1 } },
+      'scope: there is no field constructor',
     ],
-    ['constructor in the scope', { scope: { ...scope, constructor: 1 } }, 'scope: property constructor'],
-    ['a field more', { scope, ttl: 1 }, 'property ttl should not exist'],
+    ['a field more', { scope, ttl: 1 }, 'there is no field ttl'],
   ])('with %s is a bad request that names it', async (_what, body, message) => {
     expect(await send('/session/child', { headers: bearer(await created('alice')), body })).toEqual(
       problem(400, 'BAD_REQUEST', expect.stringContaining(message)),

@@ -8,7 +8,7 @@ export class CreateSessionBody {
 }
 
 export class ScopeBody {
-  @Required(listOf(SERVICE, MOST_SERVICES))
+  @Required(listOf(SERVICE, '1 to 64 letters, digits and . _ : -', MOST_SERVICES))
   readonly services!: string[]
 
   @Required(boolean)
