@@ -11,15 +11,17 @@ import { refuseAmbiguousRequests } from './ambiguous-request.js'
 import { BODY_LIMIT, readBodies } from './body.js'
 import { ErrorFilter } from './error.filter.js'
 import { connectionRefuser, urlRefuser } from './malformed-request.js'
+import { Config } from '../config.js'
+import { allowOtherOrigins } from './cross-origin.js'
 import { endConnectionsAtClose } from './closing.js'
 import { Connections, type Handler } from './connections.js'
-import { errorBody, newRequestId } from './error-body.js'
+import { errorBody, JSON_TYPE, newRequestId } from './error-body.js'
 import { sendError } from './error-reply.js'
 import { refuseOverloaded } from './overload.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
 import { NO_SCHEMAS } from './no-schemas.js'
-import { setUpReplies } from './replies.js'
+import { jsonText, setUpReplies } from './replies.js'
 import { NO_SUCH_PATH, refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
@@ -62,6 +64,7 @@ export async function createServer(
   const server = app.getHttpAdapter().getInstance()
   setUpReplies(server)
   refuseEncodedPaths(server)
+  allowOtherOrigins(server, app.get(Config).ledger.entries === 'public')
   refuseAmbiguousRequests(server)
   readBodies(server)
   endConnectionsAtClose(server, connections)
@@ -74,6 +77,10 @@ export async function createServer(
 }
 
 function describe(app: NestFastifyApplication, server: FastifyInstance, version: string): void {
+  const start = jsonText({ name: 'AgentKeys Broker', version, description: '/openapi.json' })
+  server.get('/', (_request, reply) =>
+    reply.type(JSON_TYPE).header('Link', '</openapi.json>; rel="service-desc"').send(start),
+  )
   let text: Promise<string> | undefined
   server.get('/openapi.json', async (_request, reply) => {
     text ??= import('./api-description.js').then(({ describeApi }) => describeApi(app, version))

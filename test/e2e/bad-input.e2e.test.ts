@@ -128,24 +128,40 @@ describe('the body', () => {
     ['a list', '[{}]', 'the body must be a JSON object'],
     ['a text', '"audience"', 'the body must be a JSON object'],
     ['a number', '1', 'the body must be a JSON object'],
-    ['an unknown field', '{"audiance":"x"}', 'property audiance should not exist'],
-    ['a known field in another case', '{"Audience":"x"}', 'property Audience should not exist'],
+    ['an unknown field', '{"audiance":"x"}', 'there is no field audiance: did you mean audience?'],
+    [
+      'a known field in another case',
+      '{"Audience":"x"}',
+      'there is no field Audience: did you mean audience?',
+    ],
     ['__proto__', '{"__proto__":{"audience":"x"}}', 'the member __proto__ is not taken'],
     ['__proto__ further down', '{"audience":{"__proto__":1}}', 'the member __proto__ is not taken'],
-    ['constructor', '{"constructor":1}', 'property constructor should not exist'],
-    ['prototype', '{"prototype":1}', 'property prototype should not exist'],
-    ['toString', '{"toString":1}', 'property toString should not exist'],
-    ['hasOwnProperty', '{"hasOwnProperty":1}', 'property hasOwnProperty should not exist'],
+    [
+      'constructor',
+      '{"constructor":1}',
+      'there is no field constructor; the fields are audience, ttl_seconds, role',
+    ],
+    [
+      'prototype',
+      '{"prototype":1}',
+      'there is no field prototype; the fields are audience, ttl_seconds, role',
+    ],
+    ['toString', '{"toString":1}', 'there is no field toString; the fields are audience, ttl_seconds, role'],
+    [
+      'hasOwnProperty',
+      '{"hasOwnProperty":1}',
+      'there is no field hasOwnProperty; the fields are audience, ttl_seconds, role',
+    ],
     ['null for an optional field', '{"audience":null}', /audience must be a string/],
     ['a number for a text', '{"role":7}', /role must be a string/],
     ['a list for a text', '{"audience":["sts.amazonaws.com"]}', /audience must be a string/],
     ['an object for a text', '{"role":{"$ne":""}}', /role must be a string/],
-    ['an empty text', '{"audience":""}', /audience must be longer/],
-    ['a text for a number', '{"ttl_seconds":"300"}', /ttl_seconds must be an integer/],
-    ['a fraction', '{"ttl_seconds":60.5}', /ttl_seconds must be an integer/],
-    ['a number beyond all', '{"ttl_seconds":1e999}', /ttl_seconds must be an integer/],
-    ['a negative number', '{"ttl_seconds":-60}', /ttl_seconds must not be less/],
-    ['a boolean for a number', '{"ttl_seconds":true}', /ttl_seconds must be an integer/],
+    ['an empty text', '{"audience":""}', /audience must be a string of 1 to 255 characters/],
+    ['a text for a number', '{"ttl_seconds":"300"}', /ttl_seconds must be a whole number/],
+    ['a fraction', '{"ttl_seconds":60.5}', /ttl_seconds must be a whole number/],
+    ['a number beyond all', '{"ttl_seconds":1e999}', /ttl_seconds must be a whole number/],
+    ['a negative number', '{"ttl_seconds":-60}', /ttl_seconds must be a whole number/],
+    ['a boolean for a number', '{"ttl_seconds":true}', /ttl_seconds must be a whole number/],
     [
       'objects in objects',
       `{"audience":${'{"a":'.repeat(2500)}1${'}'.repeat(2500)}}`,
@@ -234,6 +250,46 @@ async function expectCommonHeaders(head: string): Promise<void> {
   expect(head).toMatch(/^x-content-type-options: nosniff\r?$/im)
   await until(() => broker.log.includes(`"requestId":"${id}"`))
 }
+
+describe('a page of another site', () => {
+  const origin = 'Origin: https://auditor.example'
+  const preflight = [origin, 'Access-Control-Request-Method: GET']
+  const corsOf = (head: string) => head.match(/^access-control-[\w-]+: .*(?=\r)/gim) ?? []
+
+  test.each([
+    ['/.well-known/jwks.json'],
+    ['/.well-known/openid-configuration'],
+    ['/ledger/checkpoint'],
+    ['/ledger/vkey'],
+    ['/ledger/tile/0/000.p/1'],
+    ['/ledger/tile/7/000'],
+    ['/openapi.json'],
+    ['/'],
+  ])('may read %s, and is told so when it asks', async (path) => {
+    const { head } = await sendRaw(broker.url, rawRequest(`GET ${path}`, [origin]))
+    expect(head).toMatch(/^access-control-allow-origin: \*\r$/im)
+    const asked = await sendRaw(broker.url, rawRequest(`OPTIONS ${path}`, preflight))
+    expect([asked.status, asked.body]).toEqual([204, ''])
+    expect(asked.head).toMatch(/^access-control-allow-methods: GET, HEAD\r$/im)
+    expect(asked.head).not.toMatch(/authorization|allow-credentials/i)
+  })
+
+  test.each([
+    [`POST ${PATH}`],
+    [`OPTIONS ${PATH}`],
+    ['GET /v1/audit/mints'],
+    ['OPTIONS /v1/audit/mints'],
+    ['GET /ledger/tile/entries/000.p/1'],
+    ['OPTIONS /ledger/tile/entries/000.p/1'],
+    ['GET /metrics'],
+    ['GET /ledger%2fcheckpoint'],
+    ['GET //ledger/checkpoint'],
+  ])('never reads %s, which may take a bearer or is no public route', async (line) => {
+    const { status, head } = await sendRaw(broker.url, rawRequest(line, [bearing(GOOD), ...preflight]))
+    expect(corsOf(head)).toEqual([])
+    if (line.startsWith('OPTIONS')) expect(status).toBe(405)
+  })
+})
 
 describe('the request', () => {
   test.each([
