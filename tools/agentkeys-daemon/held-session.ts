@@ -3,12 +3,11 @@
 import type { CredentialsAsk, JwtAsk } from '../client/broker-client.js'
 import type { MintedJwt } from '../client/replies.js'
 import type { Context } from '../agentkeys/context.js'
+import { CredentialHolder } from '../agentkeys/credential-holder.js'
 import { mintCredentials } from '../agentkeys/credentials.js'
 import type { HeldCredentials } from '../agentkeys/held-credentials.js'
 import { keepReceipt } from '../agentkeys/receipt-folder.js'
 import { CliError } from '../agentkeys/report-error.js'
-
-import { CredentialHolder } from './holder.js'
 
 /** Roles and lifetimes that are asked for are few; a caller that invents them must not fill the memory. */
 const MOST_HOLDERS = 64

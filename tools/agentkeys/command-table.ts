@@ -60,6 +60,10 @@ export const COMMANDS: readonly Command[] = [
     options: {
       ...CREDENTIALS,
       env: { type: 'boolean', help: 'set AWS_ACCESS_KEY_ID and the like, which do not renew themselves' },
+      ephemeral: {
+        type: 'boolean',
+        help: 'as a child session with a wallet of its own, which is revoked when CMD ends',
+      },
       'keep-aws-config': {
         type: 'boolean',
         help: "leave the user's AWS profiles in sight; they outrank ours",

@@ -77,6 +77,11 @@ export class Context {
     )
   }
 
+  /** The same with another bearer. */
+  as(token: string): Context {
+    return new Context({ ...this.values, session: undefined }, { ...this.env, AGENTKEYS_SESSION: token })
+  }
+
   /** A client that refuses what the pinned ledger does not prove. A broker that is new is pinned. */
   async client(): Promise<BrokerClient> {
     const { token } = await this.requireSession()

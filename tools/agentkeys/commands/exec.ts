@@ -11,19 +11,29 @@ import { Context } from '../context.js'
 import { credentialsFor } from '../credentials.js'
 import type { HeldCredentials } from '../held-credentials.js'
 import { type Endpoint, openEndpoint } from '../endpoint.js'
+import { openEphemeral } from '../ephemeral.js'
 import { askOf } from '../mint-options.js'
 
 export async function run(call: Call): Promise<number> {
   const context = Context.of(call)
   const ask = askOf(call.values)
+  const ephemeral = call.values['ephemeral'] === true ? await openEphemeral(context, ask) : undefined
+  const credentials = ephemeral?.credentials ?? (() => credentialsFor(context, ask))
+  try {
+    return await runWith(call, credentials)
+  } finally {
+    await ephemeral?.revoke()
+  }
+}
+
+async function runWith({ values, rest }: Call, credentials: () => Promise<HeldCredentials>): Promise<number> {
   // Before the child starts: an SDK waits a second or two for its first credential, and a mint may take longer.
-  const first = await credentialsFor(context, ask)
-  const config = call.values['keep-aws-config'] === true ? undefined : privateAwsConfig(first.region)
-  const endpoint =
-    call.values['env'] === true ? undefined : await openEndpoint(() => credentialsFor(context, ask))
+  const first = await credentials()
+  const config = values['keep-aws-config'] === true ? undefined : privateAwsConfig(first.region)
+  const endpoint = values['env'] === true ? undefined : await openEndpoint(credentials)
   try {
     const env = { ...scrubbed(process.env), ...config?.env, ...delivery(first, endpoint) }
-    return await spawnChild(call.rest, env)
+    return await spawnChild(rest, env)
   } finally {
     endpoint?.close()
     remove(config)

@@ -1,7 +1,7 @@
 // Credentials of one session and role in memory: one mint at a time however many ask, renewed at half of their life.
 
-import type { HeldCredentials } from '../agentkeys/held-credentials.js'
-import { freshness } from '../agentkeys/freshness.js'
+import type { HeldCredentials } from './held-credentials.js'
+import { freshness } from './freshness.js'
 
 export interface HolderOptions {
   mint: () => Promise<HeldCredentials>

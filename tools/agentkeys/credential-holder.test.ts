@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 
-import type { HeldCredentials } from '../agentkeys/held-credentials.js'
+import type { HeldCredentials } from './held-credentials.js'
 
-import { CredentialHolder } from './holder.js'
+import { CredentialHolder } from './credential-holder.js'
 
 const HOUR = 3_600_000
 
