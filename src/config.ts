@@ -20,6 +20,7 @@ import { type LedgerConfig, readLedger } from './config/ledger.js'
 import { type LogLevel, readLogLevel } from './config/log-level.js'
 import { readSessionBackend, type SessionBackendConfig } from './config/session.js'
 import { parseIssuer } from './config/urls.js'
+import { unusedSettings } from './config/unused-settings.js'
 import { unknownVariables } from './config/variables.js'
 import { readWitnessing, type WitnessConfig } from './config/witness.js'
 import { CREDS_DURATION, JWT_TTL, type MintPolicy } from './domain/mint.js'
@@ -70,7 +71,7 @@ export type ConfigReading =
 export function readConfig(variables: Variables, flags: Flags): ConfigReading {
   const env = new Environment(variables)
   const { warnings, problems } = env
-  warnings.push(...unknownVariables(Object.keys(variables)))
+  warnings.push(...unknownVariables(Object.keys(variables)), ...unusedSettings(variables))
   warnOfOpenBind(env, flags.bind)
 
   const issuer = readIssuer(env, flags.port)

@@ -8,11 +8,7 @@ export async function openSts(aws: AwsConfig): Promise<Sts> {
   // The AWS SDK is loaded by a broker that has a role, and by no other.
   const { SdkSts } = await import('./sdk-sts.js')
   const { region, stsEndpoint } = aws
-  return new SdkSts({
-    access: accessOf(aws),
-    region,
-    ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
-  })
+  return new SdkSts({ access: accessOf(aws), region, endpoint: stsEndpoint })
 }
 
 function accessOf(aws: Exclude<AwsConfig, { kind: 'off' }>): StsAccess {

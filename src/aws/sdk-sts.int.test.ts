@@ -1,9 +1,14 @@
 import { once } from 'node:events'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
+import { STSClient } from '@aws-sdk/client-sts'
 import { afterEach, describe, expect, test } from '@jest/globals'
 
+import { regionalEndpoint } from '../config/sts-endpoint.js'
 import type { CredsFailureCode } from '../domain/ledger/events.js'
 import { freePort } from '../../test/support/free-port.js'
 import {
@@ -11,6 +16,7 @@ import {
   callerIdentity,
   dripping,
   endless,
+  IDENTITY,
   ISSUED,
   issued,
   refused,
@@ -46,6 +52,7 @@ const ASK = {
   roleSessionName: 'ak-01930a5c-7d00-7abc-8def-0123456789ab',
   durationSeconds: 3600,
 }
+const WEB = { jwt: JWT, identity: IDENTITY }
 const TAGGED = {
   ...ASK,
   tags: { agentkeys_user_wallet: WALLET },
@@ -86,13 +93,13 @@ async function script(...replies: Reply[]): Promise<ScriptedSts> {
 }
 
 /** The clock stands at NOW, and only pauses move it. */
-function broker(endpoint: string | undefined, options: Partial<SdkStsOptions> = {}) {
+function broker(endpoint: string, options: Partial<SdkStsOptions> = {}) {
   const pauses: number[] = []
   let now = NOW
   const sts = new SdkSts({
     access: { mode: 'web-identity' },
     region: 'eu-central-1',
-    ...(endpoint !== undefined && { endpoint }),
+    endpoint,
     now: () => now,
     sleep: (ms) => {
       pauses.push(ms)
@@ -155,7 +162,7 @@ const COULD_NOT_RETRIEVE =
 describe('web identity', () => {
   test('a token is exchanged for the session that was asked for', async () => {
     const aws = await script(issued())
-    expect(await broker(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT })).toEqual(GRANTED)
+    expect(await broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB })).toEqual(GRANTED)
     expect(Object.fromEntries(aws.requests[0]?.form ?? [])).toEqual({
       Action: 'AssumeRoleWithWebIdentity',
       Version: '2011-06-15',
@@ -175,9 +182,9 @@ describe('web identity', () => {
     })
     const aws = await script(issued(), refused('MissingAuthenticationToken', 403, 'Missing'), issued())
     const { sts } = broker(aws.url)
-    await sts.withWebIdentity({ ...ASK, jwt: JWT })
+    await sts.withWebIdentity({ ...ASK, ...WEB })
     await sts.checkIdentity()
-    await assuming(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT })
+    await assuming(aws.url).sts.withWebIdentity({ ...ASK, ...WEB })
 
     expect(aws.requests).toHaveLength(3)
     for (const { head, form } of aws.requests) {
@@ -187,17 +194,31 @@ describe('web identity', () => {
     }
   })
 
-  test('AWS_ENDPOINT_URL_STS is honoured', async () => {
+  test('no other setting of AWS sends the token to another endpoint', async () => {
     const aws = await script(issued())
-    setVariables({ AWS_ENDPOINT_URL_STS: aws.url })
-    expect(await broker(undefined).sts.withWebIdentity({ ...ASK, jwt: JWT })).toEqual(GRANTED)
+    const thief = await script(issued(), issued())
+    const file = join(mkdtempSync(join(tmpdir(), 'aws-config-')), 'config')
+    writeFileSync(
+      file,
+      `[default]\nservices = s\nendpoint_url = ${thief.url}\n[services s]\nsts =\n  endpoint_url = ${thief.url}\n`,
+    )
+    setVariables({
+      AWS_CONFIG_FILE: file,
+      AWS_ENDPOINT_URL: thief.url,
+      AWS_ENDPOINT_URL_STS: thief.url,
+      AWS_USE_FIPS_ENDPOINT: 'true',
+      AWS_USE_DUALSTACK_ENDPOINT: 'true',
+      AWS_REGION: 'eu-west-3',
+    })
+    expect(await broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB })).toEqual(GRANTED)
+    expect(thief.requests).toEqual([])
   })
 
   test('AWS_MAX_ATTEMPTS does not let the SDK ask again on its own', async () => {
     setVariables({ AWS_MAX_ATTEMPTS: '5', AWS_RETRY_MODE: 'adaptive' })
-    const aws = await script(refused('ServiceUnavailable', 503, 'down'), issued())
-    const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT }))
-    expect(failed.code).toBe('unexpected')
+    const aws = await script(refused('AccessDenied', 403, 'no'), issued())
+    const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB }))
+    expect(failed.code).toBe('access-denied')
     expect(aws.requests).toHaveLength(1)
   })
 })
@@ -282,7 +303,8 @@ describe('what STS answers', () => {
       code: 'validation-error',
       attempts: 1,
     },
-    { wire: 'InternalFailure', status: 500, message: 'Internal', code: 'unexpected', attempts: 1 },
+    { wire: 'InternalFailure', status: 500, message: 'Internal', code: 'unreachable', attempts: 3 },
+    { wire: 'ServiceUnavailable', status: 503, message: 'down', code: 'unreachable', attempts: 3 },
     { wire: 'constructor', status: 400, message: 'a name every object has', code: 'unexpected', attempts: 1 },
   ]
 
@@ -290,7 +312,7 @@ describe('what STS answers', () => {
     const reply = refused(row.wire, row.status, row.message)
     const aws = await script(reply, reply, reply, issued())
     const { sts, pauses } = broker(aws.url)
-    const failed = await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))
+    const failed = await rejection(sts.withWebIdentity({ ...ASK, ...WEB }))
 
     expect(failed.code).toBe(row.code)
     expect(failed.message.startsWith(`${row.wire}: ${row.message} (`)).toBe(true)
@@ -304,7 +326,7 @@ describe('what STS answers', () => {
     for (const leak of leaks) {
       const reply = refused(row.wire, row.status, `${row.message}: ${leak}`)
       const aws = await script(reply, reply, reply)
-      const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT }))
+      const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB }))
       expect(failed.code).toBe(row.code)
       expect(failed.message).toContain('the message repeated a secret and is withheld')
       expectFit(failed)
@@ -314,7 +336,7 @@ describe('what STS answers', () => {
   test('a token in place of the error code is not repeated either', async () => {
     for (const wire of [JWT, `x${SIGNATURE}`]) {
       const aws = await script(refused(wire, 400, 'no'))
-      const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT }))
+      const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB }))
       expect(failed.code).toBe('unexpected')
       expectFit(failed)
     }
@@ -325,7 +347,7 @@ describe('what STS answers', () => {
     const aws = await script(
       refused('AccessDenied', 403, nasty.replace('\u001b', '&#x85;').replace('\u0000', '')),
     )
-    const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT }))
+    const failed = await rejection(broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB }))
     expectFit(failed)
     expect(failed.message.isWellFormed()).toBe(true)
     expect(failed.message).toMatch(/^AccessDenied: no .*red .*… \(the trust policy/)
@@ -334,7 +356,7 @@ describe('what STS answers', () => {
   test('a failure that passes is asked again, and the session of the last attempt is handed over', async () => {
     const aws = await script(refused('Throttling', 400, 'Rate exceeded'), reset, issued())
     const { sts, pauses } = broker(aws.url)
-    expect(await sts.withWebIdentity({ ...ASK, jwt: JWT })).toEqual(GRANTED)
+    expect(await sts.withWebIdentity({ ...ASK, ...WEB })).toEqual(GRANTED)
     expect(aws.requests).toHaveLength(3)
     expect(pauses[0]).toBeGreaterThanOrEqual(200)
     expect(pauses[0]).toBeLessThanOrEqual(400)
@@ -347,7 +369,7 @@ describe('what STS answers', () => {
     const aws = await script(reply, reply, reply)
     // Each attempt takes 9.8 of the 20 seconds. The first pause is at most 400 ms, the second at least 400 ms.
     const { sts, pauses } = broker(aws.url, { now: () => NOW + 9_800 * aws.requests.length })
-    expect((await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))).code).toBe('throttled')
+    expect((await rejection(sts.withWebIdentity({ ...ASK, ...WEB }))).code).toBe('throttled')
     expect(aws.requests).toHaveLength(2)
     expect(pauses).toHaveLength(1)
   })
@@ -373,10 +395,10 @@ describe('what is no answer', () => {
     {
       what: 'a page of a proxy',
       reply: answered(502, `<html>${secret}</html>`, 'text/html'),
-      code: 'unexpected',
-      attempts: 1,
+      code: 'unreachable',
+      attempts: 3,
     },
-    { what: 'an empty 503', reply: answered(503, ''), code: 'unexpected', attempts: 1 },
+    { what: 'an empty 503', reply: answered(503, ''), code: 'unreachable', attempts: 3 },
     { what: 'a redirect', reply: answered(302, ''), code: 'unexpected', attempts: 1 },
     {
       what: 'JSON with status 400',
@@ -406,7 +428,7 @@ describe('what is no answer', () => {
       attemptMs: code === 'timeout' ? PATIENCE_MS : 10_000,
       totalMs: 20_000,
     }
-    const failed = await rejection(broker(aws.url, { timeouts }).sts.withWebIdentity({ ...ASK, jwt: JWT }))
+    const failed = await rejection(broker(aws.url, { timeouts }).sts.withWebIdentity({ ...ASK, ...WEB }))
     expect(failed.code).toBe(code)
     expectFit(failed)
     expect(aws.requests).toHaveLength(attempts)
@@ -422,7 +444,7 @@ describe('what is no answer', () => {
     const aws = await script(...Array.from({ length: 257 }, () => silent))
     const timeouts = { connectMs: 60_000, attemptMs: PATIENCE_MS, totalMs: 60_000 }
     const { sts } = broker(aws.url, { timeouts })
-    const asked = Array.from({ length: 257 }, () => rejection(sts.withWebIdentity({ ...ASK, jwt: JWT })))
+    const asked = Array.from({ length: 257 }, () => rejection(sts.withWebIdentity({ ...ASK, ...WEB })))
     const names = (await Promise.all(asked)).map(({ name }) => name)
     expect(new Set(names.slice(0, 256))).toEqual(new Set(['StsError']))
     expect(names[256]).toBe('StsOverloaded')
@@ -430,7 +452,7 @@ describe('what is no answer', () => {
 
   test('a refused connection is tried three times', async () => {
     const { sts, pauses } = broker(`http://127.0.0.1:${await freePort()}`)
-    const failed = await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))
+    const failed = await rejection(sts.withWebIdentity({ ...ASK, ...WEB }))
     expect(failed.code).toBe('unreachable')
     expect(failed.message).toContain('ECONNREFUSED')
     expect(pauses).toHaveLength(2)
@@ -440,7 +462,7 @@ describe('what is no answer', () => {
     const { url, end } = await nobodyAccepts()
     const timeouts = { connectMs: 100, attemptMs: 10_000, totalMs: 20_000 }
     const { sts, pauses } = broker(url, { timeouts })
-    const failed = await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))
+    const failed = await rejection(sts.withWebIdentity({ ...ASK, ...WEB }))
     await end()
     expect(failed.code).toBe('unreachable')
     expect(failed.message).toContain('no connection to STS in time')
@@ -454,10 +476,53 @@ describe('what is no answer', () => {
     )
     await once(plain, 'listening')
     const { sts, pauses } = broker(`https://127.0.0.1:${(plain.address() as AddressInfo).port}`)
-    const failed = await rejection(sts.withWebIdentity({ ...ASK, jwt: JWT }))
+    const failed = await rejection(sts.withWebIdentity({ ...ASK, ...WEB }))
     plain.close()
     expect(failed.code).toBe('unexpected')
     expect(pauses).toEqual([])
+  })
+})
+
+describe('whom STS says it gave credentials to', () => {
+  const members = ['SubjectFromWebIdentityToken', 'Audience', 'Provider', 'SourceIdentity'] as const
+
+  test.each(members)('another or no %s: nothing is handed over', async (member) => {
+    const aws = await script(issued({ [member]: 'canary-of-another' }), issued({ [member]: undefined }))
+    const { sts } = broker(aws.url)
+    const other = await rejection(sts.withWebIdentity({ ...ASK, ...WEB }))
+    expect(other.code).toBe('credentials-unusable')
+    expect(other.message).toContain(`another ${member} than was asked for`)
+    expect(other.message).not.toContain('canary')
+    const missing = await rejection(sts.withWebIdentity({ ...ASK, ...WEB }))
+    expect(missing.code).toBe('empty-response')
+    expect(missing.message).toContain(`without ${member}`)
+  })
+
+  test('a source identity that nothing asked for is another one', async () => {
+    const { issuer, subject, audience } = IDENTITY
+    const { sts } = broker((await script(issued())).url)
+    const ask = { ...ASK, jwt: JWT, identity: { issuer, subject, audience } }
+    expect((await rejection(sts.withWebIdentity(ask))).code).toBe('credentials-unusable')
+  })
+
+  test.each([
+    ['https://broker.example.com', true],
+    ['broker.example.com', true],
+    ['arn:aws:iam::444455556666:oidc-provider/broker.example.com', false],
+    ['arn:aws:iam::111122223333:oidc-provider/broker.example.com/x', false],
+  ])('the provider %s: %p', async (Provider, fits) => {
+    const { sts } = broker((await script(issued({ Provider }))).url)
+    const minted = sts.withWebIdentity({ ...ASK, ...WEB })
+    if (fits) expect(await minted).toEqual(GRANTED)
+    else expect((await rejection(minted)).code).toBe('credentials-unusable')
+  })
+
+  test('assume role: another or no source identity', async () => {
+    const aws = await script(issued({ SourceIdentity: 'another' }), issued({ SourceIdentity: undefined }))
+    const { sts } = assuming(aws.url)
+    const ask = { ...TAGGED, sourceIdentity: WALLET }
+    expect((await rejection(sts.assumeRole(ask))).code).toBe('credentials-unusable')
+    expect((await rejection(sts.assumeRole(ask))).code).toBe('empty-response')
   })
 })
 
@@ -495,7 +560,7 @@ describe('a success that is none', () => {
       const aws = await script(reply, issued())
       const failed = await rejection(
         mode === 'web-identity'
-          ? broker(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT })
+          ? broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB })
           : assuming(aws.url).sts.assumeRole(TAGGED),
       )
       expect(failed.code).toBe(code)
@@ -506,7 +571,7 @@ describe('a success that is none', () => {
 
   test('five minutes between the clocks are allowed for', async () => {
     const aws = await script(issued({ Expiration: '2026-11-20T13:05:00Z' }))
-    const { expiresAt } = await broker(aws.url).sts.withWebIdentity({ ...ASK, jwt: JWT })
+    const { expiresAt } = await broker(aws.url).sts.withWebIdentity({ ...ASK, ...WEB })
     expect(expiresAt).toEqual(new Date('2026-11-20T13:05:00Z'))
   })
 })
@@ -640,6 +705,15 @@ describe('the check of start-up and readiness', () => {
     expect((await rejection(broker(aws.url).sts.checkIdentity())).code).toBe('region-disabled')
   })
 })
+
+test.each(['us-east-1', 'cn-north-1', 'us-gov-west-1', 'eusc-de-east-1', 'us-iso-east-1', 'us-isob-east-1'])(
+  'the endpoint we resolve for %s is the one the SDK would take',
+  (Region) => {
+    const { endpointProvider } = new STSClient({ region: Region }).config
+    const { url } = endpointProvider({ Region, UseGlobalEndpoint: false, UseFIPS: false, UseDualStack: false })
+    expect(url.href).toBe(`${regionalEndpoint(Region)}/`)
+  },
+)
 
 test('the log line names where the AWS credentials come from, and no key', () => {
   const line = (access: SdkStsOptions['access']) =>

@@ -14,6 +14,7 @@ import { boundedBody } from '../remote/bounded-reply.js'
 import { ConnectionLimit, type GivenUp } from '../remote/connection-limit.js'
 import { usableCredentials } from './sts-credentials.js'
 import { failure, failureOf, isPassing, stsRefusal } from './sts-failure.js'
+import { checkSourceIdentity, checkWebIdentity } from './sts-identity.js'
 import {
   type AssumeRoleAsk,
   type AwsCredentials,
@@ -34,8 +35,7 @@ export type StsAccess = { mode: 'web-identity' } | { mode: 'assume-role'; static
 export interface SdkStsOptions {
   access: StsAccess
   region: string
-  /** Instead of the region's own; without it the SDK honours AWS_ENDPOINT_URL_STS and its other settings. */
-  endpoint?: string
+  endpoint: string
   timeouts?: StsTimeouts
   now?: () => number
   sleep?: (ms: number) => Promise<void>
@@ -97,6 +97,7 @@ export class SdkSts extends Sts {
       WebIdentityToken: ask.jwt,
     })
     const answer = await this.ask((abortSignal) => this.unsigned.send(command, { abortSignal }), [ask.jwt])
+    checkWebIdentity(answer, ask.roleArn, ask.identity)
     return usableCredentials(answer, ask, this.now())
   }
 
@@ -110,6 +111,7 @@ export class SdkSts extends Sts {
       ...(ask.sourceIdentity !== undefined && { SourceIdentity: ask.sourceIdentity }),
     })
     const answer = await this.askSigned((client, abortSignal) => client.send(command, { abortSignal }))
+    if (ask.sourceIdentity !== undefined) checkSourceIdentity(answer, ask.sourceIdentity)
     return usableCredentials(answer, ask, this.now())
   }
 
@@ -196,7 +198,10 @@ function clientConfig({ region, endpoint }: SdkStsOptions, { connectMs }: StsTim
   const agent = { keepAlive: true, maxSockets: MAX_SOCKETS }
   return {
     region,
-    ...(endpoint !== undefined && { endpoint }),
+    // Given, the endpoint is looked for nowhere else: no other AWS_ variable, no section of ~/.aws/config.
+    endpoint,
+    useFipsEndpoint: false,
+    useDualstackEndpoint: false,
     useGlobalEndpoint: false,
     maxAttempts: 1,
     requestHandler: { connectionTimeout: connectMs, httpAgent: agent, httpsAgent: agent },

@@ -26,8 +26,11 @@ const ROLE_ARN =
 export function usableCredentials(answer: StsAnswer, ask: SessionAsk, now: number): AwsCredentials {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = answer.Credentials ?? {}
   const assumedRoleArn = answer.AssumedRoleUser?.Arn
-  if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration || !assumedRoleArn)
-    throw failure('empty-response', 'STS answered 200 without complete credentials')
+  if (!AccessKeyId) throw without('AccessKeyId')
+  if (!SecretAccessKey) throw without('SecretAccessKey')
+  if (!SessionToken) throw without('SessionToken')
+  if (!Expiration) throw without('Expiration')
+  if (!assumedRoleArn) throw without('AssumedRoleUser.Arn')
 
   // The key id and the ARN go into the ledger, the rest into files and headers of the caller.
   if (!/^\w{16,128}$/.test(AccessKeyId)) throw unusable('an access key id that is none')
@@ -46,6 +49,10 @@ export function usableCredentials(answer: StsAnswer, ask: SessionAsk, now: numbe
     expiresAt: Expiration,
     assumedRoleArn,
   }
+}
+
+function without(member: string) {
+  return failure('empty-response', `STS answered 200 without ${member}`)
 }
 
 function unusable(what: string) {

@@ -65,7 +65,10 @@ const RULES = {
   'validation-error': { passing: false, remedy: 'check role ARN and session duration' },
   // No answer in ten seconds: the caller has waited long enough, and STS may have acted.
   timeout: { passing: false, remedy: 'check the network between broker and STS' },
-  unreachable: { passing: true, remedy: 'check the region, AWS_ENDPOINT_URL_STS and the network' },
+  unreachable: {
+    passing: true,
+    remedy: 'STS is down, or check the region, AWS_ENDPOINT_URL_STS and the network',
+  },
   'cut-off': { passing: false, remedy: 'the operator cut off the caller while STS was asked' },
   'empty-response': { passing: false, remedy: 'is the endpoint really STS?' },
   'credentials-unusable': { passing: false, remedy: "check the broker's clock and the endpoint" },
@@ -129,6 +132,7 @@ export function failureOf(thrown: unknown, secrets: readonly string[]): StsError
 
   // TLS, a proxy's answer, something that is no HTTP: the SDK's message may quote the answer, so it is not repeated.
   const status = statusOf(thrown)
+  if (status && status >= 500) return failure('unreachable', `HTTP ${status}, but no answer of STS`)
   if (status) return failure('unexpected', `HTTP ${status}, but no answer of STS`)
   return failure('unexpected', `the request to STS failed: ${code ?? thrown.name}`)
 }
@@ -137,16 +141,18 @@ export function failure(code: CredsFailureCode, what: string): StsError {
   return new StsError(code, cut(`${oneLine(what)} (${RULES[code].remedy})`, LONGEST))
 }
 
-function ofRefusal({ wireCode, message }: StsRefusal, secrets: readonly string[]): StsError {
+function ofRefusal({ status, wireCode, message }: StsRefusal, secrets: readonly string[]): StsError {
+  // An STS that fails inside is as good to ask again as one whose connection broke.
+  const unknown = status >= 500 ? 'unreachable' : 'unexpected'
   const mapped = Object.hasOwn(CODE_OF_ANSWER, wireCode)
     ? CODE_OF_ANSWER[wireCode as keyof typeof CODE_OF_ANSWER]
-    : 'unexpected'
+    : unknown
   const code =
     mapped === 'invalid-identity-token' && KEY_RETRIEVAL.test(message) ? 'key-retrieval-failed' : mapped
   const quote = oneLine(message.slice(0, 4 * LONGEST_QUOTE))
   if (!repeats(`${wireCode} ${quote}`, secrets))
     return failure(code, `${wireCode}: ${cut(quote, LONGEST_QUOTE)}`)
-  const name = code === 'unexpected' ? 'STS' : wireCode
+  const name = mapped === unknown ? 'STS' : wireCode
   return failure(code, `${name}: the message repeated a secret and is withheld`)
 }
 

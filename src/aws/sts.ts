@@ -19,8 +19,17 @@ export interface SessionAsk {
   durationSeconds: number
 }
 
+/** What the JWT says of its holder: STS repeats it in its answer. */
+export interface WebIdentity {
+  issuer: string
+  subject: string
+  audience: string
+  sourceIdentity?: string
+}
+
 export interface WebIdentityAsk extends SessionAsk {
   jwt: string
+  identity: WebIdentity
 }
 
 export interface AssumeRoleAsk extends SessionAsk {
@@ -64,8 +73,8 @@ export class StsOverloaded extends StsError {
  * describeCredentials  the line an operator looks for in the log. Holds no secret.
  * close              frees the connections. Nothing may be called after it.
  *
- * The first two resolve only with complete credentials, for the role and session name asked for, that are valid now and
- * do not outlive what was asked for; all of them reject with StsError and nothing else. What cannot get better is asked
+ * The first two resolve only with complete credentials, for the role, session name and identity asked for, that are valid
+ * now and do not outlive what was asked for; all of them reject with StsError and nothing else. What cannot get better is asked
  * once; what can (see sts-failure.ts) up to three times. Asking again is safe: an answer that was lost on the way is a
  * session whose keys are held by no one, and at most one set of credentials leaves this port. It does show in CloudTrail:
  * one mint may have opened more than one session, all of the same name.

@@ -82,20 +82,26 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const ttlSeconds = this.policy.jwtTtlSeconds
     const jwtGrant = { audience: STS_AUDIENCE, ttlSeconds, roleArn }
     const token = this.signer.prepare(jwtClaims(caller, jwtGrant, this.policy))
+    const { sub: subject, aud: audience } = token.claims
+    const identity = { issuer: this.policy.issuer, subject, audience, ...this.askedSourceIdentity(caller.wallet) }
     const ask = { roleArn, durationSeconds, roleSessionName: roleSessionName(caller.mintId) }
     return {
       announced: jwtIssued(caller, token, 'sts', roleArn),
-      act: () => this.sts.withWebIdentity({ ...ask, jwt: this.signer.sign(token) }),
+      act: () => this.sts.withWebIdentity({ ...ask, identity, jwt: this.signer.sign(token) }),
     }
   }
 
   private assumeRole({ mintId, wallet }: Caller, { roleArn, durationSeconds }: CredsGrant): Exchange {
     const ask = { roleArn, durationSeconds, roleSessionName: roleSessionName(mintId) }
-    const identity = this.policy.sourceIdentity ? { sourceIdentity: sourceIdentity(wallet) } : {}
+    const identity = this.askedSourceIdentity(wallet)
     return {
       announced: { type: 'CredsRequested', data: { mintId, wallet, ...ask } },
       act: () => this.sts.assumeRole({ ...ask, ...walletTags(wallet), ...identity }),
     }
+  }
+
+  private askedSourceIdentity(wallet: string): { sourceIdentity?: string } {
+    return this.policy.sourceIdentity ? { sourceIdentity: sourceIdentity(wallet) } : {}
   }
 
   private async actOrRecordFailure(

@@ -4,7 +4,8 @@ import { config, problems, warnings } from '../../test/support/config-reading.js
 import type { Variables } from './environment.js'
 
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
-const OTHER_ROLE = 'arn:aws-us-gov:iam::111122223333:role/team/other@x'
+const OTHER_ROLE = 'arn:aws:iam::111122223333:role/team/other@x'
+const STS = { region: 'us-east-1', stsEndpoint: 'https://sts.us-east-1.amazonaws.com' }
 const KEY_ID = 'AKIAIOSFODNN7EXAMPLE'
 const KEY_SECRET = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'
 
@@ -23,12 +24,24 @@ describe('AWS', () => {
     expect(role({ BROKER_DATA_ROLE_ARN: undefined, BROKER_AGENT_ROLE_ARN: undefined })).toBe(ROLE)
   })
 
-  test('the region: BROKER_AWS_REGION, else REGION; empty is unset', () => {
-    expect(aws({ BROKER_AWS_REGION: 'eu-central-1', REGION: 'us-gov-west-1' })).toMatchObject({
-      region: 'eu-central-1',
+  test('the region: BROKER_AWS_REGION, else AWS_REGION, else REGION; empty is unset', () => {
+    const all = { BROKER_AWS_REGION: 'eu-central-1', AWS_REGION: 'eu-west-1', REGION: 'us-west-2' }
+    const region = (unset: Variables) => aws({ ...all, ...unset })
+    expect(region({})).toMatchObject({ region: 'eu-central-1' })
+    expect(region({ BROKER_AWS_REGION: '' })).toMatchObject({ region: 'eu-west-1' })
+    expect(region({ BROKER_AWS_REGION: '', AWS_REGION: '' })).toMatchObject({ region: 'us-west-2' })
+    expect(aws({ BROKER_AWS_REGION: '', REGION: '' })).toEqual({ kind: 'web-identity', ...STS })
+  })
+
+  test("a region outside the role's partition is a problem", () => {
+    const GOV = 'arn:aws-us-gov:iam::111122223333:role/other'
+    expect(problems({ BROKER_DATA_ROLE_ARN: ROLE, AWS_REGION: 'cn-north-1' })).toEqual([
+      `${ROLE} is in partition aws, but region cn-north-1 is in aws-cn: set BROKER_AWS_REGION to a region of the role's partition`,
+    ])
+    expect(problems({ BROKER_DATA_ROLE_ARN: ROLE, BROKER_ALLOWED_ROLE_ARNS: GOV })).toHaveLength(1)
+    expect(config({ BROKER_DATA_ROLE_ARN: GOV, REGION: 'us-gov-west-1' }).aws).toMatchObject({
+      stsEndpoint: 'https://sts.us-gov-west-1.amazonaws.com',
     })
-    expect(aws({ BROKER_AWS_REGION: '', REGION: 'us-gov-west-1' })).toMatchObject({ region: 'us-gov-west-1' })
-    expect(aws({ BROKER_AWS_REGION: '', REGION: '' })).toEqual({ kind: 'web-identity', region: 'us-east-1' })
   })
 
   test('an allowed role alone switches AWS on, with no role for those who name none', () => {
@@ -53,7 +66,7 @@ describe('AWS', () => {
     const mode = { BROKER_STS_MODE: 'assume-role' }
     const long = { BROKER_DAEMON_ACCESS_KEY_ID: KEY_ID, BROKER_DAEMON_SECRET_ACCESS_KEY: KEY_SECRET }
     const credentials = { kind: 'static', accessKeyId: KEY_ID, secretAccessKey: KEY_SECRET }
-    expect(aws({ ...mode, ...long })).toEqual({ kind: 'assume-role', region: 'us-east-1', credentials })
+    expect(aws({ ...mode, ...long })).toEqual({ kind: 'assume-role', ...STS, credentials })
     expect(
       aws({ ...mode, ...long, DAEMON_ACCESS_KEY_ID: 'AKIAFIRST00000000000', DAEMON_SECRET_ACCESS_KEY: '' }),
     ).toMatchObject({ credentials: { ...credentials, accessKeyId: 'AKIAFIRST00000000000' } })
@@ -107,8 +120,18 @@ describe('AWS', () => {
     expect(aws({ AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:8093/' })).toMatchObject({
       stsEndpoint: 'http://127.0.0.1:8093',
     })
-    expect(aws({ AWS_ENDPOINT_URL_STS: '' })).toEqual({ kind: 'web-identity', region: 'us-east-1' })
+    expect(aws({ AWS_ENDPOINT_URL_STS: '' })).toEqual({ kind: 'web-identity', ...STS })
     expect(warnings({ AWS_ENDPOINT_URL_STS: 'http://sts.internal' })).toHaveLength(1)
+  })
+
+  test('AWS_ENDPOINT_URL is honoured after AWS_ENDPOINT_URL_STS, and warned of', () => {
+    const url = 'https://all.example.com'
+    expect(aws({ AWS_ENDPOINT_URL: url })).toMatchObject({ stsEndpoint: url })
+    expect(warnings({ AWS_ENDPOINT_URL: url, BROKER_DATA_ROLE_ARN: ROLE })).toEqual([
+      `AWS_ENDPOINT_URL=${url}: tokens go there instead of to the region's STS; set AWS_ENDPOINT_URL_STS if that is meant, or unset it`,
+    ])
+    const both = { AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_STS: 'https://sts.example.com' }
+    expect(aws(both)).toMatchObject({ stsEndpoint: 'https://sts.example.com' })
   })
 
   test('source identity can be switched off', () => {

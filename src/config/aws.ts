@@ -1,8 +1,8 @@
 // Which AWS roles there are, and how the broker gets at them.
 
 import { type Environment, listOf, matching, oneOf, type Parse, InvalidSettingError } from './environment.js'
+import { checkPartition, readStsEndpoint } from './sts-endpoint.js'
 import type { Variable } from './variables.js'
-import { crossesInClear, parseServiceUrl } from './urls.js'
 
 /** What the broker shows STS in assume-role mode. */
 export type AwsCredentialSource =
@@ -11,8 +11,8 @@ export type AwsCredentialSource =
 
 interface Sts {
   readonly region: string
-  /** Instead of the region's own. */
-  readonly stsEndpoint?: string
+  /** The region's own, or the one that is set. */
+  readonly stsEndpoint: string
 }
 
 /** off: no role is configured, so there is nothing to ask STS for. */
@@ -59,12 +59,14 @@ export function readAws(
 ): AwsConfig {
   const mode = env.read('BROKER_STS_MODE', oneOf('web-identity', 'assume-role'), 'web-identity')
   const credentials = readCredentials(env)
-  const sts = { region: readRegion(env), ...readEndpoint(env) }
+  const region = readRegion(env)
+  const sts = { region, stsEndpoint: readStsEndpoint(env, region) }
 
   if (dataRoleArn === undefined && allowedRoleArns.length === 0) {
     warnOfNoRole(env)
     return { kind: 'off' }
   }
+  checkPartition(env, region, dataRoleArn === undefined ? allowedRoleArns : [dataRoleArn, ...allowedRoleArns])
   switch (mode) {
     case 'assume-role':
       return { kind: mode, credentials, ...sts }
@@ -123,7 +125,7 @@ const parseKeyId: Parse<string> = (text) => {
 }
 
 function readRegion(env: Environment): string {
-  const name: Variable | undefined = env.firstFilled(['BROKER_AWS_REGION', 'REGION'])
+  const name: Variable | undefined = env.firstFilled(['BROKER_AWS_REGION', 'AWS_REGION', 'REGION'])
   if (name === undefined) return DEFAULT_REGION
   // It becomes part of the host name that tokens are sent to.
   const region = matching(/^[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}$/, 'an AWS region, such as eu-central-1')
@@ -131,15 +133,3 @@ function readRegion(env: Environment): string {
 }
 
 const DEFAULT_REGION = 'us-east-1'
-
-function readEndpoint(env: Environment): { stsEndpoint?: string } {
-  const name = env.firstFilled(['AWS_ENDPOINT_URL_STS'])
-  const stsEndpoint = name && env.read(name, parseServiceUrl, undefined)
-  if (stsEndpoint === undefined) return {}
-  if (crossesInClear(stsEndpoint)) {
-    env.warnings.push(
-      `AWS_ENDPOINT_URL_STS=${stsEndpoint}: tokens and AWS credentials cross the network in clear; use https`,
-    )
-  }
-  return { stsEndpoint }
-}

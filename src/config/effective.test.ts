@@ -86,4 +86,6 @@ test('the hash changes with the policy, and not with the machine or a rotated se
   expect(hash({ DAEMON_SECRET_ACCESS_KEY: 'another-secret-access-key' })).toBe(before)
   expect(hash({ BROKER_LEDGER_URL: 'esdb://ledger-app:hunter3@node1:2111,node2:2112' })).toBe(before)
   expect(hash({ BROKER_ALLOWED_AUDIENCES: 'x' })).not.toBe(before)
+  expect(hash({ AWS_REGION: 'eu-west-1' })).not.toBe(before)
+  expect(hash({ AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:8094' })).not.toBe(before)
 })

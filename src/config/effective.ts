@@ -86,7 +86,7 @@ function shownAws(aws: AwsConfig): Json {
   return {
     kind: aws.kind,
     region: aws.region,
-    ...(aws.stsEndpoint === undefined ? {} : { stsEndpoint: aws.stsEndpoint }),
+    stsEndpoint: aws.stsEndpoint,
     ...(aws.kind === 'assume-role' ? { credentials: aws.credentials.kind } : {}),
   }
 }

@@ -96,9 +96,32 @@ export function issued(change: Record<string, string | undefined> = {}): Reply {
       `<${action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><${action}Result>` +
       `<Credentials>${secrets.join('')}${expiration}</Credentials>` +
       `<AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId>${element('Arn', arn)}</AssumedRoleUser>` +
-      `</${action}Result><ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></${action}Response>`
+      `${identityElements(form, element)}</${action}Result><ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></${action}Response>`
     answered(200, body)(socket, form)
   }
+}
+
+/** What AWS repeats of a token, and of AssumeRole's parameters. */
+function identityElements(form: URLSearchParams, element: (name: string, value: string) => string): string {
+  if (!form.has('WebIdentityToken')) {
+    const asked = form.get('SourceIdentity')
+    return asked === null ? '' : element('SourceIdentity', asked)
+  }
+  const { subject, audience, sourceIdentity } = IDENTITY
+  return (
+    element('SubjectFromWebIdentityToken', subject) +
+    element('Audience', audience) +
+    element('Provider', 'arn:aws:iam::111122223333:oidc-provider/broker.example.com') +
+    element('SourceIdentity', sourceIdentity)
+  )
+}
+
+/** Of the holder of every token that scripted answers are about. */
+export const IDENTITY = {
+  issuer: 'https://broker.example.com',
+  subject: 'agentkeys:agent:0x00112233445566778899aabbccddeeff00112233',
+  audience: 'sts.amazonaws.com',
+  sourceIdentity: '0x00112233445566778899aabbccddeeff00112233',
 }
 
 export const callerIdentity: Reply = answered(
