@@ -1,9 +1,11 @@
+import { createPublicKey, verify as verifySignature } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
 import { describe, expect, test } from '@jest/globals'
 
+import { LedgerSignatures } from '../src/domain/ledger/ledger-signature.js'
 import { parseVkey } from '../src/domain/ledger/note.js'
 import { parseProof } from '../src/domain/ledger/proof.js'
 import { verifyReceipt } from '../src/domain/ledger/receipt.js'
@@ -45,6 +47,36 @@ describe('a log', () => {
     }
   })
 })
+
+describe('a signature of the ledger key', () => {
+  const signaturesOf = (vkey: string) => new LedgerSignatures(parseVkey(vkey))
+
+  test.each(vectors.signatures.appends)('over an append: $name', ({ vkey, signature, good, ...head }) => {
+    expect(signaturesOf(vkey).isOfAppend(head, signature)).toBe(good)
+  })
+  test.each(vectors.signatures.keys)('over a signing key: $name', ({ vkey, signature, good, ...key }) => {
+    expect(signaturesOf(vkey).isOfKey(key, signature)).toBe(good)
+  })
+
+  test('checked as docs/ledger-format.md says it, without our code', () => {
+    const { appends, keys } = vectors.signatures
+    for (const { vkey, size, leafHash, signature, good } of appends)
+      expect(verifies(vkey, ['append/v1', originOf(vkey), size, leafHash], signature)).toBe(good)
+    for (const { vkey, kid, thumbprint, state, signature, good } of keys)
+      expect(verifies(vkey, ['signing-key/v1', originOf(vkey), kid, thumbprint, state], signature)).toBe(good)
+  })
+})
+
+const originOf = (vkey: string) => vkey.split('+')[0] ?? ''
+
+function verifies(vkey: string, [name, ...lines]: (string | number)[], signature: string): boolean {
+  // The vkey's last part is a type byte and the Ed25519 key, in base64, which may hold a plus.
+  const raw = Buffer.from(vkey.split('+').slice(2).join('+'), 'base64').subarray(1)
+  const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), raw])
+  const key = createPublicKey({ key: der, format: 'der', type: 'spki' })
+  const statement = [`agentkeys-broker/${name}`, ...lines].map((line) => `${line}\n`).join('')
+  return verifySignature(null, Buffer.from(statement), key, Buffer.from(signature, 'base64'))
+}
 
 describe('a receipt', () => {
   test.each(vectors.receipts)('$name', ({ vkey, receipt, jwt, problem }) => {

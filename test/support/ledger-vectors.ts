@@ -19,6 +19,7 @@ import { formatVkey, signerFromSeed } from '../../src/domain/ledger/note.js'
 import { formatProof } from '../../src/domain/ledger/proof.js'
 import type { ReceiptProblem } from '../../src/domain/ledger/receipt.js'
 
+import { type SignatureVectors, signatureVectors } from './signature-vectors.js'
 import { GrownTree } from './grown-tree.js'
 import { type Change, LedgerBuilder, ORIGIN, ROLE_ARN, VKEY } from './ledger-builder.js'
 import { signedHead, writeTiles } from './tile-writer.js'
@@ -31,10 +32,11 @@ export interface LedgerVectors {
   /** Files below the prefix, in base64. */
   logs: { name: string; vkey: string; files: Record<string, string>; root: string; findings: Found[] }[]
   receipts: { name: string; vkey: string; receipt: string; jwt: string; problem: ReceiptProblem | null }[]
+  signatures: SignatureVectors
 }
 
 export function ledgerVectors(): LedgerVectors {
-  return { ledgers: ledgers(), logs: logs(), receipts: receipts() }
+  return { ledgers: ledgers(), logs: logs(), receipts: receipts(), signatures: signatureVectors() }
 }
 
 const good = LedgerBuilder.opened().oidcMint().awsMint().refused().refusalsCounted().texts
