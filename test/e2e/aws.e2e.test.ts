@@ -47,7 +47,7 @@ const OF_A_WEB_IDENTITY: Failure[] = [
   ['RegionDisabledException', error('RegionDisabledException'), 'region-disabled'],
   ['Throttling', error('Throttling'), 'throttled'],
   ['ValidationError', error('ValidationError'), 'validation-error'],
-  ['InternalFailure', error('InternalFailure'), 'unexpected'],
+  ['InternalFailure', error('InternalFailure'), 'unreachable'],
   ['a code nobody knows', error('SomethingNew', 418), 'unexpected'],
   ['an empty success', { kind: 'empty' }, 'empty-response'],
   ['a connection closed', { kind: 'drop' }, 'unreachable'],
