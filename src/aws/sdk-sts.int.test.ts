@@ -710,7 +710,12 @@ test.each(['us-east-1', 'cn-north-1', 'us-gov-west-1', 'eusc-de-east-1', 'us-iso
   'the endpoint we resolve for %s is the one the SDK would take',
   (Region) => {
     const { endpointProvider } = new STSClient({ region: Region }).config
-    const { url } = endpointProvider({ Region, UseGlobalEndpoint: false, UseFIPS: false, UseDualStack: false })
+    const { url } = endpointProvider({
+      Region,
+      UseGlobalEndpoint: false,
+      UseFIPS: false,
+      UseDualStack: false,
+    })
     expect(url.href).toBe(`${regionalEndpoint(Region)}/`)
   },
 )

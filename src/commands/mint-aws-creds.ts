@@ -83,7 +83,12 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const jwtGrant = { audience: STS_AUDIENCE, ttlSeconds, roleArn }
     const token = this.signer.prepare(jwtClaims(caller, jwtGrant, this.policy))
     const { sub: subject, aud: audience } = token.claims
-    const identity = { issuer: this.policy.issuer, subject, audience, ...this.askedSourceIdentity(caller.wallet) }
+    const identity = {
+      issuer: this.policy.issuer,
+      subject,
+      audience,
+      ...this.askedSourceIdentity(caller.wallet),
+    }
     const ask = { roleArn, durationSeconds, roleSessionName: roleSessionName(caller.mintId) }
     return {
       announced: jwtIssued(caller, token, 'sts', roleArn),

@@ -49,9 +49,7 @@ export function readStsEndpoint(env: Environment, region: string): string {
   const endpoint = name && env.read(name, parseServiceUrl, undefined)
   if (endpoint === undefined) return regionalEndpoint(region)
   if (crossesInClear(endpoint)) {
-    env.warnings.push(
-      `${name}=${endpoint}: tokens and AWS credentials cross the network in clear; use https`,
-    )
+    env.warnings.push(`${name}=${endpoint}: tokens and AWS credentials cross the network in clear; use https`)
   } else if (name === 'AWS_ENDPOINT_URL') {
     env.warnings.push(
       `${name}=${endpoint}: tokens go there instead of to the region's STS; set AWS_ENDPOINT_URL_STS if that is meant, or unset it`,
