@@ -12,7 +12,7 @@ const only = (name, folder, allowed, comment) => ({
 const PROGRAMS = {
   agentkeys: ['client'],
   'agentkeys-daemon': ['agentkeys', 'client'],
-  bench: ['local-witness'],
+  bench: ['local-aws', 'local-witness'],
   client: [],
   demo: ['local-aws', 'local-witness'],
   deploy: [],

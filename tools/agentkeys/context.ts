@@ -1,12 +1,11 @@
 // What every command works with: the broker, its folder, the session, the client. A flag beats its variable.
 
-import { BrokerClient, type ReceiptMode } from '../client/broker-client.js'
+import type { BrokerClient, ReceiptMode } from '../client/broker-client.js'
 import { parseBrokerUrl } from '../client/exchange.js'
 
 import { type Call, UsageError, type Values } from './command.js'
 import type { SessionName } from './daemon-client.js'
 import { BrokerHome } from './home.js'
-import { pinFirstUse } from './pin.js'
 import { CliError } from './report-error.js'
 import { DEFAULT_ID, findSession, type FoundSession, parseSessionId } from './sessions.js'
 
@@ -85,6 +84,11 @@ export class Context {
   /** A client that refuses what the pinned ledger does not prove. A broker that is new is pinned. */
   async client(): Promise<BrokerClient> {
     const { token } = await this.requireSession()
+    // Verification of receipts is most of what there is to load.
+    const [{ BrokerClient }, { pinFirstUse }] = await Promise.all([
+      import('../client/broker-client.js'),
+      import('./pin.js'),
+    ])
     const pin = this.receipts === 'off' ? undefined : await pinFirstUse(this.home, (line) => this.note(line))
     return new BrokerClient({
       url: this.home.url.href,

@@ -13,8 +13,6 @@ import type { Context } from './context.js'
 import { askDaemon } from './daemon-client.js'
 import { freshness } from './freshness.js'
 import type { HeldCredentials } from './held-credentials.js'
-import { withFileLock } from './file-lock.js'
-import { keepReceipt } from './receipt-folder.js'
 
 /** Credentials that are good for more than a minute. Rejects with ClientError or CliError. */
 export async function credentialsFor(context: Context, ask: CredentialsAsk): Promise<HeldCredentials> {
@@ -27,6 +25,8 @@ export async function credentialsFor(context: Context, ask: CredentialsAsk): Pro
   const held = readHeld(path)
   if (held && freshness(held, Date.now()) === 'fresh') return held
   context.home.make()
+  // What a fresh credential does not need is loaded when there is none.
+  const { withFileLock } = await import('./file-lock.js')
   return withFileLock(`${path}.lock`, async () => {
     // Another process may have minted while this one waited for the lock.
     const now = readHeld(path)
@@ -56,6 +56,7 @@ async function renewed(
 export async function mintCredentials(context: Context, ask: CredentialsAsk): Promise<HeldCredentials> {
   const client = await context.client()
   const minted: MintedCredentials = await client.mintAwsCredentials(ask)
+  const { keepReceipt } = await import('./receipt-folder.js')
   await keepReceipt(context.home, minted.mintId, minted.ledger)
   const { expiresAt, ledger, ...members } = minted
   return { ...members, mintedAt: Date.now(), expiresAt: expiresAt.getTime(), ledgerIndex: ledger.index }

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { freePorts } from '../broker-process.js'
 import type { AppendOrder, AppendResult } from './append.js'
 import { Bench } from './bench.js'
+import { clientStartText, measureClientStart } from './client-start.js'
 import { measureGrowth } from './growth.js'
 import { measureMints, type MintTimes, recordedHome } from './mint.js'
 import { measureReadSide } from './read-side.js'
@@ -22,6 +23,7 @@ also start-up, memory and the cost of a mint while the ledger grows.
 Figures on stdout, progress on stderr. docs/performance.md explains them.
 
   --quick   a minute or two: no million entries
+  --clients only how long agentkeys takes to start, beside Node itself
   --json    one JSON object instead of the table
   --help    print this
 
@@ -43,6 +45,21 @@ async function measure(bench: Bench, quick: boolean): Promise<Report> {
   return reportOf({ machine: before, mint, witnessed, append, verify, readSide, growth })
 }
 
+interface Form {
+  quick: boolean
+  json: boolean
+}
+
+async function wholeReport(bench: Bench, { quick, json }: Form): Promise<string> {
+  const report = await measure(bench, quick)
+  return json ? jsonReport(report) : textReport(report)
+}
+
+async function clientStart(bench: Bench, { quick, json }: Form): Promise<string> {
+  const rows = await measureClientStart(bench, quick ? 10 : 30)
+  return json ? `${JSON.stringify(rows)}\n` : clientStartText(rows)
+}
+
 async function measureAppend(bench: Bench, seconds: number): Promise<AppendResult> {
   bench.progress('appending')
   const child = bench.child<AppendOrder, AppendResult>('./append.js')
@@ -56,7 +73,7 @@ async function measureAppend(bench: Bench, seconds: number): Promise<AppendResul
 
 function parse(args: string[]) {
   const flag = { type: 'boolean', default: false } as const
-  return parseArgs({ args, options: { quick: flag, json: flag, help: flag } }).values
+  return parseArgs({ args, options: { quick: flag, clients: flag, json: flag, help: flag } }).values
 }
 
 async function main(args: string[]): Promise<number> {
@@ -75,8 +92,7 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void bench.close().finally(() => process.exit(130)))
   try {
-    const report = await measure(bench, flags.quick)
-    process.stdout.write(flags.json ? jsonReport(report) : textReport(report))
+    process.stdout.write(await (flags.clients ? clientStart(bench, flags) : wholeReport(bench, flags)))
     return 0
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).stack ?? String(error)}\n`)
