@@ -9,6 +9,7 @@ import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
 import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
 import { Config } from './config.js'
+import { MintLimits } from './domain/mint-limits.js'
 import { MintPolicy } from './domain/mint.js'
 import { ReleasePolicy } from './domain/release.js'
 import { EventStore } from './event-store/event-store.js'
@@ -64,6 +65,7 @@ export class AppModule {
         { provide: RefusalCounter, useValue: parts.refusals },
         { provide: AuditAccess, useValue: new AuditAccess(parts.sessions, parts.auditorToken) },
         { provide: Operators, useValue: new Operators(parts.operatorToken) },
+        { provide: MintLimits, useValue: new MintLimits(parts.config.limits) },
         MintAuthorizer,
         ChangeCutOffHandler,
         MintOidcJwtHandler,

@@ -17,6 +17,7 @@ import {
 } from './config/environment.js'
 import { type ClientsConfig, readClients } from './config/clients.js'
 import { type LedgerConfig, readLedger } from './config/ledger.js'
+import { readLimits } from './config/limits.js'
 import { type LogLevel, readLogLevel } from './config/log-level.js'
 import { readSessionBackend, type SessionBackendConfig } from './config/session.js'
 import { parseIssuer } from './config/urls.js'
@@ -24,6 +25,7 @@ import { unusedSettings } from './config/unused-settings.js'
 import { unknownVariables } from './config/variables.js'
 import { readWitnessing, type WitnessConfig } from './config/witness.js'
 import { CREDS_DURATION, JWT_TTL, type MintPolicy } from './domain/mint.js'
+import type { LimitsPerMinute } from './domain/mint-limits.js'
 import type { ReleasePolicy } from './domain/release.js'
 
 /** What the command line sets. */
@@ -42,6 +44,7 @@ export abstract class Config {
   abstract readonly port: number
   abstract readonly issuer: string
   abstract readonly policy: MintPolicy
+  abstract readonly limits: LimitsPerMinute
   abstract readonly backend: SessionBackendConfig
   abstract readonly clients: ClientsConfig
   abstract readonly aws: AwsConfig
@@ -81,6 +84,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     ...flags,
     issuer,
     policy,
+    limits: readLimits(env),
     backend: readSessionBackend(env, flags.port),
     clients: readClients(env),
     aws: readAws(env, policy),

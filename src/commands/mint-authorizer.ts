@@ -6,6 +6,7 @@ import { BrokerError } from '../domain/errors.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent, MintKind } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
+import { MintLimits } from '../domain/mint-limits.js'
 import {
   type Caller,
   type Decision,
@@ -28,20 +29,26 @@ export class MintAuthorizer {
   constructor(
     private readonly sessions: SessionBackend,
     private readonly ledger: Ledger,
+    private readonly limits: MintLimits,
   ) {}
 
-  /** Rejects with SessionError, or LedgerError while the clock is implausible. Such requests are no entries of their own: http/error.filter.ts counts them. */
+  /**
+   * Rejects with SessionError, with BrokerError for a caller that came too often, or with LedgerError while the clock is
+   * implausible. Such requests are no entries of their own: http/error.filter.ts counts them.
+   */
   async identify(bearer: string): Promise<Caller> {
     // An implausible clock cannot say whether a session has expired.
     this.ledger.clock()
     const { wallet, backend, agent, child } = await this.sessions.validate(bearer)
     // The mint's reading comes after the session's check, which may take long.
     const at = this.ledger.clock()
+    const tokenSha256 = hash('sha256', bearer)
+    this.assertWithinLimits({ wallet, tokenSha256, parents: child?.parents ?? [] })
     return {
       mintId: this.ledger.newMintId(at),
       at,
       wallet,
-      tokenSha256: hash('sha256', bearer),
+      tokenSha256,
       backend,
       agent,
       child,
@@ -82,6 +89,14 @@ export class MintAuthorizer {
   assertNotCutOff(caller: Caller, grant: Granted): void {
     const through = this.ledger.cutOffs.covering(subjectOf(caller, grant))
     if (through) throw cutOff(`the operator has cut off this ${through}`)
+  }
+
+  private assertWithinLimits(asking: Parameters<MintLimits['reached']>[0]): void {
+    const limit = this.limits.reached(asking, performance.now())
+    if (!limit) return
+    const { retryAfterSeconds } = limit
+    const detail = `this ${limit.limit} asks for more mints a minute than the operator allows; come back in ${retryAfterSeconds} s`
+    throw new BrokerError('rate-limited', detail, { retryAfterSeconds })
   }
 
   private async refuse(caller: Caller, kind: MintKind, refusal: Refusal): Promise<never> {

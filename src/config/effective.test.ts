@@ -34,6 +34,7 @@ test('the effective configuration is what decides who gets what, without a secre
       sessionDurationSeconds: 3600,
       sourceIdentity: true,
     },
+    limits: { walletPerMinute: null, sessionPerMinute: null, brokerPerMinute: null },
     backend: { kind: 'http', url: 'https://sessions.example.com' },
     aws: {
       kind: 'assume-role',

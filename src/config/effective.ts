@@ -14,6 +14,7 @@ import type { WitnessConfig } from './witness.js'
 export function effectiveConfig({
   issuer,
   policy,
+  limits,
   backend,
   aws,
   ledger,
@@ -31,6 +32,7 @@ export function effectiveConfig({
       sessionDurationSeconds: policy.sessionDurationSeconds,
       sourceIdentity: policy.sourceIdentity,
     },
+    limits: shownLimits(limits),
     backend: backend.kind === 'http' ? { kind: backend.kind, url: backend.url } : { kind: backend.kind },
     aws: shownAws(aws),
     ledger: { store: shownStore(ledger.store), origin: ledger.origin, entries: ledger.entries },
@@ -78,6 +80,14 @@ export function describeConfig(config: Config): Record<string, Json> {
       skipStartupCheck: config.skipStartupCheck,
       insecureLedger: config.insecureLedger,
     },
+  }
+}
+
+function shownLimits({ wallet, session, broker }: Config['limits']): Json {
+  return {
+    walletPerMinute: wallet ?? null,
+    sessionPerMinute: session ?? null,
+    brokerPerMinute: broker ?? null,
   }
 }
 

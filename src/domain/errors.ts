@@ -54,6 +54,7 @@ export const KIND_OF_REASON = {
   'no-such-tile': 'not_found',
   'not-cut-off': 'not_found',
   'method-not-allowed': 'method_not_allowed',
+  'rate-limited': 'too_many_requests',
   'too-many-under-way': 'overloaded',
   'backend-queue-full': 'overloaded',
   'sts-queue-full': 'overloaded',
@@ -87,14 +88,17 @@ export type ErrorReason = keyof typeof KIND_OF_REASON
 /** The error that a caller gets. The message never holds a secret, and `cause` never reaches the caller. */
 export class BrokerError extends Error {
   readonly kind: ErrorKind
+  /** Where the reason alone does not say when to come back. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     readonly reason: ErrorReason,
     message: string,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { retryAfterSeconds?: number },
   ) {
     super(message, options)
     this.name = 'BrokerError'
+    this.retryAfterSeconds = options?.retryAfterSeconds
     this.kind = KIND_OF_REASON[reason]
   }
 }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 
 import { StsError, StsOverloaded } from '../aws/sts.js'
 import { RefusalCounter } from '../commands/refusal-counter.js'
-import { BrokerError, type ErrorReason, KIND_OF_REASON } from '../domain/errors.js'
+import { BrokerError, type ErrorKind, type ErrorReason, KIND_OF_REASON } from '../domain/errors.js'
 import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
 import { SessionError, type SessionErrorCode } from '../session/session-backend.js'
 import { type Problem, sendError } from './error-reply.js'
@@ -27,12 +27,17 @@ const LEDGER_REASON = {
 
 /** The only place where an error becomes an HTTP answer. What is not listed is `internal`, and its text stays here. */
 function problemOf(error: unknown, request: FastifyRequest): Problem {
-  if (error instanceof BrokerError) return { reason: error.reason, detail: error.message }
+  if (error instanceof BrokerError) return problemOfBroker(error)
   if (error instanceof SessionError) return { reason: SESSION_REASON[error.code], detail: error.message }
   if (error instanceof StsOverloaded) return { reason: 'sts-queue-full', detail: error.message }
   if (error instanceof StsError) return { reason: error.code, detail: error.message }
   if (error instanceof LedgerError) return { reason: LEDGER_REASON[error.code], detail: error.message }
   return refusedByFastify(error, request) ?? FAILED
+}
+
+function problemOfBroker({ reason, message: detail, retryAfterSeconds }: BrokerError): Problem {
+  if (retryAfterSeconds === undefined) return { reason, detail }
+  return { reason, detail, headers: { 'Retry-After': String(retryAfterSeconds) } }
 }
 
 const FAILED: Problem = { reason: 'broker-failed', detail: 'the broker failed; its log says why' }
@@ -46,6 +51,8 @@ function refusedByFastify(error: unknown, request: FastifyRequest): Problem | un
   if (status === 413) return { reason: 'body-too-large', detail: 'the body must be at most 16 KiB' }
   return { reason: 'malformed-request', detail: 'the request is malformed' }
 }
+
+const COUNTED: ReadonlySet<ErrorKind> = new Set(['unauthorized', 'backend_unreachable', 'too_many_requests'])
 
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
@@ -61,12 +68,12 @@ export class ErrorFilter implements ExceptionFilter {
     const kind = KIND_OF_REASON[problem.reason]
     if (kind === 'internal') this.log.error({ err: error, requestId: request.id }, 'request failed')
     // A flood of these must not fill the ledger: they are counted, and the counts are an entry once a minute.
-    if (kind === 'unauthorized' || kind === 'backend_unreachable') this.refusals.count(countedAs(error))
+    if (COUNTED.has(kind)) this.refusals.count(countedAs(error))
     sendError(reply, problem)
   }
 }
 
-/** Of a request that never had a valid session. These names are in ledgers. */
+/** Of a request that never had a valid session, or came too often. These names are in ledgers. */
 function countedAs(error: unknown): string {
   if (error instanceof SessionError) return error.code
   return error instanceof BrokerError ? error.reason : 'unauthorized'
