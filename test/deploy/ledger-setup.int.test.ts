@@ -69,7 +69,7 @@ test('the set-up may run at every start: it changes nothing but the passwords', 
   await start().ended
   expect(await start().ended).toMatchObject({
     code: 0,
-    out: 'default ACL: was set\nuser ledger-app: password set\nuser ledger-audit: password set\n',
+    out: 'default ACL: already there\nuser ledger-app: already there\nuser ledger-audit: already there\n',
   })
   expect(standIn.database.events('$settings')).toHaveLength(1)
 })

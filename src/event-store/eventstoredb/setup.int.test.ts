@@ -31,6 +31,13 @@ beforeEach(async () => {
 })
 afterEach(() => standIn.dispose())
 
+const settings = (data: string) => {
+  const event = { id: crypto.randomUUID(), type: 'update-default-acl', contentType: 'application/json' }
+  standIn.database.append('$settings', 'any', [
+    { ...event, data: Buffer.from(data), metadata: new Uint8Array() },
+  ])
+}
+
 test('the users and the default ACL are set once, and a second run changes the passwords alone', async () => {
   expect(await initEventStore(as('admin', 'changeit'), { app: 'a1', audit: 'b1' })).toEqual([
     { step: 'default ACL', outcome: 'set' },
@@ -38,9 +45,9 @@ test('the users and the default ACL are set once, and a second run changes the p
     { step: 'user', name: 'ledger-audit', outcome: 'created' },
   ])
   expect(await initEventStore(as('admin', 'changeit'), { app: 'a2', audit: 'b1' })).toEqual([
-    { step: 'default ACL', outcome: 'was set' },
+    { step: 'default ACL', outcome: 'already there' },
     { step: 'user', name: 'ledger-app', outcome: 'password set' },
-    { step: 'user', name: 'ledger-audit', outcome: 'password set' },
+    { step: 'user', name: 'ledger-audit', outcome: 'already there' },
   ])
   expect(standIn.database.events('$settings')).toHaveLength(1)
   expect(standIn.access.users?.get('ledger-app')?.password).toBe('a2')
@@ -173,10 +180,17 @@ test('only an administrator can set it up', async () => {
   expect([...(standIn.access.users?.keys() ?? [])]).toEqual(['admin', 'someone'])
 })
 
+test('a default ACL that was opened after it had been set is set again', async () => {
+  await initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })
+  settings('{"$userStreamAcl":{"$d":"$all","$mw":"$all"}}')
+  expect((await auditPermissions(as('ledger-app', 'a'), 's')).powers).toHaveLength(2)
+  const [acl] = await initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })
+  expect(acl).toEqual({ step: 'default ACL', outcome: 'repaired' })
+  expect(await auditPermissions(as('ledger-app', 'a'), 's')).toEqual({ powers: [], ownAcl: [] })
+})
+
 test('a database with another default ACL is left alone', async () => {
-  const data = Buffer.from('{"$userStreamAcl":{"$r":"$all"}}')
-  const event = { id: crypto.randomUUID(), type: 'update-default-acl', contentType: 'application/json', data }
-  standIn.database.append('$settings', 'any', [{ ...event, metadata: new Uint8Array() }])
+  settings('{"$userStreamAcl":{"$r":"$all"}}')
   await expect(initEventStore(as('admin', 'changeit'), { app: 'a', audit: 'b' })).rejects.toMatchObject({
     code: 'refused',
   })

@@ -2,15 +2,13 @@
 // administrator sets it up once; each broker checks at start that it holds. docs/eventstoredb.md, "Rights".
 
 import {
-  AccessDeniedError,
   BACKWARDS,
   convertToCommandError,
   END,
   jsonEvent,
   LoginConflictError,
-  metastreamOf,
+  LoginNotFoundError,
   NO_STREAM,
-  WrongExpectedVersionError,
 } from '@eventstore/db-client'
 import { UsersClient } from '@eventstore/db-client/generated/users_grpc_pb.js'
 import usersPb from '@eventstore/db-client/generated/users_pb.js'
@@ -21,7 +19,7 @@ import type { Address, Credentials } from './address.js'
 import type { LedgerClient } from './client.js'
 import { Connection } from './connection.js'
 import { grantsOf } from './metadata.js'
-import { readFailure } from './errors.js'
+import { type ExcessPermission, excessPermissions } from './powers.js'
 import { LedgerStream } from './stream.js'
 import { diagnoseTlsFailure } from './tls.js'
 
@@ -41,10 +39,13 @@ const DEFAULT_ACL = {
 }
 
 export type SetupStep =
-  | { step: 'user'; name: string; outcome: 'created' | 'password set' }
-  | { step: 'default ACL'; outcome: 'set' | 'was set' }
+  | { step: 'user'; name: string; outcome: 'created' | 'already there' | 'password set' }
+  | { step: 'default ACL'; outcome: 'set' | 'already there' | 'repaired' }
 
-/** `address` is an administrator's. Run again it changes nothing but the passwords, which become the given ones. */
+/**
+ * `address` is an administrator's. Run again it changes nothing but the passwords, which become the given ones, and a
+ * default ACL that it has set before and that was changed since, which it sets again.
+ */
 export async function initEventStore(
   address: Address,
   passwords: { app: string; audit: string },
@@ -73,15 +74,15 @@ async function setDefaultAcl(connection: Connection): Promise<SetupStep> {
   const found = await connection.collect((client) =>
     client.readStream('$settings', { credentials, direction: BACKWARDS, fromRevision: END }),
   )
-  const current = found?.find(({ type }) => type === 'update-default-acl')
-  if (current) {
-    if (canonicalize(current.data as Json) === canonicalize(DEFAULT_ACL))
-      return { step: 'default ACL', outcome: 'was set' }
+  const acls = found?.filter(({ type }) => type === 'update-default-acl') ?? []
+  const ours = acls.findIndex(({ data }) => canonicalize(data as Json) === canonicalize(DEFAULT_ACL))
+  if (ours === 0) return { step: 'default ACL', outcome: 'already there' }
+  if (ours < 0 && acls.length > 0)
     throw new StoreError(
       'refused',
-      'this EventStoreDB has another default ACL in $settings: give the ledger a database of its own',
+      "this EventStoreDB has a default ACL in $settings that init-eventstore did not set, and that may be another application's: " +
+        'give the ledger a database of its own',
     )
-  }
   const event = jsonEvent({ type: 'update-default-acl', data: DEFAULT_ACL })
   const head = found?.[0]
   await connection.answer((client, deadline) =>
@@ -91,13 +92,15 @@ async function setDefaultAcl(connection: Connection): Promise<SetupStep> {
       expectedRevision: head ? head.revision : NO_STREAM,
     }),
   )
-  return { step: 'default ACL', outcome: 'set' }
+  return { step: 'default ACL', outcome: ours > 0 ? 'repaired' : 'set' }
 }
 
 async function setUser(connection: Connection, user: Credentials): Promise<SetupStep> {
+  // The server takes the creation of a user that exists, with the password that it has, for a success.
+  const known = await connection.answer((client) => isUser(client, connection.credentials, user.username))
   try {
     await connection.answer((client) => createUser(client, connection.credentials, user))
-    return { step: 'user', name: user.username, outcome: 'created' }
+    return { step: 'user', name: user.username, outcome: known ? 'already there' : 'created' }
   } catch (error) {
     if (!(error instanceof LoginConflictError)) throw error
     await connection.answer((client) => resetPassword(client, connection.credentials, user))
@@ -106,6 +109,28 @@ async function setUser(connection: Connection, user: Credentials): Promise<Setup
 }
 
 // The client has no user management of its own, but ships the stubs of the server's Users service.
+
+function isUser(client: LedgerClient, admin: Credentials, name: string): Promise<boolean> {
+  const options = new usersPb.DetailsReq.Options().setLoginName(name)
+  const request = new usersPb.DetailsReq().setOptions(options)
+  return client.callService(
+    UsersClient,
+    'userDetails',
+    { credentials: admin },
+    (users, ...options) =>
+      new Promise<boolean>((resolve, reject) => {
+        let found = false
+        const call = users.details(request, ...options)
+        call.on('data', () => (found = true))
+        call.on('end', () => resolve(found))
+        call.on('error', (error: Error) => {
+          const failure = convertToCommandError(error)
+          if (failure instanceof LoginNotFoundError) resolve(false)
+          else reject(failure)
+        })
+      }),
+  )
+}
 
 function createUser(client: LedgerClient, admin: Credentials, user: Credentials): Promise<void> {
   const options = new usersPb.CreateReq.Options().setLoginName(user.username).setPassword(user.password)
@@ -130,11 +155,6 @@ function answered(call: (done: (error: Error | null) => void) => unknown): Promi
   })
 }
 
-export type ExcessPermission = 'delete streams' | 'write stream metadata'
-
-/** No stream gets this long: a request that expects it is refused for its rights, or else for its revision. */
-const NEVER = 2n ** 62n
-
 /** By what the ledger is not append-only: it should be nothing. */
 export interface PermissionAudit {
   /** What the broker's user may do beyond appending. */
@@ -149,35 +169,4 @@ export async function auditPermissions(address: Address, stream: string): Promis
     const metadata = await new LedgerStream(connection, stream).wholeMetadata()
     return { powers: await excessPermissions(connection, stream), ownAcl: grantsOf(metadata) }
   })
-}
-
-/**
- * Asked without leaving a trace, by requests that fail on their expected revision where they do not fail on their
- * rights. Deletion is asked of a stream that does not exist, so that no misreading of the server can cost the ledger.
- */
-async function excessPermissions(connection: Connection, stream: string): Promise<ExcessPermission[]> {
-  const { credentials } = connection
-  const options = { credentials, expectedRevision: NEVER }
-  const nothing = jsonEvent({ type: '$metadata', data: {} })
-  const mayDelete = await mayDo((client, deadline) =>
-    client.deleteStream(`${stream}-probe`, { ...options, deadline }),
-  )
-  const mayWrite = await mayDo((client, deadline) =>
-    client.appendToStream(metastreamOf(stream), nothing, { ...options, deadline }),
-  )
-  return [
-    ...(mayDelete ? ['delete streams' as const] : []),
-    ...(mayWrite ? ['write stream metadata' as const] : []),
-  ]
-
-  async function mayDo(ask: (client: LedgerClient, deadline: number) => Promise<unknown>): Promise<boolean> {
-    try {
-      await connection.answer(ask)
-      return true
-    } catch (error) {
-      if (error instanceof AccessDeniedError && (error.code as number | undefined) !== 16) return false
-      if (error instanceof WrongExpectedVersionError) return true
-      throw readFailure(error)
-    }
-  }
 }

@@ -53,14 +53,26 @@ function member(
   return info.setInstanceId(wire.uuid(crypto.randomUUID())).setTimeStamp('1')
 }
 
-/** Create and ResetPassword, for administrators. The rest of user management is not modelled. */
-export function userCalls(node: Node): Pick<IUsersServer, 'create' | 'resetPassword'> {
+/** Create, ResetPassword and Details, for administrators. The rest of user management is not modelled. */
+export function userCalls(node: Node): Pick<IUsersServer, 'create' | 'resetPassword' | 'details'> {
   return {
+    details: (call) => {
+      const name = call.request.getOptions()?.getLoginName() ?? ''
+      const refusal = refusalToManage(node, authorization(call))
+      if (refusal) return void call.emit('error', refusal)
+      if (!node.access.users?.has(name)) return void call.emit('error', userNotFound(name))
+      const details = new users.DetailsResp.UserDetails().setLoginName(name)
+      call.write(new users.DetailsResp().setUserDetails(details))
+      call.end()
+    },
     create: (call, callback) => {
       const options = call.request.getOptions()
       const refusal = refusalToManage(node, authorization(call))
       if (refusal || !options) return callback(refusal ?? wire.failure(status.INVALID_ARGUMENT, 'options'))
       const name = options.getLoginName()
+      // Idempotent, as seen with real servers.
+      if (node.access.users?.get(name)?.password === options.getPassword())
+        return callback(null, new users.CreateResp())
       if (node.access.users?.has(name)) {
         const trailers = { exception: 'user-conflict', 'login-name': name }
         return callback(wire.failure(status.FAILED_PRECONDITION, `User '${name}' already exists.`, trailers))
@@ -74,14 +86,16 @@ export function userCalls(node: Node): Pick<IUsersServer, 'create' | 'resetPassw
       if (refusal || !options) return callback(refusal ?? wire.failure(status.INVALID_ARGUMENT, 'options'))
       const name = options.getLoginName()
       const user = node.access.users?.get(name)
-      if (!user) {
-        const trailers = { exception: 'user-not-found', 'login-name': name }
-        return callback(wire.failure(status.NOT_FOUND, `User '${name}' is not found.`, trailers))
-      }
+      if (!user) return callback(userNotFound(name))
       user.password = options.getNewPassword()
       callback(null, new users.ResetPasswordResp())
     },
   }
+}
+
+function userNotFound(name: string) {
+  const trailers = { exception: 'user-not-found', 'login-name': name }
+  return wire.failure(status.NOT_FOUND, `User '${name}' is not found.`, trailers)
 }
 
 function refusalToManage(node: Node, from: string | undefined) {
