@@ -172,17 +172,19 @@ async function appendSurely(to: EventStore, batch: EntryToAppend[]): Promise<voi
       return await to.append(batch, at)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      // After an unknown outcome a conflict may be our own entries, or the first of them: comparing tells.
-      if (error.code === 'conflict') return bringRest(to, batch)
+      // After an unknown outcome a conflict may be our own entries, or the first of them: comparing tells. It may also be
+      // an append that is accepted and not committed, which cannot be read yet.
+      const there = error.code === 'conflict' ? (await to.size()) - at : 0
+      if (there > 0) return bringRest(to, batch, there)
       if (error.code === 'refused' || tried === TRIES) throw error
       await pause(RETRY_MS * tried)
     }
   }
 }
 
-async function bringRest(to: EventStore, batch: EntryToAppend[]): Promise<void> {
-  const there = (await to.size()) - (batch[0]?.entry.index ?? 0)
-  const known = batch.slice(0, Math.max(1, there))
+/** The first `there` of the batch, which must be the ones that are there, need not be brought. */
+async function bringRest(to: EventStore, batch: EntryToAppend[], there: number): Promise<void> {
+  const known = batch.slice(0, there)
   await assertSame(to, known)
   if (known.length < batch.length) await appendSurely(to, batch.slice(known.length))
 }

@@ -13,6 +13,11 @@ import { formatVkey, type Signer } from '../domain/ledger/note.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { UNSIGNED_FOR_MS, unsignedEntries } from '../domain/ledger/unsigned.js'
 
+/** Between looks at what another broker has begun to write. */
+const LOOK_AGAIN_MS = 100
+/** Then the start fails, and the service manager's next one goes on. */
+const OPENED_WITHIN_MS = 60_000
+
 /** How many of the latest entries are checked at start. The whole ledger is verify-ledger's work. */
 const TAIL = 500
 
@@ -40,7 +45,8 @@ export class LedgerRefused extends Error {
 export async function openLedger(store: EventStore, identity: LedgerIdentity, now: Date): Promise<Sealed> {
   const { signer, software } = identity
   const { name: origin } = signer.key
-  for (;;) {
+  const until = performance.now() + OPENED_WITHIN_MS
+  for (let attempt = 0; ; attempt += 1) {
     const size = await store.size()
     if (size > 0) {
       await checkFirst(store, signer)
@@ -52,9 +58,11 @@ export async function openLedger(store: EventStore, identity: LedgerIdentity, no
     try {
       await store.append([{ ...first, signature }], 0)
     } catch (error) {
-      // Another broker opened it first, or our own entry is there and only its answer was lost: look again.
+      // Another broker opened it first, or our own entry is there and only its answer was lost: look again. What holds
+      // the place may not be committed yet: until it can be read, only the same bytes may be tried again.
       const look = error instanceof StoreError && (error.code === 'conflict' || error.code === 'unknown')
-      if (!look) throw error
+      if (!look || performance.now() > until) throw error
+      await pause(LOOK_AGAIN_MS * 2 ** Math.min(attempt, 4))
     }
   }
 }
@@ -105,8 +113,6 @@ async function signedEnd(store: EventStore, size: number, signatures: LedgerSign
     await pause(LOOK_AGAIN_MS)
   }
 }
-
-const LOOK_AGAIN_MS = 100
 
 async function checkTail(store: EventStore, size: number) {
   const from = Math.max(0, size - TAIL)
