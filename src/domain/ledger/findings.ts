@@ -129,7 +129,7 @@ const ADVICE = {
   'from-the-future':
     "Check this machine's clock first. If it is right, the clock of the broker was wrong, or another program wrote the entry: ask the operator, and take tokens that were issued since for good until the time they name.",
   'entries-hidden':
-    'Someone with rights over the stream truncated or deleted it, which no broker does. Until a scavenge the entries are still there: stop that first, then ask the operator who wrote to the metadata of the stream, and compare with a mirror.',
+    'Someone with rights over the stream truncated or deleted it, or set it to be, which no broker does. Until a scavenge the entries are still there: stop that first, then ask the operator who wrote to the metadata of the stream, and compare with a mirror.',
   'unsigned-entries':
     'No holder of the ledger key vouches for these entries: any program that may write to the store may have put them there. Stop all brokers, find out which program wrote them, and restore the store from a copy without them. A ledger from before appends were signed is taken over once, by agentkeys-broker adopt-ledger.',
   'cut-off':

@@ -154,7 +154,10 @@ describe('hidden entries are a finding', () => {
 
   test('$maxCount that hides nothing yet', async () => {
     setMetadata({ $maxCount: 1_000 })
-    expect(await found()).toMatchObject({ size: 10, kinds: { 'entries-hidden': 1 }, at: 10 })
+    expect(await found()).toMatchObject({
+      ...{ size: 10, kinds: { 'entries-hidden': 1 }, at: 10 },
+      why: 'the stream shows all of its entries, and is to hide some of them later: its metadata says $maxCount',
+    })
   })
 
   test('all of them', async () => {

@@ -12,6 +12,8 @@ import { EsdbReading, type Found, type FoundEvent, type Patience } from './esdb-
 import { type Batch, type Source, SourceError, SourceFault } from './source.js'
 
 const PAGE = 500
+/** How many pages are on their way while one is checked. */
+const PAGES_AHEAD = 4
 /** Empty answers in a row that are asked again: a proxy in between may end a read early, and says nothing of it. */
 const EMPTY_ANSWERS = 3
 
@@ -38,7 +40,7 @@ export class EsdbSource implements Source {
     try {
       const newest = await reading.read(stream, NEWEST)
       const source = new EsdbSource(description, reading, stream, sizeOf(newest))
-      if (newest === 'missing' && (await source.hiding()) === undefined)
+      if (newest === 'missing' && (await source.hiding({ whole: false })) === undefined)
         throw new SourceError(`${description} holds no ledger: there is no such stream`)
       return source
     } catch (error) {
@@ -48,18 +50,22 @@ export class EsdbSource implements Source {
   }
 
   async *batches(): AsyncGenerator<Batch> {
-    let page = this.page(0)
-    while (this.place < this.end) {
-      const found = await page
+    const ahead: Promise<FoundEvent[]>[] = []
+    for (let asked = 0; this.place < this.end;) {
+      for (; ahead.length < PAGES_AHEAD && asked < this.end; asked += PAGE) ahead.push(this.askedFor(asked))
+      const found = (await ahead.shift()) ?? []
       if (found.length === 0) break
       if (this.place === 0) this.first = Number(found[0]?.revision)
-      this.place = Number(found.at(-1)?.revision) + 1
-      page = this.page(this.place)
-      // Awaited in its turn, or never, when the reader has stopped.
-      page.catch(() => undefined)
+      const end = Number(found.at(-1)?.revision) + 1
+      // A page that is cut off, or skips hidden entries, does not end where the next one was asked for.
+      if (end !== this.place + PAGE) {
+        ahead.length = 0
+        asked = end
+      }
+      this.place = end
       yield* runs(found)
     }
-    const hidden = await this.hiding()
+    const hidden = await this.hiding({ whole: this.place === this.end && this.first === 0 })
     if (hidden !== undefined)
       throw new SourceFault(
         finding(this.place === 0 || this.first > 0 ? 0 : this.place, 'entries-hidden', hidden),
@@ -77,6 +83,13 @@ export class EsdbSource implements Source {
     return Promise.resolve()
   }
 
+  private askedFor(from: number): Promise<FoundEvent[]> {
+    const page = this.page(from)
+    // Awaited in its turn, or never, when whoever reads has gone.
+    page.catch(() => undefined)
+    return page
+  }
+
   /** The next events, up to where the ledger ended; none there, or where the stream does not show them. */
   private async page(from: number): Promise<FoundEvent[]> {
     if (from >= this.end) return []
@@ -90,15 +103,17 @@ export class EsdbSource implements Source {
     return []
   }
 
-  /** Why entries are, or will be, kept from readers; undefined when they are not. */
-  private async hiding(): Promise<string | undefined> {
+  /** Why entries are, or will be, kept from readers; undefined when they are not. `whole`: none has been missing so far. */
+  private async hiding({ whole }: { whole: boolean }): Promise<string | undefined> {
     const newest = await this.reading.read(this.stream, NEWEST)
     if (newest === 'tombstoned') return 'the stream was deleted for good (tombstoned)'
     const metadata = await this.reading.read(metastreamOf(this.stream), NEWEST)
     if (metadata === 'tombstoned') return 'the stream was deleted for good (tombstoned)'
     const said = metadata === 'missing' ? [] : truncations(metadata[0]?.data)
-    if (said.length > 0)
-      return `the stream was truncated or soft-deleted: its metadata says ${said.join(' and ')}`
+    const state = whole
+      ? 'the stream shows all of its entries, and is to hide some of them later'
+      : 'the stream was truncated or soft-deleted'
+    if (said.length > 0) return `${state}: its metadata says ${said.join(' and ')}`
     return typeof newest !== 'string' && newest.length === 0
       ? 'the stream shows none of its entries'
       : undefined
