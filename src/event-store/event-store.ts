@@ -35,18 +35,26 @@ export function toStored({ entry: { index }, text, signature }: EntryToAppend): 
  */
 export type StoreErrorCode = 'conflict' | 'unknown' | 'unavailable' | 'refused'
 
+interface StoreErrorKind {
+  damage?: boolean
+  denied?: boolean
+}
+
 export class StoreError extends Error {
   /** The ledger no longer holds all that it held, or need not for long: nothing may be added. Only ever with 'refused'. */
   readonly damage: boolean
+  /** The store does not allow this broker to read the ledger, or what it says about it. Only ever with 'refused'. */
+  readonly denied: boolean
 
   constructor(
     readonly code: StoreErrorCode,
     message: string,
-    { damage = false, ...options }: ErrorOptions & { damage?: boolean } = {},
+    { damage = false, denied = false, ...options }: ErrorOptions & StoreErrorKind = {},
   ) {
     super(message, options)
     this.name = 'StoreError'
     this.damage = damage
+    this.denied = denied
   }
 }
 

@@ -21,12 +21,18 @@ export interface EventStoreDbOptions {
   node?: string
   /** Whether to go on following where the stream has an `$acl` of its own by which others may delete or truncate it. */
   insecure?: boolean
+  /** Whether to stop following where the user, by the default ACL, may delete or truncate the stream. */
+  restricted?: boolean
   /** How long a read may be silent. */
   silenceMs?: number
+  /** Hears why this broker may not read the ledger or its metadata, once; and undefined once it may again. */
+  onSight?: Sight
 }
 
+export type Sight = (problem: string | undefined) => void
+
 /** What eventstoredb.worker.ts is started with. */
-export interface ThreadData extends EventStoreDbOptions {
+export interface ThreadData extends Omit<EventStoreDbOptions, 'onSight'> {
   url: string
 }
 
@@ -56,11 +62,20 @@ export class EventStoreDbEventStore extends EventStore {
   private inDoubt: number | undefined
   /** Set when the stream was seen damaged, or open to it: nothing may be added to a ledger that hides entries. */
   private damage: StoreError | undefined
-  private followings = 0
+  /**
+   * Set while the user may not read the ledger or its metadata. The server goes on taking its appends, but whether they
+   * can be read, or are about to be hidden, shows in what it may not read.
+   */
+  private unseen: StoreError | undefined
+  private lastFollowing = 0
+  /** What ends each following that is under way. */
+  private readonly followings = new Set<() => void>()
+  private readonly onSight: Sight
 
   /** Throws Error or StoreError where the URL is of no use. */
-  constructor(url: string, options: EventStoreDbOptions) {
+  constructor(url: string, { onSight = () => undefined, ...options }: EventStoreDbOptions) {
     super()
+    this.onSight = onSight
     const address = parseAddress(url)
     assertUsable(address)
     this.description = `${address.name} stream ${options.stream}`
@@ -75,6 +90,7 @@ export class EventStoreDbEventStore extends EventStore {
 
   async append(sealed: readonly EntryToAppend[], expectedSize: number): Promise<void> {
     if (this.damage) throw this.damage
+    if (this.unseen) throw this.remembered(this.unseen, expectedSize)
     // It may be this very append: a caller that gave it up and repeats it must not take the answer as final.
     if (this.appending)
       throw new StoreError('unknown', 'one append at a time: the last one is not answered yet')
@@ -93,37 +109,65 @@ export class EventStoreDbEventStore extends EventStore {
   }
 
   async size(): Promise<number> {
-    return (await this.thread.call({ op: 'size' })) as number
+    return (await this.ask({ op: 'size' })) as number
   }
 
   async read(from: number, limit: number): Promise<Stored[]> {
-    return (await this.thread.call({ op: 'read', from, limit })) as Stored[]
+    return (await this.ask({ op: 'read', from, limit })) as Stored[]
   }
 
   /** One batch is on its way at a time: what arrives meanwhile comes as the next one. */
   async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]> {
     if (signal.aborted) return
-    const id = (this.followings += 1)
+    const id = (this.lastFollowing += 1)
     const leave = () => void this.thread.call({ op: 'leave', id }).catch(() => undefined)
     signal.addEventListener('abort', leave)
+    this.followings.add(leave)
     try {
-      await this.thread.call({ op: 'follow', id, from })
+      await this.ask({ op: 'follow', id, from })
       while (!signal.aborted) {
-        const batch = (await this.thread.call({ op: 'next', id })) as Stored[] | undefined
+        const batch = (await this.ask({ op: 'next', id })) as Stored[] | undefined
+        if (!batch && !signal.aborted && this.unseen) throw this.unseen
         if (!batch) return
-        yield batch
+        if (batch.length > 0) yield batch
+        else this.regainSight()
       }
     } catch (error) {
       if (error instanceof StoreError && error.damage) this.damage = untilRestart(error)
       throw error
     } finally {
       signal.removeEventListener('abort', leave)
+      this.followings.delete(leave)
       leave()
     }
   }
 
   close(): Promise<void> {
     return this.thread.close()
+  }
+
+  /** A question that reads. */
+  private async ask(question: Question): Promise<unknown> {
+    try {
+      return await this.thread.call(question)
+    } catch (error) {
+      if (error instanceof StoreError && error.denied) this.loseSight(error)
+      throw error
+    }
+  }
+
+  private loseSight({ message }: StoreError): void {
+    if (this.unseen) return
+    this.unseen = new StoreError('unavailable', message)
+    this.onSight(message)
+    // Only a following that begins shows that all can be seen again.
+    for (const leave of this.followings) leave()
+  }
+
+  private regainSight(): void {
+    if (!this.unseen) return
+    this.unseen = undefined
+    this.onSight(undefined)
   }
 
   /** Keeps what a failure means for the next attempt at this place. */
@@ -133,7 +177,7 @@ export class EventStoreDbEventStore extends EventStore {
         this.inDoubt = expectedSize
         return failure
       case 'conflict':
-        this.inDoubt = undefined
+        // What holds the place may be an earlier try that is not committed yet: a success must still be compared with it.
         return failure
       case 'unavailable':
         // This attempt left nothing behind, but an earlier one at the same place may have.

@@ -10,7 +10,7 @@ import { type Append, appendOnce } from './eventstoredb/append.js'
 import { parseAddress } from './eventstoredb/address.js'
 import { Connection } from './eventstoredb/connection.js'
 import { follow } from './eventstoredb/follow.js'
-import { isDamage } from './eventstoredb/errors.js'
+import { isDamage, isDenied } from './eventstoredb/errors.js'
 import { LedgerStream } from './eventstoredb/stream.js'
 import { StoreError, type Stored } from './event-store.js'
 import { OwnAppends } from './eventstoredb/own-appends.js'
@@ -25,9 +25,9 @@ interface Following {
   stop: AbortController
 }
 
-const { url, stream: name, node, insecure, silenceMs } = workerData as ThreadData
+const { url, stream: name, node, insecure, restricted, silenceMs } = workerData as ThreadData
 const connection = new Connection(parseAddress(url), silenceMs)
-const stream = new LedgerStream(connection, name, insecure)
+const stream = new LedgerStream(connection, name, { insecure, restricted })
 const own = new OwnAppends(node)
 const followings = new Map<number, Following>()
 
@@ -80,7 +80,7 @@ function leave(id: number): void {
 function failure(error: unknown): Response {
   if (!(error instanceof StoreError)) throw error
   const { code, message } = error
-  return { ok: false, code, message, damage: isDamage(error) }
+  return { ok: false, code, message, damage: isDamage(error), denied: isDenied(error) }
 }
 
 function close(): void {

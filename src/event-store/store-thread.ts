@@ -6,7 +6,8 @@ import { StoreError, type StoreErrorCode } from './event-store.js'
 
 /** Error classes are lost by structured clone, so failures are sent as plain fields. */
 export type Response =
-  { ok: true; value: unknown } | { ok: false; code: StoreErrorCode; message: string; damage?: boolean }
+  | { ok: true; value: unknown }
+  | { ok: false; code: StoreErrorCode; message: string; damage?: boolean; denied?: boolean }
 
 interface PendingCall {
   resolve: (value: unknown) => void
@@ -66,8 +67,8 @@ export class StoreThread<Question extends { op: string }> {
     const waiting = this.waiting.get(id)
     this.waiting.delete(id)
     if (answer.ok) return waiting?.resolve(answer.value)
-    const { code, message, damage = false } = answer
-    waiting?.reject(new StoreError(code, message, { damage }))
+    const { code, message, damage = false, denied = false } = answer
+    waiting?.reject(new StoreError(code, message, { damage, denied }))
   }
 
   private lose(worker: Worker, cause: unknown): void {
@@ -75,7 +76,8 @@ export class StoreThread<Question extends { op: string }> {
     this.worker = undefined
     const lost = [...this.waiting.values()]
     this.waiting.clear()
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
     for (const { reject, ifLost } of lost)
-      reject(new StoreError(ifLost, 'the ledger thread ended', { cause }))
+      reject(new StoreError(ifLost, `the ledger thread ended${why}`, { cause }))
   }
 }

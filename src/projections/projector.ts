@@ -31,7 +31,7 @@ export interface ProjectorOptions {
   /** Whose entries are taken. */
   trust: Trust
   log: Pick<Logger, 'info' | 'warn' | 'error'>
-  /** After a failure, before the next try: doubled each time, up to 64-fold. */
+  /** After a failure, before the next try: doubled each time, up to sixteenfold. */
   retryMs?: number
 }
 
@@ -129,7 +129,7 @@ export class Projector {
         this.report(error as Error, failures)
         // A read model that failed once is reopened; for the store's failures that costs a moment.
         await this.disconnect()
-        await pausedFor(retryMs * 2 ** Math.min(failures - 1, 6), this.stopping.signal)
+        await pausedFor(retryMs * 2 ** Math.min(failures - 1, 4), this.stopping.signal)
       }
     }
   }

@@ -14,6 +14,8 @@ export interface Opener {
   node: string
   insecure: boolean
   warn?: (warning: string) => void
+  /** Hears why this broker may not read the ledger, although it may append; undefined: it may again. */
+  onSight?: (problem: string | undefined) => void
 }
 
 export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<EventStore> {
@@ -23,8 +25,9 @@ export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<E
     case 'esdb': {
       // Loaded where it is used only: its client is 27 MB, and a tenth of the time a start takes.
       const { EventStoreDbEventStore } = await import('../event-store/eventstoredb.js')
-      const { node, insecure } = as
-      return new EventStoreDbEventStore(store.url, { stream: store.stream, node, insecure })
+      const { node, insecure, onSight = () => undefined } = as
+      const { stream, url } = store
+      return new EventStoreDbEventStore(url, { stream, node, insecure, restricted: !insecure, onSight })
     }
   }
 }
@@ -39,13 +42,12 @@ export async function assertAppendOnly(
 ): Promise<void> {
   if (store.kind !== 'esdb') return
   const { auditPermissions } = await import('../event-store/eventstoredb/setup.js')
+  const { permissionsProblem } = await import('../event-store/eventstoredb/powers.js')
   const { ownAclProblem } = await import('../event-store/eventstoredb/metadata.js')
   const { powers, ownAcl } = await auditPermissions(parseAddress(store.url), store.stream)
   const problems: string[] = []
   if (powers.length > 0)
-    problems.push(
-      `this broker's EventStoreDB user may ${powers.join(' and ')}: run agentkeys-broker init-eventstore`,
-    )
+    problems.push(permissionsProblem(powers))
   if (ownAcl.length > 0) problems.push(ownAclProblem(store.stream, ownAcl))
   if (problems.length === 0) return
   const problem = problems.join('; ')

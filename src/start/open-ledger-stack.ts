@@ -12,6 +12,7 @@ import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import { CutOffs } from '../domain/ledger/cut-offs.js'
 import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
 import type { Sealed } from '../domain/ledger/entry.js'
+import { LedgerError } from '../domain/ledger-error.js'
 import { EMPTY_ROOT } from '../domain/ledger/merkle.js'
 import type { EventStore } from '../event-store/event-store.js'
 import { ReadAheadStore } from '../event-store/read-ahead.js'
@@ -65,10 +66,16 @@ export async function openLedgerStack(
   const { origin, keyPath } = config.ledger
   const keptKey = loadLedgerKey(keyPath, origin)
   await assertAppendOnly(config, log)
+  let unseen: string | undefined
   const store = await dependencies.openStore(config.ledger.store, {
     node: nodeId,
     insecure: config.insecureLedger,
     warn: (warning) => log.warn(warning),
+    onSight: (problem) => {
+      unseen = problem
+      if (problem === undefined) log.info('the ledger can be read again: minting goes on')
+      else log.error(`minting stops, because this broker may not read the ledger or its metadata: ${problem}`)
+    },
   })
   onClose(() => store.close())
   const rollbackGuard = new RollbackGuard(lastCheckpointPath(config), (error) =>
@@ -140,11 +147,15 @@ export async function openLedgerStack(
   })
   live?.attach(appender)
   const shared = live
-    ? { newestSize: () => store.size(), contention: live.timer }
+    ? { newestSize: () => (unseen === undefined ? store.size() : rejected(unseen)), contention: live.timer }
     : { probe: () => store.size() }
   const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
   onClose(() => ledger.close())
   return { store, ledger, ledgerKey: key, projector, keys, tiles, audit, believed: clock.believed }
+}
+
+function rejected(reason: string): Promise<never> {
+  return Promise.reject(new LedgerError('unavailable', reason))
 }
 
 /** True for a first start too: there is no ledger then. */

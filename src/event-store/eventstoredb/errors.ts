@@ -65,6 +65,19 @@ export function isDamage(error: unknown): error is StoreError {
   return error.cause === undefined || error.cause instanceof StreamDeletedError
 }
 
+/**
+ * Whether the user lacks a right. A wrong password and a bad certificate are not meant: they stop appends as well, while
+ * a user who may append and not read would go on blindly.
+ */
+export function isDenied(error: unknown): boolean {
+  return (
+    error instanceof StoreError &&
+    error.code === 'refused' &&
+    error.cause instanceof AccessDeniedError &&
+    !isUnauthenticated(error.cause)
+  )
+}
+
 function refusal(error: unknown): StoreError | undefined {
   if (error instanceof StoreError) return error
   const why = reasonForGood(error)
@@ -72,6 +85,9 @@ function refusal(error: unknown): StoreError | undefined {
 }
 
 const UNAUTHENTICATED = 16
+
+const isUnauthenticated = ({ code }: AccessDeniedError): boolean =>
+  (code as number | undefined) === UNAUTHENTICATED
 
 const WRONG_PASSWORD =
   'EventStoreDB does not know this user and password: correct the connection string (a broker reads it from ' +
@@ -86,7 +102,7 @@ const TOO_LARGE =
 
 function reasonForGood(error: unknown): string | undefined {
   if (error instanceof AccessDeniedError) {
-    return (error.code as number | undefined) === UNAUTHENTICATED ? WRONG_PASSWORD : TOO_FEW_RIGHTS
+    return isUnauthenticated(error) ? WRONG_PASSWORD : TOO_FEW_RIGHTS
   }
   if (error instanceof StreamDeletedError) return TOMBSTONED
   if (error instanceof MaxAppendSizeExceededError) return TOO_LARGE

@@ -16,9 +16,19 @@ import { subscribe, type Subscription } from './subscription.js'
 /** After so many entries in a row of our own, the broker counts as alone until its own appends are invalidated. */
 const SOLO_AFTER_ENTRIES = 1_000
 const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
+/** Longer ones keep a broker standing still after an outage that is over, while others mint. */
+const LONGEST_PAUSE_MS = 1_000
 
-/** Every entry from index `from` on; subscribes again as often as it takes. Ends when `signal` aborts. */
+/** How often it is asked whether this broker may still see the ledger and its metadata, and what that says. */
+const LOOK_MS = 2_000
+
+/** Every which look tries also what the user may do beyond reading and appending. */
+const LOOKS_PER_PROBE = 5
+
+/**
+ * Every entry from index `from` on; subscribes again as often as it takes. Ends when `signal` aborts. Yields an empty
+ * batch each time that it begins to follow, once the ledger and its metadata were seen.
+ */
 export async function* follow(
   stream: LedgerStream,
   from: number,
@@ -30,6 +40,7 @@ export async function* follow(
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
       before = await orAborted(proven(stream, next, before), signal)
+      yield []
       for await (const batch of subscription(stream, next, { signal, own })) {
         failures = 0
         next += batch.length
@@ -52,7 +63,11 @@ async function proven(
   delivered: Stored | undefined,
 ): Promise<Stored | undefined> {
   await stream.assertSound()
-  if (next === 0) return undefined
+  if (next === 0) {
+    // Shows that it may be read.
+    await stream.size()
+    return undefined
+  }
   const [before] = await stream.read(next - 1, 1)
   if (!before)
     throw new StoreError(
@@ -93,7 +108,7 @@ async function* subscription(
   }
   watchMetadata(stream, metadata, failed)
   const waiting: Subscriptions = { for: from }
-  const pulse = watchPulse(stream, waiting, failed)
+  const looking = lookRegularly(stream, waiting, failed)
   const stop = () => {
     entries.destroy()
     own.invalidate()
@@ -115,7 +130,7 @@ async function* subscription(
     connection.release(entries)
     yield* own.from(next)
   } finally {
-    clearInterval(pulse)
+    clearInterval(looking)
     signal.removeEventListener('abort', stop)
     connection.release(entries)
     connection.release(metadata)
@@ -146,29 +161,44 @@ interface Subscriptions {
 }
 
 /**
- * A subscription can be open and dead: never confirmed, or cut off behind a proxy. When nothing came for a while, the
- * head of the ledger is asked for; it must not be further on. Asking also shows a node that froze. The subscription to the
- * metadata has nothing to say for years: so the metadata itself is asked for each time.
+ * A subscription can be open and dead: never confirmed, cut off behind a proxy, or without the right it began with. So the
+ * head of the ledger is asked for, which must not be further on than what has come, and its metadata: an open
+ * subscription to that has nothing to say for years. Asking also shows a node that froze.
  */
-function watchPulse(
+function lookRegularly(
   stream: LedgerStream,
   waiting: Subscriptions,
   failed: (error: Error) => void,
 ): NodeJS.Timeout {
   let before: number | undefined
-  return setInterval(() => {
-    stream.assertSound().catch((error: StoreError) => {
-      if (error.code === 'refused') failed(error)
-    })
+  let looking = false
+  let looks = 0
+  // A default ACL is changed in a stream that this user may not read: only trying shows what it gives.
+  const powers = async () => {
+    looks += 1
+    if (looks % LOOKS_PER_PROBE === 0) await stream.assertPowerless()
+  }
+  const look = async () => {
     const next = waiting.for
     const idle = next !== undefined && next === before
     before = next
-    if (!idle) return
-    stream.size().then((size) => {
-      if (size > next && waiting.for === next)
+    try {
+      const [size] = await Promise.all([stream.size(), stream.assertSound(), powers()])
+      if (idle && size > next && waiting.for === next)
         failed(new StoreError('unavailable', 'the subscription has gone silent'))
-    }, failed)
-  }, stream.connection.silenceMs)
+    } catch (error) {
+      if (idle || readFailure(error).code === 'refused') failed(error as Error)
+    }
+    looking = false
+  }
+  return setInterval(
+    () => {
+      if (looking) return
+      looking = true
+      void look()
+    },
+    Math.min(LOOK_MS, stream.connection.silenceMs),
+  )
 }
 
 /**

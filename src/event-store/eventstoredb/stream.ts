@@ -5,22 +5,27 @@ import { type Connection } from './connection.js'
 import { type FoundEvent, toStored } from './event.js'
 import { grantsOf, ownAclProblem, truncation } from './metadata.js'
 import { TOMBSTONED, UNHIDE } from './errors.js'
+import { excessPermissions, permissionsProblem } from './powers.js'
 
 /** The most that one read asks for. */
 export const PAGE = 1000
 
 /**
  * The ledger's stream as it can be read: whole, or not at all. `insecure`: a follower accepts an `$acl` of
- * its own by which others may delete or truncate it.
+ * its own by which others may delete or truncate it. `restricted`: it does not accept a user that may.
  */
 export class LedgerStream {
   readonly metastream: string
+  private readonly insecure: boolean
+  private readonly restricted: boolean
 
   constructor(
     readonly connection: Connection,
     readonly name: string,
-    private readonly insecure = false,
+    { insecure = false, restricted = false }: { insecure?: boolean | undefined; restricted?: boolean | undefined } = {},
   ) {
+    this.insecure = insecure
+    this.restricted = restricted
     this.metastream = metastreamOf(name)
   }
 
@@ -73,6 +78,13 @@ export class LedgerStream {
     const newest = await this.newestMetadata()
     const problem = newest && this.objection(newest)
     if (problem) throw problem
+  }
+
+  /** Rejects when the broker's user could delete or truncate the stream, where that matters. */
+  async assertPowerless(): Promise<void> {
+    if (!this.restricted) return
+    const powers = await excessPermissions(this.connection, this.name)
+    if (powers.length > 0) throw new StoreError('refused', permissionsProblem(powers))
   }
 
   /** What an event of the metastream says against going on with the ledger. */

@@ -19,8 +19,12 @@ export interface Node {
   readonly leader: { host: string; port: number } | undefined
   /** Whether a subscription to an empty stream is told at once that it has caught up: 24.6.0 does, 23.10.6 does not. */
   readonly caughtUpOnEmpty: boolean
+  /** Whether a subscription whose reader lost its right hears nothing more; else it ends, refused. */
+  readonly deniedStaySilent: boolean
   /** On its way down: subscriptions are silent. */
   readonly stopping: boolean
+  /** How much later than its acknowledgement an append reaches subscriptions. */
+  readonly deliveryDelayMs: number
   applyDelayMs(): number
   cutConnections(): void
 }

@@ -1,6 +1,7 @@
 // The stand-in's Read call: reads of a stream or of $all, and subscriptions to a stream.
 
 import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import { type ServerInterceptingCallInterface, type ServerWritableStream, status } from '@grpc/grpc-js'
@@ -112,6 +113,9 @@ class Reading implements OpenRead {
     next = Math.max(next, this.node.database.firstVisible(this.stream))
 
     for (let told = false; !this.gone.signal.aborted;) {
+      const refusal = wire.refusal(this.node.access.decide(authorization(this.call), this.stream, '$r'))
+      if (refusal && this.node.deniedStaySilent) return
+      if (refusal) return this.end(refusal)
       const event = this.node.stopping ? undefined : this.source()[next]
       if (event) {
         next += 1
@@ -122,8 +126,6 @@ class Reading implements OpenRead {
         this.call.write(wire.tombstoneEvent(this.stream))
         return this.end(wire.streamDeleted(this.stream))
       }
-      const refusal = wire.refusal(this.node.access.decide(authorization(this.call), this.stream, '$r'))
-      if (refusal) return this.end(refusal)
       if (!told && (this.node.caughtUpOnEmpty || this.source().length > 0)) {
         told = true
         this.call.write(wire.caughtUp())
@@ -153,7 +155,9 @@ class Reading implements OpenRead {
   }
 
   private async change(): Promise<boolean> {
-    await this.until(once(this.node.database.changes, 'changed', { signal: this.gone.signal }))
+    const { signal } = this.gone
+    await this.until(once(this.node.database.changes, 'changed', { signal }))
+    if (this.node.deliveryDelayMs > 0) await this.until(pause(this.node.deliveryDelayMs, undefined, { signal }))
     return !this.gone.signal.aborted
   }
 

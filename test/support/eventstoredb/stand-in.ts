@@ -40,6 +40,9 @@ export class StandIn implements Node {
   readonly caughtUpOnEmpty: boolean
   leader: { host: string; port: number } | undefined
   stopping = false
+  deniedStaySilent = false
+  /** 7 as seen with 26.1.0; 24.10 takes one. */
+  deliveryDelayMs = 0
   /** How long an append takes to be applied: by default a chance few milliseconds, so that order is nobody's promise. */
   applyDelayMs = () => Math.random() * 3
   port = 0
