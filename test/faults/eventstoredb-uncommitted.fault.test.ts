@@ -4,6 +4,7 @@
 import { copyFileSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 
@@ -12,6 +13,9 @@ import { EventStoreDbHome } from '../support/ledger-home.js'
 import { type MintReply, Received } from '../support/received.js'
 import { until } from '../support/until.js'
 import { verifiedLedger } from '../support/verified-ledger.js'
+
+/** How long a caller waits for the ledger, less a timer's inaccuracy. */
+const CALLER_MS = 9_900
 
 let home: EventStoreDbHome
 let brokers: BrokerProcess[]
@@ -35,6 +39,7 @@ afterAll(async () => {
 
 /** After each: both are ready again and mint, and the ledger holds all that was handed out, once. */
 afterEach(async () => {
+  home.standIn.deliveryDelayMs = 0
   commits().resume()
   for (const [at, broker] of brokers.entries()) {
     await broker.becomesReady()
@@ -74,6 +79,23 @@ test.each([
   end()
   expect((await Promise.all(mints)).map(({ status }) => status)).toEqual([200, 200, 200, 200])
 })
+
+test.each([300, 1_000, 5_000])(
+  'replication pauses for %i ms, and groups are delivered late: no mint fails before its ten seconds are over',
+  async (ms) => {
+    home.standIn.deliveryDelayMs = 7
+    commits().pause()
+    const mints = [0, 1, 0, 1].map(async (at) => {
+      const begun = performance.now()
+      const { status } = await mint(at)
+      return { status, tookMs: performance.now() - begun }
+    })
+    await wait(ms)
+    commits().resume()
+    const failed = (await Promise.all(mints)).filter(({ status }) => status !== 200)
+    expect(failed.filter(({ tookMs }) => tookMs < CALLER_MS)).toEqual([])
+  },
+)
 
 test('a pause that begins again before a broker has read what was committed is only waited for', async () => {
   for (let round = 0; round < 3; round += 1) {
