@@ -46,8 +46,7 @@ export async function assertAppendOnly(
   const { ownAclProblem } = await import('../event-store/eventstoredb/metadata.js')
   const { powers, ownAcl } = await auditPermissions(parseAddress(store.url), store.stream)
   const problems: string[] = []
-  if (powers.length > 0)
-    problems.push(permissionsProblem(powers))
+  if (powers.length > 0) problems.push(permissionsProblem(powers))
   if (ownAcl.length > 0) problems.push(ownAclProblem(store.stream, ownAcl))
   if (problems.length === 0) return
   const problem = problems.join('; ')

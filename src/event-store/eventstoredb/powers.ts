@@ -1,11 +1,6 @@
 // What a user of EventStoreDB may do to the ledger beyond appending to it.
 
-import {
-  AccessDeniedError,
-  jsonEvent,
-  metastreamOf,
-  WrongExpectedVersionError,
-} from '@eventstore/db-client'
+import { AccessDeniedError, jsonEvent, metastreamOf, WrongExpectedVersionError } from '@eventstore/db-client'
 
 import type { LedgerClient } from './client.js'
 import type { Connection } from './connection.js'
@@ -35,9 +30,7 @@ export async function excessPermissions(connection: Connection, stream: string):
     ...(mayWrite ? ['write stream metadata' as const] : []),
   ]
 
-  async function mayDo(
-    ask: (client: LedgerClient, deadline: number) => Promise<unknown>,
-  ): Promise<boolean> {
+  async function mayDo(ask: (client: LedgerClient, deadline: number) => Promise<unknown>): Promise<boolean> {
     try {
       await connection.answer(ask)
       return true

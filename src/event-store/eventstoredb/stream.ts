@@ -22,7 +22,10 @@ export class LedgerStream {
   constructor(
     readonly connection: Connection,
     readonly name: string,
-    { insecure = false, restricted = false }: { insecure?: boolean | undefined; restricted?: boolean | undefined } = {},
+    {
+      insecure = false,
+      restricted = false,
+    }: { insecure?: boolean | undefined; restricted?: boolean | undefined } = {},
   ) {
     this.insecure = insecure
     this.restricted = restricted

@@ -157,7 +157,8 @@ class Reading implements OpenRead {
   private async change(): Promise<boolean> {
     const { signal } = this.gone
     await this.until(once(this.node.database.changes, 'changed', { signal }))
-    if (this.node.deliveryDelayMs > 0) await this.until(pause(this.node.deliveryDelayMs, undefined, { signal }))
+    if (this.node.deliveryDelayMs > 0)
+      await this.until(pause(this.node.deliveryDelayMs, undefined, { signal }))
     return !this.gone.signal.aborted
   }
 
