@@ -2,7 +2,6 @@ import type { ServerOptions } from 'node:http'
 
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 
 import { RefusalCounter } from '../commands/refusal-counter.js'
@@ -15,13 +14,14 @@ import { Config } from '../config.js'
 import { allowOtherOrigins } from './cross-origin.js'
 import { endConnectionsAtClose } from './closing.js'
 import { Connections, type Handler } from './connections.js'
-import { errorBody, JSON_TYPE, newRequestId } from './error-body.js'
+import { errorBody, newRequestId } from './error-body.js'
 import { sendError } from './error-reply.js'
 import { refuseOverloaded } from './overload.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
 import { NO_SCHEMAS } from './no-schemas.js'
-import { jsonText, setUpReplies } from './replies.js'
+import { serveDescription } from './openapi/serve-description.js'
+import { setUpReplies } from './replies.js'
 import { NO_SUCH_PATH, refuseEncodedPaths } from './unknown-route.js'
 
 /** A slow sender may not hold a connection longer than this. */
@@ -56,11 +56,8 @@ export async function createServer(
     // What arrives on an open connection while the last answers are given is answered too, as the contract says.
     return503OnClosing: false,
   })
-  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
-    abortOnError: false,
-    bodyParser: false,
-    logger: new NestLog(log),
-  })
+  const options = { abortOnError: false, bodyParser: false as const, logger: new NestLog(log) }
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, options)
   const server = app.getHttpAdapter().getInstance()
   setUpReplies(server)
   refuseEncodedPaths(server)
@@ -71,19 +68,7 @@ export async function createServer(
   app.get(Metrics).watch(connections)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log, app.get(RefusalCounter)))
-  describe(app, server, version)
+  serveDescription(server, version)
   await app.init()
   return app
-}
-
-function describe(app: NestFastifyApplication, server: FastifyInstance, version: string): void {
-  const start = jsonText({ name: 'AgentKeys Broker', version, description: '/openapi.json' })
-  server.get('/', (_request, reply) =>
-    reply.type(JSON_TYPE).header('Link', '</openapi.json>; rel="service-desc"').send(start),
-  )
-  let text: Promise<string> | undefined
-  server.get('/openapi.json', async (_request, reply) => {
-    text ??= import('./api-description.js').then(({ describeApi }) => describeApi(app, version))
-    return reply.type('application/json').send(await text)
-  })
 }

@@ -1,0 +1,197 @@
+// The models of the broker's API. Each member has its unit or form, and an example.
+
+import { CUT_OFF_KINDS } from '../../domain/ledger/cut-offs.js'
+import { KINDS, OUTCOMES } from '../audit.dto.js'
+
+export type Schema = Readonly<Record<string, unknown>>
+
+const WALLET_EXAMPLE = `0x${'ab'.repeat(20)}`
+const ID_EXAMPLE = '019a8c1e-7d3a-7b1c-9e2f-0123456789ab'
+const ROLE_EXAMPLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
+
+/** Members are required unless `optional` lists them. No reply and no body has others. */
+export function object(properties: Record<string, Schema>, optional: readonly string[] = []): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name))
+  return { type: 'object', properties, ...(required.length ? { required } : {}), additionalProperties: false }
+}
+
+export const text = (description: string, example: string, more: Schema = {}): Schema => ({
+  type: 'string',
+  description,
+  examples: [example],
+  ...more,
+})
+
+export const whole = (description: string, example: number, minimum = 0): Schema => ({
+  type: 'integer',
+  description,
+  minimum,
+  examples: [example],
+})
+
+const flag = (description: string): Schema => ({ type: 'boolean', description, examples: [true] })
+const list = (items: Schema): Schema => ({ type: 'array', items })
+const orNull = (schema: Schema): Schema => ({ ...schema, type: [schema['type'], 'null'] })
+export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
+
+const wallet = text('the wallet, in lower case', WALLET_EXAMPLE, { pattern: '^0x[0-9a-f]{40}$' })
+const mintId = text('the id of the mint, a UUIDv7', ID_EXAMPLE, { pattern: '^[0-9a-f-]{36}$' })
+const role = text('ARN of an IAM role', ROLE_EXAMPLE, { minLength: 1, maxLength: 2048 })
+const seconds = (what: string) => whole(`${what}, unix seconds`, 1_764_264_000)
+const hex = (what: string) => text(what, 'ab'.repeat(32), { pattern: '^[0-9a-f]{64}$' })
+const time = (what: string) =>
+  text(`${what}, RFC 3339 in UTC`, '2026-11-27T18:00:00.000Z', { format: 'date-time' })
+const index = (what: string) => whole(`index of ${what}, from 0`, 42)
+const cutOffTarget = {
+  kind: { type: 'string', enum: CUT_OFF_KINDS, description: 'what is cut off', examples: [CUT_OFF_KINDS[0]] },
+  target: text('a wallet, mint id, role ARN or session hash, as the kind says', WALLET_EXAMPLE, {
+    minLength: 1,
+    maxLength: 2048,
+  }),
+}
+
+const mintRow = {
+  first_index: index('the first entry that names the mint'),
+  last_index: index('the last entry that names the mint'),
+  mint_id: mintId,
+  kind: orNull({ type: 'string', enum: [...KINDS, null], description: 'what was asked for' }),
+  wallet,
+  token_sha256: orNull(hex('SHA-256 of the bearer')),
+  backend: orNull(text('the session backend that vouched: embedded, or the origin of its URL', 'embedded')),
+  agent: orNull(text('what the backend calls the agent', 'crawler')),
+  outcome: { type: 'string', enum: OUTCOMES, description: 'what became of it', examples: ['ok'] },
+  reason: orNull(text('the reason of a refusal, or the code of a failure', 'role-not-allowed')),
+  detail: orNull(text('the same for people', 'the role is not listed')),
+  role_arn: orNull(text('the role', ROLE_EXAMPLE)),
+  aud: orNull(text('audience of the token', 'sts.amazonaws.com')),
+  kid: orNull(text('key that signed the token', 'v1-1747000000')),
+  sub: orNull(text('subject of the token', `agentkeys:agent:${WALLET_EXAMPLE}`)),
+  iat: orNull(seconds('when the token was issued')),
+  exp: orNull(seconds('when the token expires')),
+  signing_input_sha256: orNull(hex('SHA-256 of what was signed')),
+  role_session_name: orNull(text('name of the AWS session', `ak-${ID_EXAMPLE}`)),
+  access_key_id: orNull(text('the AWS access key id', 'ASIAIOSFODNN7EXAMPLE')),
+  assumed_role_arn: orNull(text('who the holder is to AWS', 'arn:aws:sts::111122223333:assumed-role/r/ak-1')),
+  expires_at: orNull(time('when the credentials expire')),
+  duration_seconds: orNull(whole('length of the AWS session, seconds', 3600)),
+  first_seen_at: time('when the mint was first seen'),
+  last_changed_at: time('when the mint last changed'),
+  jwt_issued_index: orNull(index('the entry JwtIssued')),
+  creds_minted_index: orNull(index('the entry CredsMinted')),
+}
+
+export const SCHEMAS: Readonly<Record<string, Schema>> = {
+  LedgerReference: object({
+    origin: text('name of the ledger', 'broker.example.com/ledger'),
+    index: index('the entry'),
+    leaf_hash: hex('hash of the entry, and leaf of the tree'),
+    receipt: text('a C2SP tlog-proof with the entry', 'c2sp.org/tlog-proof@v1\n…'),
+  }),
+  MintOidcJwt: object(
+    {
+      audience: text('sts.amazonaws.com, or one of BROKER_ALLOWED_AUDIENCES', 'sts.amazonaws.com', {
+        minLength: 1,
+        maxLength: 255,
+      }),
+      ttl_seconds: whole('lifetime in seconds, 60 to BROKER_OIDC_JWT_TTL_SECONDS', 300, 1),
+      role,
+    },
+    ['audience', 'ttl_seconds', 'role'],
+  ),
+  MintedJwt: object({
+    jwt: text('the token, ES256', 'eyJ0…'),
+    wallet,
+    expiration: seconds('when the token expires'),
+    jti: mintId,
+    ledger: ref('LedgerReference'),
+  }),
+  MintAwsCreds: object(
+    { role, duration_seconds: whole('length in seconds, 900 to BROKER_SESSION_DURATION_SECONDS', 3600, 1) },
+    ['role', 'duration_seconds'],
+  ),
+  MintedCredentials: object({
+    access_key_id: text('the access key id', 'ASIAIOSFODNN7EXAMPLE'),
+    secret_access_key: text('the secret access key', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'),
+    session_token: text('the session token', 'IQoJb3JpZ2lu…'),
+    expiration: seconds('when the credentials expire'),
+    wallet,
+    mint_id: mintId,
+    role_arn: role,
+    region: text('region of the STS that gave them', 'us-east-1'),
+    ledger: ref('LedgerReference'),
+  }),
+  MintRow: object(mintRow),
+  MintPage: object({
+    mints: list(ref('MintRow')),
+    next_cursor: orNull(text('cursor of the next page; null at the end', 'AAAAAAAAACo')),
+    ledger: object({ size_seen: whole('how many entries the answer knows', 43) }),
+  }),
+  CutOffTarget: object(
+    { ...cutOffTarget, reason: text('why, for people', 'laptop lost', { minLength: 1, maxLength: 500 }) },
+    ['reason'],
+  ),
+  CutOff: object({
+    ...cutOffTarget,
+    at: time('since when'),
+    ledger: ref('LedgerReference'),
+    deny_issued_before: time('AWS sessions issued before it may still be used'),
+  }),
+  Restored: object({ ...cutOffTarget, at: time('since when'), ledger: ref('LedgerReference') }),
+  Discovery: object({
+    issuer: text('the issuer', 'https://broker.example.com', { format: 'uri' }),
+    jwks_uri: text('where the keys are', 'https://broker.example.com/.well-known/jwks.json', {
+      format: 'uri',
+    }),
+    response_types_supported: list({ type: 'string' }),
+    subject_types_supported: list({ type: 'string' }),
+    id_token_signing_alg_values_supported: list({ type: 'string' }),
+    scopes_supported: list({ type: 'string' }),
+    token_endpoint_auth_methods_supported: list({ type: 'string' }),
+    claims_supported: list({ type: 'string' }),
+  }),
+  Jwks: object({
+    keys: list(
+      object({
+        kty: { const: 'EC' },
+        crv: { const: 'P-256' },
+        x: text('coordinate, base64url', 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU'),
+        y: text('coordinate, base64url', 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0'),
+        kid: text('name of the key', 'v1-1747000000'),
+        alg: { const: 'ES256' },
+        use: { const: 'sig' },
+      }),
+    ),
+  }),
+  ClientSettings: object(
+    {
+      issuer: text('the issuer', 'https://broker.example.com', { format: 'uri' }),
+      session_backend: text('where sessions come from', 'http://127.0.0.1:8090'),
+      region: text('AWS region', 'us-east-1'),
+      roles: list(role),
+      bucket: text('the bucket of the data role', 'agentkeys-data'),
+      mail_domain: text('domain of the inboxes', 'mail.example.com'),
+      ledger: object({
+        origin: text('name of the ledger', 'broker.example.com/ledger'),
+        vkey: text('its key, C2SP signed-note', 'name+hash+key'),
+      }),
+    },
+    ['session_backend', 'region', 'bucket', 'mail_domain'],
+  ),
+  Readiness: object(
+    {
+      status: { type: 'string', enum: ['ready', 'not_ready'], examples: ['ready'] },
+      backend_ok: flag('the session backend answers'),
+      sts_ok: flag('AWS STS answers'),
+      ledger_ok: flag('the ledger takes entries'),
+      signer_ok: flag('the signing key is the active one'),
+      projections_ok: flag('the read models follow the ledger'),
+      problems: list(text('what is missing', 'the session backend does not answer')),
+    },
+    ['problems'],
+  ),
+  Start: object({
+    name: text('what this is', 'AgentKeys Broker'),
+    version: text('version of the broker', '0.1.0'),
+    description: text('path of this description', '/openapi.json'),
+  }),
+}
