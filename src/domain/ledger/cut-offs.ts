@@ -2,7 +2,7 @@
 
 import type { Entry } from './entry.js'
 import type { ParentSession } from './child-session.js'
-import type { CutOffKind, CutOffTarget, EventOf, LedgerEvent } from './events.js'
+import type { CutOffKind, CutOffTarget, EventOf } from './events.js'
 import { schemaProblem } from './event-schemas.js'
 
 /** A credential in the making: whom it is for, and what. */
@@ -86,10 +86,6 @@ export class CutOffs {
     else this.targets.set(key, { kind, target })
     return true
   }
-}
-
-export function isCutOffEvent(event: LedgerEvent): event is CutOffEvent {
-  return isOfCutOffs(event.type)
 }
 
 function isOfCutOffs(type: string): type is CutOffEvent['type'] {
