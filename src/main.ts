@@ -9,7 +9,7 @@ import { writeSync } from 'node:fs'
 import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
 import { readSessionService } from './config/session-service.js'
-import { DEFAULT_FLAGS, parseFlags, USAGE } from './start/flags.js'
+import { type CommandLine, DEFAULT_FLAGS, parseFlags, USAGE } from './start/flags.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 
@@ -25,36 +25,43 @@ async function main(): Promise<void> {
       return end(2, line.message)
     case 'print-config':
       return print(JSON.stringify(describeConfig(configured(line.flags)), null, 2))
-    case 'export-tiles': {
-      const config = configured(line.flags)
-      return finish(
-        await (await import('./subcommands/export-tiles.js')).exportTilesTo(line.directory, config),
-      )
-    }
-    case 'init-eventstore':
-      return finish(
-        await (await import('./subcommands/init-eventstore.js')).initEventStoreFrom(line, process.env),
-      )
-    case 'migrate-ledger':
-      return finish(
-        await (await import('./subcommands/migrate-ledger.js')).migrateLedgerBetween(line, process.env),
-      )
-    case 'adopt-ledger': {
-      const config = configured(line.flags)
-      return finish(await (await import('./subcommands/adopt-ledger.js')).adoptLedger(line, config))
-    }
     case 'session-backend': {
       const config = settled(readSessionService(process.env))
       return (await import('./start/run-session-backend.js')).runSessionBackend(config)
     }
-    case 'cut-off':
-    case 'restore': {
-      const config = configured(line.flags)
-      return finish(await (await import('./subcommands/cut-off.js')).changeCutOff(line, config))
-    }
     case 'run': {
       const config = configured(line.flags)
       return (await import('./start/run.js')).run(config)
+    }
+    default:
+      return finish(await outcomeOf(line))
+  }
+}
+
+type Subcommand = Exclude<
+  CommandLine,
+  { kind: 'help' | 'version' | 'wrong-usage' | 'print-config' | 'session-backend' | 'run' }
+>
+
+/** A subcommand that does its work and ends. */
+async function outcomeOf(line: Subcommand): Promise<Outcome> {
+  switch (line.kind) {
+    case 'export-tiles': {
+      const config = configured(line.flags)
+      return (await import('./subcommands/export-tiles.js')).exportTilesTo(line.directory, config)
+    }
+    case 'init-eventstore':
+      return (await import('./subcommands/init-eventstore.js')).initEventStoreFrom(line, process.env)
+    case 'migrate-ledger':
+      return (await import('./subcommands/migrate-ledger.js')).migrateLedgerBetween(line, process.env)
+    case 'adopt-ledger': {
+      const config = configured(line.flags)
+      return (await import('./subcommands/adopt-ledger.js')).adoptLedger(line, config)
+    }
+    case 'cut-off':
+    case 'restore': {
+      const config = configured(line.flags)
+      return (await import('./subcommands/cut-off.js')).changeCutOff(line, config)
     }
   }
 }
