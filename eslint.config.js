@@ -35,7 +35,16 @@ const LONG_FUNCTIONS = [
 ]
 
 export default tseslint.config(
-  { ignores: ['dist', 'test/vectors', 'packages/write-shrinkwrap.js', 'jest.config.js', 'eslint.config.js', '.dependency-cruiser.cjs'] },
+  {
+    ignores: [
+      'dist',
+      'test/vectors',
+      'packages/write-shrinkwrap.js',
+      'jest.config.js',
+      'eslint.config.js',
+      '.dependency-cruiser.cjs',
+    ],
+  },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
