@@ -86,6 +86,23 @@ test('a row that was cut out of the middle is named', async () => {
   await store.close()
 })
 
+test('nothing is appended behind rows that were deleted under the open file, triggers and all', async () => {
+  const path = join(folder(), 'ledger.sqlite')
+  const store = new SqliteEventStore(path)
+  const entries = entriesFrom(undefined, 6)
+  await store.append(entries.slice(0, 5), 0)
+  const db = new Sqlite(path)
+  db.exec(`
+    DROP TRIGGER ledger_no_delete;
+    DROP TRIGGER ledger_only_next;
+    DROP TRIGGER signed_heads_only_last;
+    DELETE FROM ledger WHERE idx > 2`)
+  db.close()
+  await expect(store.append(entries.slice(5), 5)).rejects.toMatchObject({ code: 'conflict' })
+  expect(await store.size()).toBe(3)
+  await store.close()
+})
+
 test('triggers that were dropped or replaced are made again and reported, those of a new file are not', async () => {
   const path = join(folder(), 'ledger.sqlite')
   const first: string[] = []

@@ -32,6 +32,10 @@ class LedgerFile {
     const insert = db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)')
     const sign = db.prepare('INSERT INTO signed_heads (idx, signature) VALUES (?, ?)')
     this.insertAll = db.transaction((expectedSize: number, rows: Row[]) => {
+      // The triggers say so too, but another program may have dropped them together with the last rows.
+      const { size } = this.sizeRow.get() ?? { size: 0 }
+      if (size !== expectedSize)
+        throw new Sqlite.SqliteError(`it has ${size} entries, not ${expectedSize}`, 'SQLITE_CONSTRAINT')
       for (const [i, { text, signature }] of rows.entries()) {
         insert.run(expectedSize + i, text)
         if (signature !== undefined) sign.run(expectedSize + i, signature)
