@@ -368,13 +368,15 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as { msg: string; kid?: string })
-    const told = lines.map(({ msg }) => msg).filter((msg) => msg !== 'request')
-    expect(told).toEqual([
+    const messages = lines.map(({ msg }) => msg).filter((msg) => msg !== 'request')
+    const { host } = new URL(broker.url)
+    expect(messages).toEqual([
       'OIDC signer ready',
       'AWS credentials: none needed (web identity: each call carries a JWT of this broker)',
       'ledger opened',
+      `this ledger is for trying out: its name for life is ${host}/ledger. For a real one, set BROKER_OIDC_ISSUER before the first start`,
       'startup STS check passed',
-      `broker listening on ${new URL(broker.url).host}`,
+      `broker listening on ${host}`,
       'shutdown signal received; draining in-flight requests',
       'broker shut down cleanly',
     ])
