@@ -54,6 +54,7 @@ test.each(MINTS)(
     expect(body).toEqual({
       error: 'ledger_unavailable',
       message: expect.stringMatching(TOO_FEW) as unknown,
+      reason: 'ledger-unavailable',
     })
     const outcome = path === '/v1/mint-aws-creds' ? ['CredsMinted'] : []
     expect(

@@ -69,6 +69,7 @@ function expectNothingReleased({ status, body }: MintReply): void {
   expect(body).toEqual({
     error: 'ledger_unavailable',
     message: expect.stringMatching(TOO_FEW) as unknown,
+    reason: 'ledger-unavailable',
   })
 }
 

@@ -140,7 +140,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
     const reply = await broker.mint(path, bearer, body)
     received.note(reply)
     aws.clearFaults()
-    if (reply.status !== 200) expect(Object.keys(reply.body).sort()).toEqual(['error', 'message'])
+    if (reply.status !== 200) expect(Object.keys(reply.body).sort()).toEqual(['error', 'message', 'reason'])
     return { answer: answerOf(reply), stsCalls: aws.calls.length - before }
   }
 

@@ -53,7 +53,7 @@ describe.each(DISKS)('$name', (disk) => {
     folder.fill(broker.pid)
     const refused = await Promise.all(Array.from({ length: 20 }, () => mint(session)))
     for (const { status, body, headers } of refused) {
-      expect([status, Object.keys(body)]).toEqual([503, ['error', 'message']])
+      expect([status, Object.keys(body)]).toEqual([503, ['error', 'message', 'reason']])
       expect(headers.get('retry-after')).toBe('1')
     }
     // Trouble is forgotten where nobody mints.

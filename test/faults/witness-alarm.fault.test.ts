@@ -100,7 +100,7 @@ async function expectStopped(kind: string): Promise<void> {
   const before = entriesOf(folder.dataDir).length
   const { status, body } = await mint()
   expect(status).toBe(500)
-  expect(Object.keys(body)).toEqual(['error', 'message'])
+  expect(Object.keys(body)).toEqual(['error', 'message', 'reason'])
   expect(body.error).toBe('audit_error')
   expect(body.message).toContain('a witness contradicts the ledger')
   expect(entriesOf(folder.dataDir)).toHaveLength(before)
