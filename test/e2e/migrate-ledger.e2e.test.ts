@@ -171,7 +171,7 @@ test('init-eventstore takes its passwords from private files, and can be run aga
   })
   const again = await run(args, { BROKER_LEDGER_ADMIN_URL: url })
   expect(again.out).toBe(
-    'default ACL: was set\nuser ledger-app: password set\nuser ledger-audit: password set\n',
+    'default ACL: already there\nuser ledger-app: already there\nuser ledger-audit: already there\n',
   )
   expect(await run(args)).toMatchObject({ code: 2, err: expect.stringContaining('BROKER_LEDGER_ADMIN_URL') })
 })

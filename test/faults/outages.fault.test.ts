@@ -99,7 +99,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
   }
 
   test('the issuer documents name this issuer and its one key', () => {
-    const [discovery = '', jwks = ''] = documents.split('\n')
+    const [discovery = '', jwks = ''] = documents.split('\n').filter((line) => line !== '')
     expect(JSON.parse(discovery)).toMatchObject({
       issuer: broker.url,
       jwks_uri: `${broker.url}/.well-known/jwks.json`,
