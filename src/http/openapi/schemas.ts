@@ -111,7 +111,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   ),
   MintedCredentials: object({
     access_key_id: text('the access key id', 'ASIAIOSFODNN7EXAMPLE'),
-    secret_access_key: text('the secret access key', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'),
+    secret_access_key: text('the secret access key', 'theSecretAccessKeyOfTheTemporarySession0'),
     session_token: text('the session token', 'IQoJb3JpZ2lu…'),
     expiration: seconds('when the credentials expire'),
     wallet,
