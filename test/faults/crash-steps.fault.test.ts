@@ -110,6 +110,12 @@ async function settled(): Promise<void> {
   const { size } = new LedgerRoots(folder.dataDir)
   while ((await served()).size < size) await new Promise((resolve) => setTimeout(resolve, 20))
   await until(() => traced().size === size && folder.witness(1).latest.size === size)
+  // Or the next start would first bring the read models up to date, before it appends.
+  await until(async () => (await metrics()).includes('\nagentkeys_projection_lag_entries 0\n'))
+}
+
+async function metrics(): Promise<string> {
+  return (await fetch(`${broker.url}/metrics`)).text()
 }
 
 /** Every checkpoint that was ever signed, whether or not anybody had it. */
