@@ -103,7 +103,7 @@ describe('a child session', () => {
     [child(['aws'], true), { role: ROLE }, 'read-only-session'],
     [child(['aws'], true), {}, 'read-only-session'],
     [child(['api.example.com'], true), { audience: 'api.example.com', role: OTHER }, 'read-only-session'],
-    // What nobody may have is no matter of scope.
+    // A role that no session may have is refused before the scope is looked at.
     [child([]), { audience: 'other.example.com' }, 'audience-not-allowed'],
   ])('of scope %j that asks for the JWT %j is refused for %s', (scope, ask, reason) => {
     const policy = { ...POLICY, allowedAudiences: [...POLICY.allowedAudiences, 'aws'] }
