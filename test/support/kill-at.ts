@@ -53,6 +53,10 @@ const STATEMENTS: [file: string, sql: string, around: Around][] = [
   ],
 ]
 
+const isWrite = (sql: string) => /^(?:INSERT|UPDATE|DELETE)/.test(sql)
+/** The files that a transaction of this thread has written and not committed yet. */
+const written = new Set<string>()
+
 function wrapStatements(): void {
   const db = new Sqlite(':memory:')
   const prototype = Object.getPrototypeOf(db.prepare('SELECT 1')) as Sqlite.Statement
@@ -60,7 +64,12 @@ function wrapStatements(): void {
   const run = method<(...values: unknown[]) => Sqlite.RunResult>(prototype, 'run')
   prototype.run = function (this: Sqlite.Statement, ...values: unknown[]) {
     const file = basename(this.database.name)
-    const around = STATEMENTS.find(([of, sql]) => of === file && this.source.startsWith(sql))?.[2]
+    if (isWrite(this.source)) written.add(file)
+    // The transactions of queries commit too, a start's own among them: only what was written is meant.
+    const isMeant = this.source !== 'COMMIT' || written.delete(file)
+    const around = isMeant
+      ? STATEMENTS.find(([of, sql]) => of === file && this.source.startsWith(sql))?.[2]
+      : undefined
     if (around?.before) at(around.before)
     const result = run.apply(this, values)
     if (around?.after) at(around.after)
