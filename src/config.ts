@@ -4,7 +4,7 @@
 import { join, resolve } from 'node:path'
 
 import { isLoopback } from './config/address.js'
-import { type AwsConfig, readAws, readRoles } from './config/aws.js'
+import { type AwsConfig, readAws, readRoles, readStsKind, type StsKind } from './config/aws.js'
 import {
   Environment,
   listOf,
@@ -79,7 +79,8 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
 
   const issuer = readIssuer(env, flags.port)
   const dataDir = env.read('BROKER_DATA_DIR', path, defaultDataDir(variables))
-  const policy = readPolicy(env, issuer)
+  const stsKind = readStsKind(env)
+  const policy = readPolicy(env, issuer, stsKind)
   const config: Config = {
     ...flags,
     issuer,
@@ -87,7 +88,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     limits: readLimits(env),
     backend: readSessionBackend(env, flags.port),
     clients: readClients(env),
-    aws: readAws(env, policy),
+    aws: readAws(env, policy, stsKind),
     ledger: readLedger(env, issuer, dataDir),
     ...readWitnessing(env, policy),
     dataDir,
@@ -135,7 +136,7 @@ function parseCheckedIssuer(env: Environment): Parse<string> {
   }
 }
 
-function readPolicy(env: Environment, issuer: string): MintPolicy {
+function readPolicy(env: Environment, issuer: string, stsKind: StsKind): MintPolicy {
   // No wildcard: * is visible ASCII, but someone who writes it means more than the one audience of that name.
   const audiences = listOf(
     /^[\x21-\x29\x2b-\x7e]{1,255}$/,
@@ -145,7 +146,7 @@ function readPolicy(env: Environment, issuer: string): MintPolicy {
   const duration = wholeNumber(CREDS_DURATION.min, CREDS_DURATION.max, 'seconds')
   return {
     issuer,
-    ...readRoles(env),
+    ...readRoles(env, stsKind),
     allowedAudiences: env.read('BROKER_ALLOWED_AUDIENCES', audiences, []),
     jwtTtlSeconds: env.read('BROKER_OIDC_JWT_TTL_SECONDS', ttl, 300),
     sessionDurationSeconds: env.read('BROKER_SESSION_DURATION_SECONDS', duration, 3600),

@@ -7,8 +7,8 @@ export async function openSts(aws: AwsConfig): Promise<Sts> {
   if (aws.kind === 'off') return new NoSts()
   // The AWS SDK is loaded by a broker that has a role, and by no other.
   const { SdkSts } = await import('./sdk-sts.js')
-  const { region, stsEndpoint } = aws
-  return new SdkSts({ access: accessOf(aws), region, endpoint: stsEndpoint })
+  const { region, stsKind, stsEndpoint } = aws
+  return new SdkSts({ access: accessOf(aws), kind: stsKind, region, endpoint: stsEndpoint })
 }
 
 function accessOf(aws: Exclude<AwsConfig, { kind: 'off' }>): StsAccess {

@@ -98,6 +98,7 @@ function broker(endpoint: string, options: Partial<SdkStsOptions> = {}) {
   let now = NOW
   const sts = new SdkSts({
     access: { mode: 'web-identity' },
+    kind: 'aws',
     region: 'eu-central-1',
     endpoint,
     now: () => now,
@@ -480,6 +481,77 @@ describe('what is no answer', () => {
     plain.close()
     expect(failed.code).toBe('unexpected')
     expect(pauses).toEqual([])
+  })
+})
+
+describe('an STS that leaves out whose session it opened', () => {
+  const CEPH_ROLE = 'arn:aws:iam:::role/reader'
+  const SEAWEED_ROLE = 'arn:aws:iam::role/reader'
+  const MINIO_ROLE = 'arn:minio:iam:::role/idmp-x'
+  const session = (prefix: string) => `${prefix}assumed-role/reader/${ASK.roleSessionName}`
+  const unnamed = { Audience: undefined, Provider: undefined, SourceIdentity: undefined }
+  const rows: [
+    what: string,
+    roleArn: string,
+    change: Record<string, string | undefined>,
+    arn: string | null,
+  ][] = [
+    ['no AssumedRoleUser (SeaweedFS)', SEAWEED_ROLE, { ...unnamed, AssumedRoleUser: undefined }, null],
+    [
+      'an empty AssumedRoleUser (MinIO)',
+      MINIO_ROLE,
+      { ...unnamed, AssumedRoleUser: '<AssumedRoleUser/>' },
+      null,
+    ],
+    ['an AssumedRoleUser without Arn', CEPH_ROLE, { Arn: undefined }, null],
+    ['an empty Arn', CEPH_ROLE, { Arn: '' }, null],
+    ['the session (Ceph)', CEPH_ROLE, { Arn: session('arn:aws:sts:::') }, session('arn:aws:sts:::')],
+    ['the session (SeaweedFS)', SEAWEED_ROLE, { Arn: session('arn:aws:sts::') }, session('arn:aws:sts::')],
+  ]
+
+  test.each(rows)('%s', async (_what, roleArn, change, assumedRoleArn) => {
+    const ask = { ...ASK, ...WEB, roleArn }
+    const { sts } = broker((await script(issued(change))).url, { kind: 's3-compatible' })
+    expect(await sts.withWebIdentity(ask)).toEqual({ ...GRANTED, assumedRoleArn })
+    // Of AWS, the same answer is refused, and the message names the member.
+    const strict = await rejection(broker((await script(issued(change))).url).sts.withWebIdentity(ask))
+    expect(strict.message).toMatch(
+      /STS answered 200 with(?:out (?:AssumedRoleUser\.Arn|Audience)| another Provider)/,
+    )
+  })
+
+  const refusals: [what: string, change: Record<string, string | undefined>, message: RegExp][] = [
+    ['another role', { Arn: 'arn:aws:sts:::assumed-role/writer/x' }, /another role or session/],
+    ['another session', { Arn: 'arn:aws:sts:::assumed-role/reader/x' }, /another role or session/],
+    ['an account that the role has not', { Arn: session('arn:aws:sts::1:') }, /another role or session/],
+    ['another subject', { SubjectFromWebIdentityToken: 'canary' }, /another SubjectFromWebIdentityToken/],
+    ['no subject', { SubjectFromWebIdentityToken: undefined }, /without SubjectFromWebIdentityToken/],
+    ['another audience', { Audience: 'canary' }, /another Audience/],
+    ['another source identity', { SourceIdentity: 'canary' }, /another SourceIdentity/],
+    ['no access key', { AccessKeyId: undefined }, /without AccessKeyId/],
+    ['no session token', { SessionToken: undefined }, /without SessionToken/],
+    ['credentials that have expired', { Expiration: '2026-11-20T11:59:59Z' }, /have expired/],
+    ['credentials for longer', { Expiration: '2026-11-20T14:00:00Z' }, /outlive what was asked for/],
+  ]
+
+  test.each(refusals)('%s is refused of either kind', async (_what, change, message) => {
+    for (const kind of ['s3-compatible', 'aws'] as const) {
+      const roleArn = kind === 'aws' ? ASK.roleArn : CEPH_ROLE
+      const { sts } = broker((await script(issued(change))).url, { kind })
+      const failed = await rejection(sts.withWebIdentity({ ...ASK, ...WEB, roleArn }))
+      expect(failed.message).toMatch(message)
+      expect(failed.message).not.toContain('canary')
+    }
+  })
+
+  test('AssumeRole: a source identity may be left out, and must not be another', async () => {
+    const ask = { ...TAGGED, roleArn: CEPH_ROLE, sourceIdentity: 'ann' }
+    const answers = [{}, { SourceIdentity: undefined }, { SourceIdentity: 'canary' }]
+    const aws = await script(...answers.map((change) => issued({ ...change, AssumedRoleUser: undefined })))
+    const { sts } = assuming(aws.url, { kind: 's3-compatible' })
+    expect(await sts.assumeRole(ask)).toEqual({ ...GRANTED, assumedRoleArn: null })
+    expect(await sts.assumeRole(ask)).toEqual({ ...GRANTED, assumedRoleArn: null })
+    expect((await rejection(sts.assumeRole(ask))).message).toContain('another SourceIdentity')
   })
 })
 

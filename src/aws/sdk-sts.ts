@@ -10,14 +10,16 @@ import {
   type STSClientConfig,
 } from '@aws-sdk/client-sts'
 
+import type { StsKind } from '../config/aws.js'
 import { boundedBody } from '../remote/bounded-reply.js'
 import { ConnectionLimit, type GivenUp } from '../remote/connection-limit.js'
-import { usableCredentials } from './sts-credentials.js'
+import { type StsAnswer, usableCredentials } from './sts-credentials.js'
 import { failure, failureOf, isPassing, stsRefusal } from './sts-failure.js'
 import { checkSourceIdentity, checkWebIdentity } from './sts-identity.js'
 import {
   type AssumeRoleAsk,
   type AwsCredentials,
+  type SessionAsk,
   Sts,
   StsError,
   StsOverloaded,
@@ -34,6 +36,7 @@ export type StsAccess = { mode: 'web-identity' } | { mode: 'assume-role'; static
 
 export interface SdkStsOptions {
   access: StsAccess
+  kind: StsKind
   region: string
   endpoint: string
   timeouts?: StsTimeouts
@@ -62,6 +65,7 @@ export class SdkSts extends Sts {
   readonly mode: StsAccess['mode']
   readonly region: string
   private readonly access: StsAccess
+  private readonly kind: StsKind
   private readonly unsigned: STSClient
   private readonly signed: STSClient | undefined
   private readonly connections = new ConnectionLimit(MAX_SOCKETS)
@@ -74,6 +78,7 @@ export class SdkSts extends Sts {
     this.mode = options.access.mode
     this.region = options.region
     this.access = options.access
+    this.kind = options.kind
     this.timeouts = options.timeouts ?? TIMEOUTS
     this.now = options.now ?? Date.now
     this.sleep = options.sleep ?? pause
@@ -97,8 +102,8 @@ export class SdkSts extends Sts {
       WebIdentityToken: ask.jwt,
     })
     const answer = await this.ask((abortSignal) => this.unsigned.send(command, { abortSignal }), [ask.jwt])
-    checkWebIdentity(answer, ask.roleArn, ask.identity)
-    return usableCredentials(answer, ask, this.now())
+    checkWebIdentity(answer, ask.roleArn, { asked: ask.identity, kind: this.kind })
+    return this.usable(answer, ask)
   }
 
   async assumeRole(ask: AssumeRoleAsk): Promise<AwsCredentials> {
@@ -111,8 +116,13 @@ export class SdkSts extends Sts {
       ...(ask.sourceIdentity !== undefined && { SourceIdentity: ask.sourceIdentity }),
     })
     const answer = await this.askSigned((client, abortSignal) => client.send(command, { abortSignal }))
+    if (this.kind === 's3-compatible' && !answer.SourceIdentity) return this.usable(answer, ask)
     if (ask.sourceIdentity !== undefined) checkSourceIdentity(answer, ask.sourceIdentity)
-    return usableCredentials(answer, ask, this.now())
+    return this.usable(answer, ask)
+  }
+
+  private usable(answer: StsAnswer, ask: SessionAsk): AwsCredentials {
+    return usableCredentials(answer, ask, { kind: this.kind, now: this.now() })
   }
 
   async checkIdentity(): Promise<void> {

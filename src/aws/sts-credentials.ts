@@ -1,5 +1,7 @@
 // From an answer of STS to credentials that may be handed over: complete, for what was asked, valid now, and not for longer.
 
+import type { StsKind } from '../config/aws.js'
+import { isSessionOf } from '../domain/ledger/aws-role.js'
 import { failure } from './sts-failure.js'
 import type { AwsCredentials, SessionAsk } from './sts.js'
 
@@ -19,24 +21,22 @@ export interface StsAnswer {
 /** How far the clocks of AWS and the broker may be apart. */
 const CLOCK_SKEW_MS = 5 * 60_000
 
-const ROLE_ARN =
-  /^arn:(?<partition>[\w-]+):iam::(?<account>\d{12}):role\/(?:[\x21-\x7e]+\/)?(?<role>[\w+=,.@-]+)$/
-
 /** An empty success is a failure. Rejecting messages name what is wrong and repeat no value. */
-export function usableCredentials(answer: StsAnswer, ask: SessionAsk, now: number): AwsCredentials {
+export function usableCredentials(
+  answer: StsAnswer,
+  ask: SessionAsk,
+  { kind, now }: { kind: StsKind; now: number },
+): AwsCredentials {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = answer.Credentials ?? {}
-  const assumedRoleArn = answer.AssumedRoleUser?.Arn
   if (!AccessKeyId) throw without('AccessKeyId')
   if (!SecretAccessKey) throw without('SecretAccessKey')
   if (!SessionToken) throw without('SessionToken')
   if (!Expiration) throw without('Expiration')
-  if (!assumedRoleArn) throw without('AssumedRoleUser.Arn')
 
   // The key id and the ARN go into the ledger, the rest into files and headers of the caller.
   if (!/^\w{16,128}$/.test(AccessKeyId)) throw unusable('an access key id that is none')
   if (!/^[\x21-\x7e]+$/.test(SecretAccessKey) || !/^[\x21-\x7e]+$/.test(SessionToken))
     throw unusable('a secret that is none')
-  if (!isSessionOf(assumedRoleArn, ask)) throw unusable('credentials for another role or session')
 
   const expiresAt = Expiration.getTime()
   if (!(expiresAt > now)) throw unusable('credentials that have expired')
@@ -47,8 +47,20 @@ export function usableCredentials(answer: StsAnswer, ask: SessionAsk, now: numbe
     secretAccessKey: SecretAccessKey,
     sessionToken: SessionToken,
     expiresAt: Expiration,
-    assumedRoleArn,
+    assumedRoleArn: assumedRole(answer, ask, kind),
   }
+}
+
+/** AWS always names the session. SeaweedFS leaves the member out, MinIO leaves it empty; what is there must be right. */
+function assumedRole(answer: StsAnswer, ask: SessionAsk, kind: StsKind): string | null {
+  const arn = answer.AssumedRoleUser?.Arn
+  if (arn) {
+    if (!isSessionOf(arn, ask.roleArn, ask.roleSessionName))
+      throw unusable('credentials for another role or session')
+    return arn
+  }
+  if (kind === 'aws') throw without('AssumedRoleUser.Arn')
+  return null
 }
 
 function without(member: string) {
@@ -57,17 +69,4 @@ function without(member: string) {
 
 function unusable(what: string) {
   return failure('credentials-unusable', `STS answered 200 with ${what}`)
-}
-
-/** An assumed-role ARN has the role's name without its path. IAM tells role names apart without regard to case. */
-function isSessionOf(assumedRoleArn: string, { roleArn, roleSessionName }: SessionAsk): boolean {
-  const { partition, account, role } = ROLE_ARN.exec(roleArn)?.groups ?? {}
-  if (!partition || !account || !role) return false
-  const [prefix, assumedRole, session, ...rest] = assumedRoleArn.split('/')
-  return (
-    prefix === `arn:${partition}:sts::${account}:assumed-role` &&
-    assumedRole?.toLowerCase() === role.toLowerCase() &&
-    session === roleSessionName &&
-    rest.length === 0
-  )
 }

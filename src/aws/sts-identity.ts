@@ -1,5 +1,6 @@
 // Whom STS says it gave credentials to, compared with whom they were asked for. AWS writes every one of these members.
 
+import type { StsKind } from '../config/aws.js'
 import { failure } from './sts-failure.js'
 import type { WebIdentity } from './sts.js'
 
@@ -11,12 +12,23 @@ export interface StsIdentity {
   SourceIdentity?: string | undefined
 }
 
-export function checkWebIdentity(answer: StsIdentity, roleArn: string, asked: WebIdentity): void {
+export function checkWebIdentity(
+  answer: StsIdentity,
+  roleArn: string,
+  { asked, kind }: { asked: WebIdentity; kind: StsKind },
+): void {
   mustBe('SubjectFromWebIdentityToken', answer.SubjectFromWebIdentityToken, [asked.subject])
+  if (kind === 's3-compatible') return checkOptional(answer, asked)
   mustBe('Audience', answer.Audience, [asked.audience])
   mustBe('Provider', answer.Provider, providerNames(roleArn, asked.issuer))
   if (asked.sourceIdentity !== undefined) return checkSourceIdentity(answer, asked.sourceIdentity)
   if (answer.SourceIdentity) throw mismatch('SourceIdentity')
+}
+
+/** SeaweedFS and MinIO repeat the subject alone. What a server says beyond that must be right; its name of a provider is its own. */
+function checkOptional({ Audience, SourceIdentity }: StsIdentity, asked: WebIdentity): void {
+  if (Audience) mustBe('Audience', Audience, [asked.audience])
+  if (SourceIdentity && SourceIdentity !== asked.sourceIdentity) throw mismatch('SourceIdentity')
 }
 
 export function checkSourceIdentity({ SourceIdentity }: StsIdentity, asked: string): void {

@@ -8,8 +8,8 @@ export interface AwsCredentials {
   secretAccessKey: string
   sessionToken: string
   expiresAt: Date
-  /** Who AWS says the holder is: `arn:aws:sts::<account>:assumed-role/<role>/<session name>`. */
-  assumedRoleArn: string
+  /** Who STS says the holder is: `arn:aws:sts::<account>:assumed-role/<role>/<session name>`. Only AWS always says it. */
+  assumedRoleArn: string | null
 }
 
 /** What every session is asked for, however the broker proves that it may have it. */

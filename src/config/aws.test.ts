@@ -5,7 +5,7 @@ import type { Variables } from './environment.js'
 
 const ROLE = 'arn:aws:iam::111122223333:role/agentkeys-data-role'
 const OTHER_ROLE = 'arn:aws:iam::111122223333:role/team/other@x'
-const STS = { region: 'us-east-1', stsEndpoint: 'https://sts.us-east-1.amazonaws.com' }
+const STS = { region: 'us-east-1', stsKind: 'aws', stsEndpoint: 'https://sts.us-east-1.amazonaws.com' }
 const KEY_ID = 'AKIAIOSFODNN7EXAMPLE'
 const KEY_SECRET = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'
 
@@ -132,6 +132,41 @@ describe('AWS', () => {
     ])
     const both = { AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_STS: 'https://sts.example.com' }
     expect(aws(both)).toMatchObject({ stsEndpoint: 'https://sts.example.com' })
+  })
+
+  describe('an S3-compatible STS', () => {
+    const KIND = { BROKER_STS_KIND: 's3-compatible', AWS_ENDPOINT_URL_STS: 'https://s3.example.com' }
+    const kept = ['arn:aws:iam:::role/reader', 'arn:aws:iam::role/reader', 'arn:minio:iam:::role/idmp-x']
+
+    test.each([...kept, ROLE])('may have the role %s', (arn) => {
+      const read = { ...KIND, BROKER_DATA_ROLE_ARN: arn }
+      expect(config(read).policy.dataRoleArn).toBe(arn)
+      expect(config(read).aws).toMatchObject({
+        stsKind: 's3-compatible',
+        stsEndpoint: 'https://s3.example.com',
+      })
+      expect(config({ ...KIND, BROKER_ALLOWED_ROLE_ARNS: arn }).policy.allowedRoleArns).toEqual([arn])
+    })
+
+    test.each(kept)('of AWS, no role is %s', (arn) => {
+      expect(problems({ ...KIND, BROKER_STS_KIND: 'aws', BROKER_DATA_ROLE_ARN: arn })).toHaveLength(1)
+    })
+
+    test.each([undefined, 'https://sts.eu-central-1.amazonaws.com', 'https://sts.us-east-1.api.aws'])(
+      'is not at %s',
+      (endpoint) => {
+        const read = { ...KIND, AWS_ENDPOINT_URL_STS: endpoint, BROKER_DATA_ROLE_ARN: ROLE }
+        expect(problems(read)).toEqual([
+          expect.stringContaining('BROKER_STS_KIND=s3-compatible: the STS endpoint '),
+        ])
+      },
+    )
+
+    test('no other kind is known', () => {
+      expect(problems({ ...KIND, BROKER_STS_KIND: 'ceph' })).toEqual([
+        'BROKER_STS_KIND="ceph": expected aws or s3-compatible; correct it, or unset it for aws',
+      ])
+    })
   })
 
   test('source identity can be switched off', () => {

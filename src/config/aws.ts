@@ -1,7 +1,7 @@
 // Which AWS roles there are, and how the broker gets at them.
 
 import { type Environment, listOf, matching, oneOf, type Parse, InvalidSettingError } from './environment.js'
-import { checkPartition, readStsEndpoint } from './sts-endpoint.js'
+import { checkCompatibleEndpoint, checkPartition, readStsEndpoint } from './sts-endpoint.js'
 import type { Variable } from './variables.js'
 
 /** What the broker shows STS in assume-role mode. */
@@ -9,8 +9,12 @@ export type AwsCredentialSource =
   | { readonly kind: 'static'; readonly accessKeyId: string; readonly secretAccessKey: string }
   | { readonly kind: 'default-chain' }
 
+/** Whose STS it is. An S3-compatible one (SeaweedFS, Ceph, MinIO) may leave out what AWS always answers: docs/s3-compatible.md. */
+export type StsKind = 'aws' | 's3-compatible'
+
 interface Sts {
   readonly region: string
+  readonly stsKind: StsKind
   /** The region's own, or the one that is set. */
   readonly stsEndpoint: string
 }
@@ -27,12 +31,26 @@ export interface Roles {
   readOnlyRoleArns: readonly string[]
 }
 
-const ROLE_ARN = /^(?:arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512})$/
-const ROLE_ARN_FORM = 'arn:aws:iam::<12 digits>:role/<name>'
+/** An S3-compatible server names its roles without account (Ceph, MinIO: `::role`; SeaweedFS: `:role`) or as AWS does. */
+const ROLE_ARNS: { readonly [K in StsKind]: { pattern: RegExp; form: string } } = {
+  aws: {
+    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+    form: 'arn:aws:iam::<12 digits>:role/<name>',
+  },
+  's3-compatible': {
+    pattern: /^arn:[a-z][a-z0-9-]{0,19}:iam::(?:\d{12}:|:)?role\/[\w+=,.@/-]{1,512}$/,
+    form: 'arn:<partition>:iam::[<12 digits>][:]role/<name>',
+  },
+}
 
-export function readRoles(env: Environment): Roles {
-  const roles = listOf(ROLE_ARN, `role ARNs, ${ROLE_ARN_FORM}`)
-  const dataRoleArn = readDataRole(env)
+export function readStsKind(env: Environment): StsKind {
+  return env.read('BROKER_STS_KIND', oneOf('aws', 's3-compatible'), 'aws')
+}
+
+export function readRoles(env: Environment, stsKind: StsKind): Roles {
+  const { pattern, form } = ROLE_ARNS[stsKind]
+  const roles = listOf(pattern, `role ARNs, ${form}`)
+  const dataRoleArn = readDataRole(env, ROLE_ARNS[stsKind])
   const allowedRoleArns = env.read('BROKER_ALLOWED_ROLE_ARNS', roles, [])
   const readOnlyRoleArns = env.read('BROKER_READ_ONLY_ROLE_ARNS', roles, [])
   for (const arn of readOnlyRoleArns) {
@@ -44,10 +62,13 @@ export function readRoles(env: Environment): Roles {
   return { dataRoleArn, allowedRoleArns, readOnlyRoleArns }
 }
 
-function readDataRole(env: Environment): string | undefined {
+function readDataRole(
+  env: Environment,
+  { pattern, form }: { pattern: RegExp; form: string },
+): string | undefined {
   const arn = env.firstSet(['BROKER_DATA_ROLE_ARN', 'BROKER_AGENT_ROLE_ARN'])
   if (arn !== undefined) {
-    return env.read(arn, matching(ROLE_ARN, `a role ARN, ${ROLE_ARN_FORM}`), undefined)
+    return env.read(arn, matching(pattern, `a role ARN, ${form}`), undefined)
   }
   const account = env.read('ACCOUNT_ID', matching(/^\d{12}$/, 'an AWS account id of 12 digits'), undefined)
   return account && `arn:aws:iam::${account}:role/agentkeys-data-role`
@@ -56,17 +77,24 @@ function readDataRole(env: Environment): string | undefined {
 export function readAws(
   env: Environment,
   { dataRoleArn, allowedRoleArns }: Omit<Roles, 'readOnlyRoleArns'>,
+  stsKind: StsKind,
 ): AwsConfig {
   const mode = env.read('BROKER_STS_MODE', oneOf('web-identity', 'assume-role'), 'web-identity')
   const credentials = readCredentials(env)
   const region = readRegion(env)
-  const sts = { region, stsEndpoint: readStsEndpoint(env, region) }
+  const sts = { region, stsKind, stsEndpoint: readStsEndpoint(env, region) }
 
   if (dataRoleArn === undefined && allowedRoleArns.length === 0) {
     warnOfNoRole(env)
     return { kind: 'off' }
   }
-  checkPartition(env, region, dataRoleArn === undefined ? allowedRoleArns : [dataRoleArn, ...allowedRoleArns])
+  if (stsKind === 's3-compatible') checkCompatibleEndpoint(env, sts.stsEndpoint)
+  else
+    checkPartition(
+      env,
+      region,
+      dataRoleArn === undefined ? allowedRoleArns : [dataRoleArn, ...allowedRoleArns],
+    )
   switch (mode) {
     case 'assume-role':
       return { kind: mode, credentials, ...sts }

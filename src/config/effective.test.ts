@@ -40,6 +40,7 @@ test('the effective configuration is what decides who gets what, without a secre
       kind: 'assume-role',
       region: 'us-east-1',
       stsEndpoint: 'http://127.0.0.1:8093',
+      stsKind: 'aws',
       credentials: 'static',
     },
     ledger: {

@@ -96,6 +96,7 @@ function shownAws(aws: AwsConfig): Json {
   return {
     kind: aws.kind,
     region: aws.region,
+    stsKind: aws.stsKind,
     stsEndpoint: aws.stsEndpoint,
     ...(aws.kind === 'assume-role' ? { credentials: aws.credentials.kind } : {}),
   }

@@ -23,6 +23,9 @@ const PARTITIONS: readonly Partition[] = [
 ]
 const COMMERCIAL: Partition = { name: 'aws', regions: /^/, domain: 'amazonaws.com' }
 
+/** Dual-stack endpoints are under api.aws. */
+const AWS_DOMAINS = ['amazonaws.com', 'api.aws', ...PARTITIONS.map(({ domain }) => domain)]
+
 function partitionOf(region: string): Partition {
   return PARTITIONS.find(({ regions }) => regions.test(region)) ?? COMMERCIAL
 }
@@ -41,6 +44,16 @@ export function checkPartition(env: Environment, region: string, roleArns: reado
       `${arn} is in partition ${partition}, but region ${region} is in ${name}: set BROKER_AWS_REGION to a region of the role's partition`,
     )
   }
+}
+
+/** What is accepted of another server must not be accepted of AWS: a kind that was set by mistake would loosen every check. */
+export function checkCompatibleEndpoint(env: Environment, endpoint: string): void {
+  const host = new URL(endpoint).hostname
+  const isAws = AWS_DOMAINS.some((domain) => host === domain || host.endsWith(`.${domain}`))
+  if (!isAws) return
+  env.problems.push(
+    `BROKER_STS_KIND=s3-compatible: the STS endpoint ${endpoint} is AWS's; set AWS_ENDPOINT_URL_STS to the server's own, or BROKER_STS_KIND=aws`,
+  )
 }
 
 /** The SDK's order: the variable of the service before the one of all services. */

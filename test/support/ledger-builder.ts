@@ -330,6 +330,6 @@ export function writeJsonl(path: string, texts: readonly string[]): void {
   writeFileSync(path, texts.map((text) => `${text}\n`).join(''))
 }
 
-function sessionName({ mintId }: Mint): string {
+export function sessionName({ mintId }: Mint): string {
   return `agentkeys-${mintId}`
 }

@@ -21,7 +21,7 @@ import type { ReceiptProblem } from '../../src/domain/ledger/receipt.js'
 
 import { type SignatureVectors, signatureVectors } from './signature-vectors.js'
 import { GrownTree } from './grown-tree.js'
-import { type Change, LedgerBuilder, ORIGIN, ROLE_ARN, VKEY } from './ledger-builder.js'
+import { type Change, LedgerBuilder, ORIGIN, ROLE_ARN, sessionName, VKEY } from './ledger-builder.js'
 import { signedHead, writeTiles } from './tile-writer.js'
 
 type Found = [index: number, kind: FindingKind]
@@ -111,6 +111,13 @@ function ledgers(): LedgerVectors['ledgers'] {
     ['a child session given more than its scope', childMint(['s3']), [[6, 'outside-scope']]],
     ['good: a wallet cut off and restored', cutOff('restored'), []],
     ['a mint of a wallet that is cut off', cutOff('for good'), [[6, 'after-cut-off']]],
+    ['good: an S3-compatible STS that names no session', compatibleMint(null), []],
+    ['good: an S3-compatible STS that names the session', compatibleMint(COMPATIBLE_SESSION), []],
+    [
+      'an S3-compatible STS that names another account',
+      compatibleMint(OTHER_SESSION),
+      [[6, 'wrong-assumed-role']],
+    ],
     ['a mint twice', rechained([...good, ...good.slice(4, 6)]), timesBack],
   ]
   return cases.map(([name, entries, findings]) => {
@@ -137,6 +144,18 @@ function cutOff(until: 'restored' | 'for good'): string[] {
   ledger.cutOff(wallet, { reason: 'its laptop was stolen' })
   if (until === 'restored') ledger.restore(wallet)
   return ledger.oidcMint(mint).texts
+}
+
+const COMPATIBLE_SESSION = 'arn:aws:sts::assumed-role/agentkeys-data/'
+const OTHER_SESSION = 'arn:aws:sts::123456789012:assumed-role/agentkeys-data/'
+
+/** `prefix`: of the session's ARN, up to its name. */
+function compatibleMint(prefix: string | null): string[] {
+  const ledger = LedgerBuilder.opened()
+  const mint = ledger.mint()
+  const roleArn = 'arn:aws:iam::role/agentkeys-data'
+  const assumedRoleArn = prefix && `${prefix}${sessionName(mint)}`
+  return ledger.session(mint).stsJwt(mint, { roleArn }).credsMinted(mint, { roleArn, assumedRoleArn }).texts
 }
 
 const swapped: Found[] = [

@@ -91,11 +91,17 @@ export function issued(change: Record<string, string | undefined> = {}): Reply {
       return text === undefined ? '' : `<${name}>${xml(text)}</${name}>`
     }
     const secrets = Object.entries(ISSUED).map(([name, value]) => element(name, value))
+    // Given as a member of its own, it stands for the element and all in it.
+    const user = `<AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId>${element('Arn', arn)}`
+    const assumedRoleUser =
+      'AssumedRoleUser' in change
+        ? (change['AssumedRoleUser'] ?? '')
+        : `<AssumedRoleUser>${user}</AssumedRoleUser>`
     const expiration = element('Expiration', '2026-11-20T13:00:00Z')
     const body =
       `<${action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><${action}Result>` +
       `<Credentials>${secrets.join('')}${expiration}</Credentials>` +
-      `<AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId>${element('Arn', arn)}</AssumedRoleUser>` +
+      assumedRoleUser +
       `${identityElements(form, element)}</${action}Result><ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></${action}Response>`
     answered(200, body)(socket, form)
   }

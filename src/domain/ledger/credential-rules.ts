@@ -1,6 +1,7 @@
 // What the members of one credential's entries must say of each other. Pure: each function gives what is wrong.
 
 import { STS_AUDIENCE } from './audience.js'
+import { isSessionOf } from './aws-role.js'
 import { isForAudience, type Scope } from './child-session.js'
 import type { EventOf, RefusalReason } from './events.js'
 import type { MeaningProblem } from './findings.js'
@@ -68,7 +69,7 @@ export function* credentialProblems(
   if (announced.roleSessionName !== undefined && announced.roleSessionName !== roleSessionName)
     yield { kind: 'wrong-session-name', detail: 'another role session name was announced' }
   yield* sessionNameProblems({ mintId, roleSessionName })
-  if (!isSessionOf(assumedRoleArn, announced.roleArn, roleSessionName))
+  if (assumedRoleArn !== null && !isSessionOf(assumedRoleArn, announced.roleArn, roleSessionName))
     yield {
       kind: 'wrong-assumed-role',
       detail: 'assumedRoleArn is not that of the announced role and of roleSessionName',
@@ -86,22 +87,6 @@ export function* credentialProblems(
 export function* sessionNameProblems(data: { mintId: string; roleSessionName: string }): Generator<Problem> {
   if (!data.roleSessionName.endsWith(data.mintId))
     yield { kind: 'wrong-session-name', detail: 'roleSessionName must end with the mintId' }
-}
-
-const ROLE_ARN =
-  /^arn:(?<partition>[\w-]+):iam::(?<account>\d{12}):role\/(?:[\x21-\x7e]+\/)?(?<role>[\w+=,.@-]+)$/
-
-/** An assumed-role ARN has the role's name without its path. IAM tells role names apart without regard to case. */
-function isSessionOf(assumedRoleArn: string, roleArn: string, roleSessionName: string): boolean {
-  const { partition, account, role } = ROLE_ARN.exec(roleArn)?.groups ?? {}
-  if (!partition || !account || !role) return false
-  const [prefix, assumedRole, session, ...rest] = assumedRoleArn.split('/')
-  return (
-    prefix === `arn:${partition}:sts::${account}:assumed-role` &&
-    assumedRole?.toLowerCase() === role.toLowerCase() &&
-    session === roleSessionName &&
-    rest.length === 0
-  )
 }
 
 /** Reasons that only one kind of mint can be refused for. */

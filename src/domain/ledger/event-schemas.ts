@@ -1,5 +1,6 @@
 // The members of each event, exactly, and the form of each. docs/ledger-format.md, "The events".
 
+import { ROLE_ARN_SHAPE } from './aws-role.js'
 import type { Json } from './canonical.js'
 import { MOST_PARENTS, MOST_SERVICES, type ParentSession, SERVICE } from './child-session.js'
 import type {
@@ -127,7 +128,8 @@ const mintId = pattern(
   'a UUIDv7 in lower case',
   /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
 )
-const roleArn = pattern('the ARN of an IAM role', /^arn:aws[a-z-]*:iam::\d{12}:role\/[\x21-\x7e]+$/)
+const roleArn = pattern('the ARN of an IAM role', ROLE_ARN_SHAPE)
+const nameOrNull = form('a string that is not empty, or null', (value) => value === null || name.holds(value))
 const sessionName = pattern('a role session name', /^[\w+=,.@-]{2,64}$/)
 const accessKeyId = pattern('an access key id', /^\w{16,128}$/)
 const unixSeconds = integer('unix seconds', 0, Number.MAX_SAFE_INTEGER)
@@ -312,7 +314,7 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
     roleArn,
     roleSessionName: sessionName,
     accessKeyId,
-    assumedRoleArn: name,
+    assumedRoleArn: nameOrNull,
     expiresAt: time,
     durationSeconds,
   }),

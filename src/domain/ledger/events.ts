@@ -118,7 +118,8 @@ export interface EventData {
     roleArn: string
     roleSessionName: string
     accessKeyId: string
-    assumedRoleArn: string
+    /** null: an S3-compatible STS did not say whose session it opened. */
+    assumedRoleArn: string | null
     expiresAt: string
     durationSeconds: number
   }
