@@ -5,6 +5,7 @@ import { Sts } from './aws/sts.js'
 import type { Parts } from './start/broker.js'
 import { MintAuthorizer } from './commands/mint-authorizer.js'
 import { ChangeCutOffHandler } from './commands/change-cut-off.js'
+import { IdempotentMints } from './commands/idempotent-mints.js'
 import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
 import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
 import { RefusalCounter } from './commands/refusal-counter.js'
@@ -66,6 +67,7 @@ export class AppModule {
         { provide: AuditAccess, useValue: new AuditAccess(parts.sessions, parts.auditorToken) },
         { provide: Operators, useValue: new Operators(parts.operatorToken) },
         { provide: MintLimits, useValue: new MintLimits(parts.config.limits) },
+        { provide: IdempotentMints, useValue: new IdempotentMints() },
         MintAuthorizer,
         ChangeCutOffHandler,
         MintOidcJwtHandler,

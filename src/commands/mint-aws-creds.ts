@@ -18,6 +18,7 @@ import {
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
+import { IdempotentMints, type Replayable } from './idempotent-mints.js'
 import { cutOff, isCutOff, MintAuthorizer } from './mint-authorizer.js'
 
 export interface MintedCreds {
@@ -25,13 +26,16 @@ export interface MintedCreds {
   mintId: string
   wallet: string
   roleArn: string
+  expiresAt: Date
   ledger: LedgerReference
 }
 
-export class MintAwsCreds extends Command<MintedCreds> {
+export class MintAwsCreds extends Command<Replayable<MintedCreds>> {
   constructor(
     readonly bearer: string,
     readonly ask: CredsAsk,
+    /** Of the retry, if it is one. */
+    readonly idempotencyKey?: string,
   ) {
     super()
   }
@@ -53,19 +57,29 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     private readonly ledger: Ledger,
     private readonly signer: TokenSigner,
     private readonly sts: Sts,
+    private readonly idempotent: IdempotentMints,
   ) {}
 
-  async execute({ bearer, ask }: MintAwsCreds): Promise<MintedCreds> {
+  async execute({ bearer, ask, idempotencyKey: key }: MintAwsCreds): Promise<Replayable<MintedCreds>> {
     const caller = await this.authorizer.identify(bearer)
     const grant = await this.authorizer.requireGrant(
       caller,
       'aws_creds',
       decideCreds(ask, this.policy, caller.child),
     )
+    const keyed = key === undefined ? undefined : { key, ask: `aws_creds ${JSON.stringify(ask)}` }
+    const done = await this.idempotent.run(caller, keyed, (begun) => this.mint(caller, grant, begun))
+    // A retry may have waited for the first try, or come long after it.
+    if (done.replayed) this.authorizer.assertNotCutOff({ ...caller, mintId: done.minted.mintId }, grant)
+    return done
+  }
+
+  private async mint(caller: Caller, grant: CredsGrant, begun: () => void): Promise<MintedCreds> {
     const exchange =
       this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
 
     await this.authorizer.announce(caller, grant, 'aws_creds', exchange.announced)
+    begun()
     // The announcement is durable at this line: STS may be asked.
     const credentials = await this.actOrRecordFailure(caller, grant, exchange)
     const entry = await this.recordOrDrop(caller, grant, credentials)
@@ -74,7 +88,8 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const ledger = await this.ledger.release(entry, level)
     this.authorizer.assertNotCutOff(caller, grant)
     // CredsMinted is durable at this line, and witnessed if it has to be: the caller may have them.
-    return { credentials, mintId: caller.mintId, wallet: caller.wallet, roleArn, ledger }
+    const { mintId, wallet } = caller
+    return { credentials, mintId, wallet, roleArn, expiresAt: credentials.expiresAt, ledger }
   }
 
   private webIdentity(caller: Caller, grant: CredsGrant): Exchange {

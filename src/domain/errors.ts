@@ -34,6 +34,8 @@ export const KIND_OF_REASON = {
   'unknown-field': 'bad_request',
   'invalid-field': 'bad_request',
   'entry-too-large': 'bad_request',
+  'invalid-idempotency-key': 'bad_request',
+  'idempotency-key-reused': 'bad_request',
   'too-many-cut-offs': 'bad_request',
   'missing-authorization': 'unauthorized',
   'malformed-authorization': 'unauthorized',

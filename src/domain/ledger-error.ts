@@ -1,5 +1,6 @@
 /**
- * unavailable     the events are not in the ledger, or the outcome is not known yet; the caller may retry.
+ * unavailable     the events are not in the ledger; the caller may retry.
+ * in-doubt        the outcome is not known yet: the events may be in the ledger, or come to be.
  * failed          the store refuses, or the ledger is no longer the one this broker knows; an operator must look.
  * too-large       the events cannot be an entry. Nothing was written.
  * keys-changed    the events about signing keys no longer fit those of the ledger: decide again. Nothing was written.
@@ -7,7 +8,7 @@
  * cut-off         the operator has cut off whom the events are for. Nothing was written.
  */
 export type LedgerErrorCode =
-  'unavailable' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active' | 'cut-off'
+  'unavailable' | 'in-doubt' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active' | 'cut-off'
 
 /** The events were not confirmed: nothing they announce may happen or leave. */
 export class LedgerError extends Error {

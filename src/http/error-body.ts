@@ -26,6 +26,7 @@ const CLOSER_STATUS: { readonly [R in ErrorReason]?: number } = {
   'request-too-slow': 408,
   'body-too-large': 413,
   'body-unsupported': 415,
+  'idempotency-key-reused': 422,
   'headers-too-large': 431,
 }
 

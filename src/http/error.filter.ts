@@ -18,6 +18,7 @@ const SESSION_REASON = {
 
 const LEDGER_REASON = {
   unavailable: 'ledger-unavailable',
+  'in-doubt': 'ledger-unavailable',
   failed: 'ledger-failed',
   'too-large': 'entry-too-large',
   'keys-changed': 'signing-key-changed',

@@ -9,6 +9,7 @@ import { MintOidcJwt } from '../commands/mint-oidc-jwt.js'
 import type { LedgerReference } from '../ledger/ledger.js'
 import { Bearer } from './bearer.js'
 import { AskPipe } from './body.js'
+import { IdempotencyKey, REPLAYED } from './idempotency-key.js'
 import { MintAwsCredsBody, MintOidcJwtBody } from './mint.dto.js'
 
 interface JwtReply {
@@ -46,13 +47,16 @@ export class MintController {
   async oidcJwt(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintOidcJwtBody,
+    @IdempotencyKey() key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JwtReply> {
     const { audience, ttl_seconds: ttlSeconds, role } = body
-    const minted = await this.commands.execute(new MintOidcJwt(bearer, { audience, ttlSeconds, role }))
-    const { jwt, wallet, expiration, jti, ledger } = minted
+    const ask = { audience, ttlSeconds, role }
+    const { minted, replayed } = await this.commands.execute(new MintOidcJwt(bearer, ask, key))
+    const { jwt, wallet, expiresAt, jti, ledger } = minted
+    if (replayed) void reply.header(REPLAYED, 'true')
     Object.assign(reply, { wallet, mintId: jti })
-    return { jwt, wallet, expiration, jti, ledger }
+    return { jwt, wallet, expiration: unixSeconds(expiresAt), jti, ledger }
   }
 
   @Post('mint-aws-creds')
@@ -61,17 +65,20 @@ export class MintController {
   async awsCreds(
     @Bearer() bearer: string,
     @Body(AskPipe) body: MintAwsCredsBody,
+    @IdempotencyKey() key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CredsReply> {
     const { role, duration_seconds: durationSeconds } = body
-    const minted = await this.commands.execute(new MintAwsCreds(bearer, { role, durationSeconds }))
-    const { credentials, wallet, mintId, roleArn, ledger } = minted
+    const ask = { role, durationSeconds }
+    const { minted, replayed } = await this.commands.execute(new MintAwsCreds(bearer, ask, key))
+    const { credentials, wallet, mintId, roleArn, expiresAt, ledger } = minted
+    if (replayed) void reply.header(REPLAYED, 'true')
     Object.assign(reply, { wallet, mintId })
     return {
       access_key_id: credentials.accessKeyId,
       secret_access_key: credentials.secretAccessKey,
       session_token: credentials.sessionToken,
-      expiration: Math.floor(credentials.expiresAt.getTime() / 1000),
+      expiration: unixSeconds(expiresAt),
       wallet,
       mint_id: mintId,
       role_arn: roleArn,
@@ -79,4 +86,8 @@ export class MintController {
       ledger,
     }
   }
+}
+
+function unixSeconds(at: Date): number {
+  return Math.floor(at.getTime() / 1000)
 }

@@ -125,7 +125,7 @@ describe('a group of which a part was written', () => {
           expect(outcome.value.map(({ entry }) => names[entry.index])).toEqual(
             ['a', 'b', 'c'].slice(i, i + 1).flatMap((name) => [`${name}1`, `${name}2`]),
           )
-        else expect(outcome.reason).toMatchObject({ code: 'unavailable' })
+        else expect(outcome.reason).toMatchObject({ code: 'in-doubt' })
       }
       const refused = outcomes.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))
       expect(refused).toEqual(cut % 2 === 0 ? [] : [(cut - 1) / 2])
@@ -193,7 +193,7 @@ test('while the outcome is unknown the caller is told so, and what it wanted may
   const store = new FaultyStore(new MemoryEventStore())
   const writer = appender(store, { ...QUICK, callerMs: 40, storeMs: 20 })
   store.faults.push(...Array.from({ length: 4 }, () => 'no answer, not persisted' as const))
-  await expect(writer.append([event('slow')])).rejects.toMatchObject({ code: 'unavailable' })
+  await expect(writer.append([event('slow')])).rejects.toMatchObject({ code: 'in-doubt' })
   await writer.close()
   expect((await ledgerOf(store)).length).toBeLessThanOrEqual(1)
 })
@@ -205,7 +205,7 @@ test('whoever gave up while waiting is not written at all', async () => {
   const first = writer.append([event('first')])
   while (store.appends === 0) await new Promise(setImmediate)
   const second = writer.append([event('second')])
-  await expect(first).rejects.toMatchObject({ code: 'unavailable' })
+  await expect(first).rejects.toMatchObject({ code: 'in-doubt' })
   await expect(second).rejects.toMatchObject({ code: 'unavailable' })
   await writer.close()
   expect(await ledgerOf(store)).not.toContain('second')

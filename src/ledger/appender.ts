@@ -185,7 +185,9 @@ export class Appender {
   private giveUpLater(waiting: PendingAppend): void {
     const timer = setTimeout(() => {
       const message = 'the ledger did not confirm in time: the outcome is unknown, nothing is handed out'
-      rejectCaller(waiting, new LedgerError('unavailable', message))
+      // What is still in the queue was in no append, and will be dropped.
+      const code = this.queue.includes(waiting) ? 'unavailable' : 'in-doubt'
+      rejectCaller(waiting, new LedgerError(code, message))
     }, this.limits.callerMs)
     const { resolve, reject: fail } = waiting
     waiting.resolve = (entries) => (clearTimeout(timer), resolve(entries))

@@ -70,7 +70,7 @@ export function resolveWritten(chained: readonly SequencedAppend[], written: num
     else
       rejectCaller(
         each.waiting,
-        new LedgerError('unavailable', 'the entries were written in part: nothing is handed out'),
+        new LedgerError('in-doubt', 'the entries were written in part: nothing is handed out'),
       )
     begin = end
   }

@@ -93,10 +93,28 @@ test('it is repeated three times in all, and then fails with what the broker sai
   expect(asked.length).toBe(3)
 })
 
-test('a request that was sent and got no reply is not repeated: it may have minted', async () => {
-  const { url, asked } = await serving((reply) => reply.socket?.destroy())
-  expect((await failure(mintFrom(url))).code).toBe('unreachable')
-  expect(asked.length).toBe(1)
+const keysOf = (asked: IncomingMessage[]) => new Set(asked.map(({ headers }) => headers['idempotency-key']))
+
+test('a request that was sent and got no reply is repeated under its key: the broker mints it once', async () => {
+  const { url, asked } = await serving((reply) => reply.socket?.destroy(), json(200, REPLY))
+  expect((await mintFrom(url)).jti).toBe(REPLY.jti)
+  expect([asked.length, keysOf(asked).size]).toEqual([2, 1])
+})
+
+test('a mint that the broker says handed nothing out is repeated under another key', async () => {
+  const { url, asked } = await serving(
+    json(503, { error: 'ledger_unavailable', message: 'later' }),
+    json(200, REPLY),
+  )
+  await mintFrom(url)
+  expect([asked.length, keysOf(asked).size]).toEqual([2, 2])
+})
+
+test('two mints have two keys', async () => {
+  const { url, asked } = await serving(json(200, REPLY))
+  await mintFrom(url)
+  await mintFrom(url)
+  expect(keysOf(asked).size).toBe(2)
 })
 
 test.each<[string, Answer, string]>([

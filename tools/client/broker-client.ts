@@ -1,12 +1,13 @@
 // The broker as a program sees it: mint a token or AWS credentials, with every receipt verified before it is returned.
 
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import type { Policy } from '../../src/domain/ledger/policy.js'
 import { FormatError } from '../../src/domain/ledger/encoding.js'
 
 import { brokerErrorCode, ClientError } from './errors.js'
-import { exchange, type HttpReply, type HttpRequest, neverSent, parseBrokerUrl } from './exchange.js'
+import { exchange, type HttpReply, neverSent, parseBrokerUrl } from './exchange.js'
 import { readCredentials, readJwt, type MintedCredentials, type MintedJwt } from './replies.js'
 import { checkReceipt, ledgerPolicy } from './receipts.js'
 
@@ -29,7 +30,10 @@ export interface BrokerClientOptions {
   onReceiptProblem?: (error: ClientError) => void
   /** For one request and its whole reply. Default 15 s. */
   timeoutMs?: number
-  /** Tries of one mint, the first included; only failures that handed nothing out are repeated. Default 3. */
+  /**
+   * Tries of one mint, the first included. Repeated is what handed nothing out, and a request whose reply was lost: by its
+   * Idempotency-Key the broker knows it again. Default 3.
+   */
   attempts?: number
 }
 
@@ -97,12 +101,17 @@ export class BrokerClient {
   private async mint(path: string, ask: Record<string, unknown>): Promise<unknown> {
     const { session, timeoutMs = TIMEOUT_MS, attempts = ATTEMPTS } = this.options
     const bearer = typeof session === 'string' ? session : await session()
-    const request: HttpRequest = { method: 'POST', url: new URL(path, this.url), bearer, body: ask }
+    const request = { method: 'POST', url: new URL(path, this.url), bearer, body: ask } as const
+    let idempotencyKey = randomUUID()
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return jsonOf(await exchange(request, timeoutMs))
+        return jsonOf(await exchange({ ...request, idempotencyKey }, timeoutMs))
       } catch (error) {
-        if (attempt >= attempts || !(error instanceof ClientError) || !handedNothingOut(error)) throw error
+        if (attempt >= attempts || !(error instanceof ClientError)) throw error
+        const nothing = handedNothingOut(error)
+        if (!nothing && error.code !== 'unreachable') throw error
+        // The broker keeps a failure whose entry is in the ledger, and would repeat it; a lost reply is asked for again.
+        if (nothing) idempotencyKey = randomUUID()
         await pause(pauseMs(attempt, error))
       }
     }

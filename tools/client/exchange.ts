@@ -10,6 +10,8 @@ export interface HttpRequest {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   url: URL
   bearer?: string | undefined
+  /** By which the broker knows the same mint again. */
+  idempotencyKey?: string
   /** Sent as JSON. */
   body?: unknown
 }
@@ -28,11 +30,12 @@ const MAX_REPLY_BYTES = 1024 * 1024
  * it is larger than 1 MiB. Redirects are not followed: a bearer goes to the host that was named and to no other.
  */
 export function exchange(request: HttpRequest, timeoutMs: number): Promise<HttpReply> {
-  const { method, url, bearer } = request
+  const { method, url, bearer, idempotencyKey } = request
   const body = request.body === undefined ? undefined : JSON.stringify(request.body)
   const headers = {
     accept: 'application/json',
     ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+    ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(method === 'GET' ? {} : { 'content-length': Buffer.byteLength(body ?? '') }),
   }

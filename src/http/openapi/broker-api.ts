@@ -43,6 +43,17 @@ const level = part('level', text('level of the tile', '0', { pattern: '^[0-9]{1,
 const jti = text('id of a mint', '019a8c1e-7d3a-7b1c-9e2f-0123456789ab', { pattern: '^[0-9a-f-]{36}$' })
 const time = (what: string) => text(`RFC 3339 in UTC: ${what}`, '2026-11-20T12:00:00Z')
 
+const IDEMPOTENCY_KEY: Schema = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  schema: text(
+    'of one mint and its retries: for five minutes the same session gets the same reply, with Idempotency-Replayed: true',
+    'e6ff8bbd-04d3-4b44-9d52-6d9f1f1f2a52',
+    { pattern: '^[\\x21-\\x7e]{1,255}$' },
+  ),
+}
+
 const FILTERS: readonly Schema[] = [
   query(
     'wallet',
@@ -114,6 +125,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'mint',
     summary: 'A short-lived ES256 JWT that AWS IAM and other relying parties trust',
     bearer: true,
+    parameters: [IDEMPOTENCY_KEY],
     body: 'MintOidcJwt',
     replies: { 200: 'MintedJwt' },
     errors: MINT_ERRORS,
@@ -123,6 +135,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'mint',
     summary: 'Temporary AWS credentials',
     bearer: true,
+    parameters: [IDEMPOTENCY_KEY],
     body: 'MintAwsCreds',
     replies: { 200: 'MintedCredentials' },
     errors: [...MINT_ERRORS, 'sts_error', 'aws_not_configured'],
