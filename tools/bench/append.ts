@@ -4,10 +4,8 @@
 import { hash } from 'node:crypto'
 
 import type { LedgerEvent } from '../../src/domain/ledger/events.js'
-import { SqliteEventStore } from '../../src/event-store/sqlite.js'
-import { Appender, DEFAULT_LIMITS } from '../../src/ledger/appender.js'
-import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
 import { MintIds } from '../../src/ledger/mint-ids.js'
+import { bareAppender } from './bare-appender.js'
 import { answerOrders } from './child.js'
 
 export interface AppendOrder {
@@ -24,10 +22,7 @@ export interface AppendResult {
 const now = () => new Date()
 
 async function append({ path, callers, seconds }: AppendOrder): Promise<AppendResult> {
-  const store = new SqliteEventStore(path)
-  const appender = new Appender(store, undefined, now, () => undefined, DEFAULT_LIMITS, {
-    signer: loadOrCreateLedgerKey(`${path}.key.json`, 'bench.example.com/ledger').signer,
-  })
+  const { appender, close } = bareAppender(path, 'signed')
   const ids = new MintIds()
   const from = appender.size
   const started = performance.now()
@@ -39,8 +34,7 @@ async function append({ path, callers, seconds }: AppendOrder): Promise<AppendRe
     Array.from({ length: callers }, (_, i) => caller(`0x${sha256(`wallet ${i}`).slice(0, 40)}`)),
   )
   const result = { entries: appender.size - from, seconds: (performance.now() - started) / 1000 }
-  await appender.close()
-  await store.close()
+  await close()
   return result
 }
 

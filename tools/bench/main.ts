@@ -9,15 +9,17 @@ import type { AppendOrder, AppendResult } from './append.js'
 import { Bench } from './bench.js'
 import { clientStartText, measureClientStart } from './client-start.js'
 import { measureGrowth } from './growth.js'
-import { measureMints, type MintTimes, recordedHome } from './mint.js'
+import { measureMints, type MintTimes, RECORDED_ORIGIN, recordedHome } from './mint.js'
 import { measureReadSide } from './read-side.js'
 import { jsonReport, machine, type Report, reportOf, textReport } from './report.js'
+import type { SigningOrder, SigningResult } from './signing.js'
 import { measureVerification } from './verification.js'
 import { measureWitnessed } from './witnessed.js'
 
 const USAGE = `Usage: npm run bench -- [options]
 
-Measures mints with the ledger beside the same server without it and without receipts, the append path, verify-ledger
+Measures mints with the ledger beside the same server without it, without receipts and without signed appends, the
+main thread's time for a mint, what a follower spends on checking an append, the append path, verify-ledger
 beside plain SHA-256 and over HTTP, proofs, and in the full run, where all but the first two are of a million entries,
 also start-up, memory and the cost of a mint while the ledger grows.
 Figures on stdout, progress on stderr. docs/performance.md explains them.
@@ -35,6 +37,7 @@ const FULL: MintTimes = { rounds: 9, seconds: 4, warmUpSeconds: 5 }
 async function measure(bench: Bench, quick: boolean): Promise<Report> {
   const before = machine()
   const mint = await measureMints(bench, quick ? QUICK : FULL)
+  const signing = await measureSigning(bench)
   const witnessed = await measureWitnessed(bench, quick ? 3 : 8)
   const append = await measureAppend(bench, quick ? 3 : 8)
   const growth = quick ? undefined : await measureGrowth(bench)
@@ -42,7 +45,7 @@ async function measure(bench: Bench, quick: boolean): Promise<Report> {
   const ledgerPath = join(home.dataDir, 'ledger.sqlite')
   const verify = await measureVerification(bench, ledgerPath, quick ? 2 : 3)
   const readSide = await measureReadSide(bench, home, quick ? 2 : 3)
-  return reportOf({ machine: before, mint, witnessed, append, verify, readSide, growth })
+  return reportOf({ machine: before, mint, signing, witnessed, append, verify, readSide, growth })
 }
 
 interface Form {
@@ -67,6 +70,15 @@ async function measureAppend(bench: Bench, seconds: number): Promise<AppendResul
   // Once for the compiler, once for the figure.
   await child.ask({ ...order, path: bench.path('warm-up.sqlite'), seconds: 1 })
   const result = await child.ask({ ...order, path: bench.path('append.sqlite') })
+  await child.end()
+  return result
+}
+
+async function measureSigning(bench: Bench): Promise<SigningResult> {
+  const { dataDir } = recordedHome(bench)
+  const [ledgerPath, keyPath] = [join(dataDir, 'ledger.sqlite'), join(dataDir, 'ledger-key.json')]
+  const child = bench.child<SigningOrder, SigningResult>('./signing.js')
+  const result = await child.ask({ ledgerPath, keyPath, origin: RECORDED_ORIGIN })
   await child.end()
   return result
 }

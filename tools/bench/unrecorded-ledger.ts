@@ -4,6 +4,7 @@
 
 import { GENESIS, type Sealed } from '../../src/domain/ledger/entry.js'
 import type { LedgerEvent } from '../../src/domain/ledger/events.js'
+import type { Appender } from '../../src/ledger/appender.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 
 const TIME = '2026-01-01T00:00:00.000Z'
@@ -18,6 +19,17 @@ export function unrecorded(ledger: Ledger): Ledger {
   }
   return insteadOf(ledger, {
     append: (events) => Promise.resolve(events.map(madeUp)),
+    release: withoutReceipt(ledger),
+  })
+}
+
+/**
+ * `ledger`, but for what a mint appends, which goes to `appender`. There is no receipt: what is behind this appender has
+ * no read models.
+ */
+export function appendingTo(ledger: Ledger, appender: Appender): Ledger {
+  return insteadOf(ledger, {
+    append: (events, at, unlessCutOff) => appender.append(events, at, unlessCutOff),
     release: withoutReceipt(ledger),
   })
 }

@@ -18,6 +18,15 @@ export function cpuMs(pid: number): number | undefined {
   return fields && (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
+/**
+ * Time its main thread spent on a processor so far, ms: waiting for one is not in it, so other work on the machine changes
+ * it little. Undefined where there is no /proc.
+ */
+export function mainThreadCpuMs(pid: number): number | undefined {
+  const nanoseconds = read(`/proc/${pid}/task/${pid}/schedstat`)?.split(' ')[0]
+  return nanoseconds === undefined ? undefined : Number(nanoseconds) / 1e6
+}
+
 /** The most memory it ever had resident, MiB. */
 export function peakMb(pid: number): number | undefined {
   const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '') ?? []
