@@ -1,7 +1,8 @@
 // The session backend as the CLI asks it: its own error body, `{error, code, message}`.
 
 import { ClientError, type ClientErrorCode } from '../client/errors.js'
-import { exchange, type HttpRequest, isLoopbackName, parseBrokerUrl } from '../client/exchange.js'
+import { isLoopbackName, parseBrokerUrl } from '../client/broker-url.js'
+import { exchange, type HttpRequest } from '../client/exchange.js'
 
 import type { Context } from './context.js'
 import { describeBroker } from './description.js'

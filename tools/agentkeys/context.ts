@@ -1,7 +1,7 @@
 // What every command works with: the broker, its folder, the session, the client. A flag beats its variable.
 
 import type { BrokerClient, ReceiptMode } from '../client/broker-client.js'
-import { parseBrokerUrl } from '../client/exchange.js'
+import { parseBrokerUrl } from '../client/broker-url.js'
 
 import { type Call, UsageError, type Values } from './command.js'
 import type { SessionName } from './daemon-client.js'

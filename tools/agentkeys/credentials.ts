@@ -4,7 +4,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 
-import { replaceFile } from '../../src/storage/atomic-file.js'
 import { readPrivateFile } from '../../src/storage/private-file.js'
 import type { CredentialsAsk } from '../client/broker-client.js'
 import type { MintedCredentials } from '../client/replies.js'
@@ -43,6 +42,7 @@ async function renewed(
 ): Promise<HeldCredentials> {
   try {
     const fresh = await mintCredentials(context, ask)
+    const { replaceFile } = await import('../../src/storage/atomic-file.js')
     await replaceFile(path, JSON.stringify(fresh), 0o600)
     return fresh
   } catch (error) {

@@ -1,6 +1,6 @@
 // The daemon, asked first: it answers from memory. Where none runs, or it holds another session, the answer is undefined.
 
-import { request } from 'node:http'
+import { existsSync } from 'node:fs'
 
 import type { CredentialsAsk } from '../client/broker-client.js'
 
@@ -26,6 +26,8 @@ export async function askDaemon(
     ...(role === undefined ? {} : { role }),
     ...(durationSeconds === undefined ? {} : { duration: String(durationSeconds) }),
   })
+  // Where there is no socket, nothing of HTTP is loaded.
+  if (!existsSync(socketPath())) return undefined
   const reply = await get(`/held-credentials?${query.toString()}`)
   if (!reply || reply.status === 404) return undefined
   const body = JSON.parse(reply.text) as Record<string, unknown>
@@ -41,7 +43,8 @@ interface Reply {
 }
 
 /** Undefined where no daemon listens. */
-function get(path: string): Promise<Reply | undefined> {
+async function get(path: string): Promise<Reply | undefined> {
+  const { request } = await import('node:http')
   return new Promise((resolve, reject) => {
     const call = request({ socketPath: socketPath(), path, agent: false, timeout: TIMEOUT_MS })
     call.on('error', ({ code }: NodeJS.ErrnoException) => {

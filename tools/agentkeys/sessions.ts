@@ -6,8 +6,7 @@ import { parsePrivateJson, readPrivateFile } from '../../src/storage/private-fil
 
 import { UsageError } from './command.js'
 import type { BrokerHome } from './home.js'
-import { openKeychain } from './keychain.js'
-import { FileSecret, PreferredSecret, type SecretStore, type StoreKind } from './secret-store.js'
+import type { SecretStore, StoreKind } from './secret-store.js'
 
 export interface StoredSession {
   token: string
@@ -32,8 +31,12 @@ export function parseSessionId(id: string): string {
   )
 }
 
-/** Where the session `id` of this broker lies. */
-export async function sessionStore(home: BrokerHome, id: string): Promise<SecretStore> {
+/** Where the session `id` of this broker lies. What it is made of is loaded when a file does not answer. */
+async function sessionStore(home: BrokerHome, id: string): Promise<SecretStore> {
+  const [{ openKeychain }, { FileSecret, PreferredSecret }] = await Promise.all([
+    import('./keychain.js'),
+    import('./secret-store.js'),
+  ])
   const account = `${home.url.host}${home.url.pathname}#${id}`
   return new PreferredSecret(await openKeychain(account), new FileSecret(home.session(id)))
 }
@@ -48,6 +51,9 @@ export async function saveSession(home: BrokerHome, id: string, session: StoredS
 
 /** The stored session, if any. Throws PrivateFileError for a file that others can read. */
 export async function findSession(home: BrokerHome, id: string): Promise<FoundSession | undefined> {
+  // As PreferredSecret reads: a file that is there was written when the keychain would not.
+  const written = readPrivateFile(home.session(id))
+  if (written !== undefined) return { ...parseSession(home.session(id), written), place: 'file' }
   const store = await sessionStore(home, id)
   const text = await store.read()
   if (text !== undefined) return { ...parseSession(home.session(id), text), place: store.kind }

@@ -6,8 +6,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Policy } from '../../src/domain/ledger/policy.js'
 import { FormatError } from '../../src/domain/ledger/encoding.js'
 
+import { parseBrokerUrl } from './broker-url.js'
 import { brokerErrorCode, ClientError } from './errors.js'
-import { exchange, type HttpReply, neverSent, parseBrokerUrl } from './exchange.js'
+import { exchange, type HttpReply, neverSent } from './exchange.js'
 import { readCredentials, readJwt, type MintedCredentials, type MintedJwt } from './replies.js'
 import { checkReceipt, ledgerPolicy } from './receipts.js'
 
