@@ -8,6 +8,8 @@ import { Histogram } from './histogram.js'
 
 export interface LoadOrder {
   port: number
+  /** Connected to instead of the port. */
+  socketPath?: string
   /** Posted to, unless there is `below`. */
   path: string
   /** Then each request gets the path and, behind it, a number below this: another one each time. */
@@ -55,10 +57,13 @@ class Run {
 
   /** Sends, waits for the whole reply, sends again. Rejects at the first reply that is not 200. */
   private connection(bearer: string): Promise<void> {
-    const { port } = this.order
+    const { port, socketPath } = this.order
     const next = this.requests(bearer)
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      const socket =
+        socketPath === undefined
+          ? connect({ port, host: '127.0.0.1', noDelay: true })
+          : connect({ path: socketPath })
       const end = (error?: Error) => {
         socket.destroy()
         if (error) reject(error)
@@ -74,8 +79,8 @@ class Run {
         else setTimeout(() => write(due), due - now)
       }
       const write = (due: number) => {
-        // What a caller waits counts from when it wanted to ask.
-        sentAt = due
+        // What a caller waits counts from when it wanted to ask. A timer may be early by a part of a millisecond.
+        sentAt = Math.min(due, performance.now())
         socket.write(next())
       }
       socket.on('connect', send)

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { freePorts } from '../broker-process.js'
 import type { AppendOrder, AppendResult } from './append.js'
 import { Bench } from './bench.js'
-import { clientStartText, measureClientStart } from './client-start.js'
+import { clientsText, measureClients } from './clients.js'
 import { measureGrowth } from './growth.js'
 import { measureMints, type MintTimes, RECORDED_ORIGIN, recordedHome } from './mint.js'
 import { measureReadSide } from './read-side.js'
@@ -25,7 +25,7 @@ also start-up, memory and the cost of a mint while the ledger grows.
 Figures on stdout, progress on stderr. docs/performance.md explains them.
 
   --quick   a minute or two: no million entries
-  --clients only how long agentkeys takes to start, beside Node itself
+  --clients only how long agentkeys takes to start, beside Node itself, and how long its daemon to answer
   --json    one JSON object instead of the table
   --help    print this
 
@@ -58,9 +58,9 @@ async function wholeReport(bench: Bench, { quick, json }: Form): Promise<string>
   return json ? jsonReport(report) : textReport(report)
 }
 
-async function clientStart(bench: Bench, { quick, json }: Form): Promise<string> {
-  const rows = await measureClientStart(bench, quick ? 10 : 30)
-  return json ? `${JSON.stringify(rows)}\n` : clientStartText(rows)
+async function clients(bench: Bench, { quick, json }: Form): Promise<string> {
+  const result = await measureClients(bench, quick ? 10 : 30)
+  return json ? `${JSON.stringify(result)}\n` : clientsText(result)
 }
 
 async function measureAppend(bench: Bench, seconds: number): Promise<AppendResult> {
@@ -104,7 +104,7 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void bench.close().finally(() => process.exit(130)))
   try {
-    process.stdout.write(await (flags.clients ? clientStart(bench, flags) : wholeReport(bench, flags)))
+    process.stdout.write(await (flags.clients ? clients(bench, flags) : wholeReport(bench, flags)))
     return 0
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).stack ?? String(error)}\n`)
