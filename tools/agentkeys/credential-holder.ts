@@ -23,7 +23,7 @@ export class CredentialHolder {
     this.now = options.now ?? Date.now
   }
 
-  /** Never what has expired. Rejects with what the mint failed with. */
+  /** Never what has too little left. Rejects with what the mint failed with. */
   get(): Promise<HeldCredentials> {
     const { held } = this
     switch (held ? freshness(held, this.now()) : 'expired') {

@@ -13,7 +13,7 @@ import { askDaemon } from './daemon-client.js'
 import { freshness } from './freshness.js'
 import type { HeldCredentials } from './held-credentials.js'
 
-/** Credentials that are good for more than a minute. Rejects with ClientError or CliError. */
+/** Credentials with enough of their life left (freshness.ts). Rejects with ClientError or CliError. */
 export async function credentialsFor(context: Context, ask: CredentialsAsk): Promise<HeldCredentials> {
   const { token, place } = await context.requireSession()
   // A bearer of the environment or the options is the caller's own: the daemon holds stored sessions.
@@ -47,7 +47,7 @@ async function renewed(
     return fresh
   } catch (error) {
     if (!held || freshness(held, Date.now()) === 'expired') throw error
-    context.note(`${(error as Error).message}; the credentials of before are used, they expire later`)
+    context.note(`${(error as Error).message}; the credentials of before are used, they are good for longer`)
     return held
   }
 }
