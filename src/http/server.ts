@@ -20,6 +20,7 @@ import { refuseOverloaded } from './overload.js'
 import { Metrics } from './metrics.js'
 import { logRequests } from './request-log.js'
 import { NO_SCHEMAS } from './no-schemas.js'
+import { brokerApi } from './openapi/broker-api.js'
 import { serveDescription } from './openapi/serve-description.js'
 import { setUpReplies } from './replies.js'
 import { NO_SUCH_PATH, refuseEncodedPaths } from './unknown-route.js'
@@ -68,7 +69,7 @@ export async function createServer(
   app.get(Metrics).watch(connections)
   logRequests(server, log, app.get(Metrics))
   app.useGlobalFilters(new ErrorFilter(log, app.get(RefusalCounter)))
-  serveDescription(server, version)
+  serveDescription(server, 'AgentKeys Broker', brokerApi(version))
   await app.init()
   return app
 }

@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { WalletLogin } from '../session/wallet-login.js'
+import { VERSION } from '../version.js'
 import { AccountController } from './account.controller.js'
 import { refuseAmbiguousRequests } from './ambiguous-request.js'
 import { BODY_LIMIT, readBodies } from './body.js'
@@ -17,6 +18,8 @@ import { newRequestId } from './error-body.js'
 import { readFields } from './fields.js'
 import { connectionRefuser, urlRefuser } from './malformed-request.js'
 import { NO_SCHEMAS } from './no-schemas.js'
+import { serveDescription } from './openapi/serve-description.js'
+import { sessionApi } from './openapi/session-api.js'
 import { setUpReplies } from './replies.js'
 import { logRequests } from './request-log.js'
 import {
@@ -113,6 +116,7 @@ async function application(
   )
   app.useGlobalFilters(new SessionErrorFilter(log))
   app.useGlobalPipes(new BodyPipe())
+  serveDescription(server, 'AgentKeys session backend', sessionApi(VERSION))
   return app
 }
 

@@ -1,36 +1,33 @@
 // The description of the broker's API, OpenAPI 3.1: written by hand, served at /openapi.json, checked in as docs/openapi.json.
 
-import type { ErrorKind } from '../../domain/errors.js'
+import type { ErrorReason } from '../../domain/errors.js'
 import { KINDS, OUTCOMES } from '../audit.dto.js'
-import { ERROR_SCHEMA, errorReplies } from './errors.js'
-import { ref, type Schema, SCHEMAS, text } from './schemas.js'
+import { documentOf, type Operation } from './document.js'
+import { ERROR_SCHEMA, errorReplies, reasonsOf } from './errors.js'
+import { ANY_ORIGIN } from './headers.js'
+import { part, query } from './parameters.js'
+import { type Schema, SCHEMAS, text } from './schemas.js'
 
-interface Operation {
-  id: string
-  tag: 'mint' | 'audit' | 'cut-off' | 'ledger' | 'issuer' | 'operations'
-  summary: string
-  /** A bearer is needed, or, `optional`, only where entries are not public. */
-  bearer?: true | 'optional'
-  body?: string
-  parameters?: readonly Schema[]
-  /** Status and what it carries: a model's name, or a media type that is no JSON. */
-  replies: Readonly<Record<string, string>>
-  errors?: readonly ErrorKind[]
-}
-
-const BEARER_ERRORS: readonly ErrorKind[] = ['unauthorized', 'backend_unreachable']
-const MINT_ERRORS: readonly ErrorKind[] = [...BEARER_ERRORS, 'forbidden', 'ledger_unavailable', 'audit_error']
-const OPERATOR_ERRORS: readonly ErrorKind[] = ['unauthorized', 'ledger_unavailable', 'audit_error']
+/** Refusals of who reads, and not of who mints. */
+const OF_READING: ReadonlySet<ErrorReason> = new Set(['other-wallet', 'auditor-only'])
+const BEARER: readonly ErrorReason[] = ['missing-authorization', 'malformed-authorization']
+const SESSION: readonly ErrorReason[] = [
+  ...BEARER,
+  'session-not-valid',
+  'backend-unreachable',
+  'backend-queue-full',
+]
+const LEDGER: readonly ErrorReason[] = ['ledger-unavailable', 'signing-key-changed', 'ledger-failed']
+const MINT: readonly ErrorReason[] = [
+  ...SESSION,
+  ...LEDGER,
+  ...reasonsOf('forbidden', 'too_many_requests').filter((reason) => !OF_READING.has(reason)),
+]
+const AWS: readonly ErrorReason[] = [...reasonsOf('sts_error', 'aws_not_configured'), 'sts-queue-full']
+const OPERATOR: readonly ErrorReason[] = [...BEARER, 'not-the-operator']
 const TEXT = 'text/plain'
 const BYTES = 'application/octet-stream'
 
-const query = (name: string, schema: Schema, required = false): Schema => ({
-  name,
-  in: 'query',
-  required,
-  schema,
-})
-const part = (name: string, schema: Schema): Schema => ({ name, in: 'path', required: true, schema })
 const index = part(
   'index',
   text('decimal, without leading zeros', '42', { pattern: '^(0|[1-9][0-9]{0,15})$' }),
@@ -39,6 +36,12 @@ const tile = part(
   'tile',
   text('C2SP tlog-tiles: x001/067, with .p/W behind it for a partial tile', '000.p/17'),
 )
+const ifNoneMatch = {
+  name: 'If-None-Match',
+  in: 'header',
+  required: false,
+  schema: text('the ETag of what the caller has: 304 if it is current', '"5d41402abc4b2a76b9719d911017c592"'),
+}
 const level = part('level', text('level of the tile', '0', { pattern: '^[0-9]{1,2}$' }))
 const jti = text('id of a mint', '019a8c1e-7d3a-7b1c-9e2f-0123456789ab', { pattern: '^[0-9a-f-]{36}$' })
 const time = (what: string) => text(`RFC 3339 in UTC: ${what}`, '2026-11-20T12:00:00Z')
@@ -71,18 +74,20 @@ const FILTERS: readonly Schema[] = [
   query('cursor', text('next_cursor of the page before', 'AAAAAAAAACo', { pattern: '^[\\w-]{1,64}$' })),
 ]
 
-const OPERATIONS: Readonly<Record<string, Operation>> = {
+const OPERATIONS: Readonly<Record<string, Operation<ErrorReason>>> = {
   'get /': {
     id: 'getStart',
     tag: 'operations',
     summary: 'Where the description is',
     replies: { 200: 'Start' },
+    headers: ['Link', ...ANY_ORIGIN],
   },
   'get /openapi.json': {
     id: 'getDescription',
     tag: 'operations',
     summary: 'This description',
     replies: { 200: 'application/json' },
+    headers: ANY_ORIGIN,
   },
   'get /healthz': {
     id: 'getHealth',
@@ -106,19 +111,24 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     id: 'getDiscovery',
     tag: 'issuer',
     summary: 'OpenID Connect Discovery',
+    parameters: [ifNoneMatch],
     replies: { 200: 'Discovery', 304: '' },
+    headers: ['ETag', ...ANY_ORIGIN],
   },
   'get /.well-known/jwks.json': {
     id: 'getJwks',
     tag: 'issuer',
     summary: 'The public keys of tokens',
+    parameters: [ifNoneMatch],
     replies: { 200: 'Jwks', 304: '' },
+    headers: ['ETag', ...ANY_ORIGIN],
   },
   'get /.well-known/agentkeys': {
     id: 'getClientSettings',
     tag: 'issuer',
     summary: 'What a client has to know of this broker',
     replies: { 200: 'ClientSettings' },
+    headers: ANY_ORIGIN,
   },
   'post /v1/mint-oidc-jwt': {
     id: 'mintOidcJwt',
@@ -128,7 +138,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     parameters: [IDEMPOTENCY_KEY],
     body: 'MintOidcJwt',
     replies: { 200: 'MintedJwt' },
-    errors: MINT_ERRORS,
+    errors: MINT,
   },
   'post /v1/mint-aws-creds': {
     id: 'mintAwsCreds',
@@ -138,7 +148,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     parameters: [IDEMPOTENCY_KEY],
     body: 'MintAwsCreds',
     replies: { 200: 'MintedCredentials' },
-    errors: [...MINT_ERRORS, 'sts_error', 'aws_not_configured'],
+    errors: [...MINT, ...AWS],
   },
   'get /v1/audit/mints': {
     id: 'listMints',
@@ -147,7 +157,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     bearer: true,
     parameters: FILTERS,
     replies: { 200: 'MintPage' },
-    errors: [...BEARER_ERRORS, 'forbidden'],
+    errors: [...SESSION, 'other-wallet'],
   },
   'post /v1/cut-off': {
     id: 'cutOff',
@@ -156,7 +166,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     bearer: true,
     body: 'CutOffTarget',
     replies: { 200: 'CutOff' },
-    errors: OPERATOR_ERRORS,
+    errors: [...OPERATOR, ...LEDGER],
   },
   'post /v1/restore': {
     id: 'restore',
@@ -165,28 +175,30 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     bearer: true,
     body: 'CutOffTarget',
     replies: { 200: 'Restored' },
-    errors: OPERATOR_ERRORS,
+    errors: [...OPERATOR, 'not-cut-off', ...LEDGER],
   },
   'get /v1/cut-offs': {
     id: 'listCutOffs',
     tag: 'cut-off',
     summary: 'What is cut off now',
     bearer: true,
-    replies: { 200: 'application/json' },
-    errors: OPERATOR_ERRORS,
+    replies: { 200: 'CutOffs' },
+    errors: OPERATOR,
   },
   'get /ledger/checkpoint': {
     id: 'getCheckpoint',
     tag: 'ledger',
     summary: 'The signed head, C2SP tlog-checkpoint',
     replies: { 200: TEXT },
-    errors: ['ledger_unavailable'],
+    errors: LEDGER,
+    headers: ANY_ORIGIN,
   },
   'get /ledger/vkey': {
     id: 'getVkey',
     tag: 'ledger',
     summary: 'The public key of the log',
     replies: { 200: TEXT },
+    headers: ANY_ORIGIN,
   },
   'get /ledger/proof': {
     id: 'getProofOfMint',
@@ -194,7 +206,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'A proof of a mint, by the jti of its token',
     parameters: [query('jti', jti, true)],
     replies: { 200: TEXT },
-    errors: ['ledger_unavailable'],
+    errors: ['no-such-mint', 'no-such-entry', ...LEDGER],
+    headers: ANY_ORIGIN,
   },
   'get /ledger/proof/{index}': {
     id: 'getProof',
@@ -202,7 +215,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'A proof of an entry, C2SP tlog-proof',
     parameters: [index],
     replies: { 200: TEXT },
-    errors: ['ledger_unavailable'],
+    errors: ['no-such-entry', ...LEDGER],
+    headers: ANY_ORIGIN,
   },
   'get /ledger/tile/entries/{tile}': {
     id: 'getEntries',
@@ -211,7 +225,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     bearer: 'optional',
     parameters: [tile],
     replies: { 200: BYTES },
-    errors: [...BEARER_ERRORS, 'forbidden', 'ledger_unavailable'],
+    errors: [...SESSION, 'auditor-only', 'no-such-tile', ...LEDGER],
+    headers: ['Vary', 'Content-Encoding', ...ANY_ORIGIN],
   },
   'get /ledger/tile/{level}/{tile}': {
     id: 'getTile',
@@ -219,31 +234,30 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'A hash tile, C2SP tlog-tiles',
     parameters: [level, tile],
     replies: { 200: BYTES },
-    errors: ['ledger_unavailable'],
+    errors: ['no-such-tile', ...LEDGER],
+    headers: ANY_ORIGIN,
   },
 }
 
 export function brokerApi(version: string): Schema {
-  const paths: Record<string, Record<string, Schema>> = {}
-  for (const [route, operation] of Object.entries(OPERATIONS)) {
-    const [method = '', path = ''] = route.split(' ')
-    paths[path] = { ...paths[path], [method]: described(operation) }
-  }
-  return {
-    openapi: '3.1.0',
-    info: {
-      title: 'AgentKeys Broker',
-      version,
-      description: 'Short-lived credentials for AI agents, each in a verifiable ledger before it exists.',
-      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-    },
-    servers: [{ url: '/', description: 'the broker that serves this description' }],
-    security: [],
+  return documentOf({
+    title: 'AgentKeys Broker',
+    version,
+    description: DESCRIPTION,
+    server: 'the broker that serves this description',
     tags: TAGS,
-    paths,
-    components: { schemas: { ...SCHEMAS, Error: ERROR_SCHEMA }, securitySchemes: { bearer: BEARER } },
-  }
+    bearer:
+      'A session of the session backend; the auditor token for all mints and for entries; the operator token for cut-offs. At most 4,096 characters of visible ASCII.',
+    operations: OPERATIONS,
+    schemas: { ...SCHEMAS, Error: ERROR_SCHEMA },
+    errorReplies,
+  })
 }
+
+const DESCRIPTION =
+  'Short-lived credentials for AI agents, each in a verifiable ledger before it exists. ' +
+  'HEAD is answered wherever GET is. Any other path is a 404 and any other method a 405, both with the body Error. ' +
+  'Public routes of the issuer and the ledger answer the preflight (OPTIONS) of a page of any site.'
 
 const TAGS = [
   { name: 'mint', description: 'Credentials' },
@@ -253,50 +267,3 @@ const TAGS = [
   { name: 'issuer', description: 'What makes the broker an issuer' },
   { name: 'operations', description: 'Health, metrics and this description' },
 ]
-
-const BEARER = {
-  type: 'http',
-  scheme: 'bearer',
-  description:
-    'A session of the session backend; the auditor token for all mints and for entries; the operator token for cut-offs. At most 4,096 characters of visible ASCII.',
-}
-
-function described({ id, tag, summary, bearer, body, parameters, replies, errors = [] }: Operation): Schema {
-  const carried = Object.entries(replies).map(([status, content]) => [status, reply(content)] as const)
-  return {
-    operationId: id,
-    tags: [tag],
-    summary,
-    ...(bearer === undefined
-      ? {}
-      : { security: bearer === 'optional' ? [{}, { bearer: [] }] : [{ bearer: [] }] }),
-    ...(parameters === undefined ? {} : { parameters }),
-    ...(body === undefined
-      ? {}
-      : { requestBody: { content: { 'application/json': { schema: ref(body) } } } }),
-    responses: merged(errorReplies(errors), Object.fromEntries(carried)),
-  }
-}
-
-function reply(content: string): Schema {
-  if (content === '') return { description: 'What the caller has is current' }
-  if (content === 'application/json')
-    return { description: 'As summed up', content: { [content]: { schema: { type: 'object' } } } }
-  if (content.includes('/'))
-    return { description: 'As summed up', content: { [content]: { schema: { type: 'string' } } } }
-  return { description: 'As summed up', content: { 'application/json': { schema: ref(content) } } }
-}
-
-/** A status that is both, as 503 of /readyz, carries either model. */
-function merged(errors: Record<string, Schema>, replies: Record<string, Schema>): Record<string, Schema> {
-  const all: Record<string, Schema> = { ...errors, ...replies }
-  for (const status of Object.keys(replies).filter((name) => name in errors)) {
-    const schemas = [errors[status], replies[status]].map((one) => jsonSchemaOf(one as Schema))
-    all[status] = { ...replies[status], content: { 'application/json': { schema: { anyOf: schemas } } } }
-  }
-  return all
-}
-
-function jsonSchemaOf(response: Schema): unknown {
-  return (response['content'] as Record<string, { schema: unknown }>)['application/json']?.schema
-}

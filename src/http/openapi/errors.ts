@@ -1,10 +1,17 @@
-// Every error of the API, from the same tables that answer it: a reason that is not described does not compile.
+// Every error of both APIs, from the tables that answer it: a reason that has no kind does not compile.
 
 import { type ErrorKind, type ErrorReason, KIND_OF_REASON } from '../../domain/errors.js'
 import { KINDS, statusOf } from '../error-body.js'
+import {
+  SESSION_CODE_OF_REASON,
+  SESSION_CODES,
+  type SessionCode,
+  type SessionReason,
+} from '../session-error-body.js'
 import { object, ref, type Schema, text } from './schemas.js'
 
 const REASONS = Object.keys(KIND_OF_REASON) as ErrorReason[]
+const SESSION_REASONS = Object.keys(SESSION_CODE_OF_REASON) as SessionReason[]
 
 export const ERROR_SCHEMA: Schema = object({
   error: { type: 'string', enum: Object.keys(KINDS), description: 'the kind', examples: ['forbidden'] },
@@ -17,32 +24,100 @@ export const ERROR_SCHEMA: Schema = object({
   },
 })
 
-/** Of every request, whatever it asks for: refused by the parser, for want of room, or by a failure of the broker. */
-const OF_EVERY_REQUEST: readonly ErrorKind[] = [
-  'bad_request',
-  'not_found',
-  'method_not_allowed',
-  'overloaded',
-  'internal',
-]
+const CODE: Schema = { type: 'string', enum: Object.keys(SESSION_CODES), examples: ['DENIED'] }
 
-/** The error replies of a route, by status. */
-export function errorReplies(kinds: readonly ErrorKind[]): Record<string, Schema> {
-  const possible = new Set([...OF_EVERY_REQUEST, ...kinds])
-  const byStatus = new Map<number, ErrorReason[]>()
-  for (const reason of REASONS.filter((name) => possible.has(KIND_OF_REASON[name]))) {
-    const status = statusOf(reason)
-    byStatus.set(status, [...(byStatus.get(status) ?? []), reason])
-  }
-  const sorted = [...byStatus].sort(([a], [b]) => a - b)
-  return Object.fromEntries(sorted.map(([status, reasons]) => [String(status), errorReply(reasons)]))
+export const SESSION_ERROR_SCHEMA: Schema = object({
+  error: { ...CODE, description: 'the code' },
+  code: { ...CODE, description: 'the code again: the original has both' },
+  message: text('a sentence for people', 'the session is read-only'),
+  reason: {
+    type: 'string',
+    enum: SESSION_REASONS,
+    description: 'why, for programs',
+    examples: ['not-permitted'],
+  },
+})
+
+/** The reasons of a kind, so that an operation need not list what it cannot tell apart. */
+export function reasonsOf(...kinds: ErrorKind[]): ErrorReason[] {
+  return REASONS.filter((reason) => kinds.includes(KIND_OF_REASON[reason]))
 }
 
-function errorReply(reasons: readonly ErrorReason[]): Schema {
-  const kinds = [...new Set(reasons.map((reason) => KIND_OF_REASON[reason]))]
-  const narrowed = { properties: { error: { enum: kinds }, reason: { enum: reasons } } }
+/** Of every request, whatever it asks for: refused by the parser, for want of room, or by a failure of the broker. */
+const OF_EVERY_REQUEST: readonly ErrorReason[] = [
+  ...reasonsOf('bad_request', 'method_not_allowed', 'internal'),
+  'no-such-path',
+  'too-many-under-way',
+]
+
+export function errorReplies(reasons: readonly ErrorReason[]): Record<string, Schema> {
+  const possible = new Set([...OF_EVERY_REQUEST, ...reasons])
+  return byStatus(
+    REASONS.filter((reason) => possible.has(reason)),
+    statusOf,
+    (reason) => ({ error: KIND_OF_REASON[reason] }),
+  )
+}
+
+const OF_EVERY_SESSION_REQUEST: readonly SessionCode[] = [
+  'BAD_REQUEST',
+  'METHOD_NOT_ALLOWED',
+  'PAYLOAD_TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'INTERNAL_ERROR',
+  'OVERLOADED',
+]
+
+export function sessionErrorReplies(reasons: readonly SessionReason[]): Record<string, Schema> {
+  const possible = new Set<SessionReason>([
+    'host-not-loopback',
+    'from-a-web-page',
+    'no-such-path',
+    ...reasons,
+  ])
+  const isPossible = (reason: SessionReason) =>
+    possible.has(reason) || OF_EVERY_SESSION_REQUEST.includes(SESSION_CODE_OF_REASON[reason])
+  return byStatus(SESSION_REASONS.filter(isPossible), sessionStatusOf, (reason) => {
+    const code = SESSION_CODE_OF_REASON[reason]
+    return { error: code, code }
+  })
+}
+
+/** What Node's parser refuses has the same status on both listeners (malformed-request.ts). */
+function sessionStatusOf(reason: SessionReason): number {
+  if (reason === 'request-too-slow' || reason === 'headers-too-large') return statusOf(reason)
+  return SESSION_CODES[SESSION_CODE_OF_REASON[reason]]
+}
+
+function byStatus<Reason extends string>(
+  reasons: readonly Reason[],
+  statusOf: (reason: Reason) => number,
+  membersOf: (reason: Reason) => Record<string, string>,
+): Record<string, Schema> {
+  const statuses = [...new Set(reasons.map(statusOf))].sort((a, b) => a - b)
+  return Object.fromEntries(
+    statuses.map((status) => [
+      String(status),
+      errorReply(
+        reasons.filter((reason) => statusOf(reason) === status),
+        membersOf,
+      ),
+    ]),
+  )
+}
+
+function errorReply<Reason extends string>(
+  reasons: readonly Reason[],
+  membersOf: (reason: Reason) => Record<string, string>,
+): Schema {
+  const members = reasons.map((reason) => ({ ...membersOf(reason), reason }))
+  const names = Object.keys(members[0] ?? {}) as (keyof (typeof members)[0])[]
+  const properties = Object.fromEntries(
+    names.map((name) => [name, { enum: [...new Set(members.map((one) => one[name]))] }]),
+  )
+  const kinds = [...new Set(members.map((one) => (one as unknown as { error: string }).error))]
   return {
     description: `${kinds.join(', ')}: ${reasons.join(', ')}`,
-    content: { 'application/json': { schema: { allOf: [ref('Error'), narrowed] } } },
+    content: { 'application/json': { schema: { allOf: [ref('Error'), { type: 'object', properties }] } } },
   }
 }

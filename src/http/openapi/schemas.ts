@@ -29,9 +29,9 @@ export const whole = (description: string, example: number, minimum = 0): Schema
   examples: [example],
 })
 
-const flag = (description: string): Schema => ({ type: 'boolean', description, examples: [true] })
-const list = (items: Schema): Schema => ({ type: 'array', items })
-const orNull = (schema: Schema): Schema => ({ ...schema, type: [schema['type'], 'null'] })
+export const flag = (description: string): Schema => ({ type: 'boolean', description, examples: [true] })
+export const list = (items: Schema): Schema => ({ type: 'array', items })
+export const orNull = (schema: Schema): Schema => ({ ...schema, type: [schema['type'], 'null'] })
 export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
 
 const wallet = text('the wallet, in lower case', WALLET_EXAMPLE, { pattern: '^0x[0-9a-f]{40}$' })
@@ -135,6 +135,16 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     at: time('since when'),
     ledger: ref('LedgerReference'),
     deny_issued_before: time('AWS sessions issued before it may still be used'),
+  }),
+  CutOffs: object({
+    cut_offs: list(
+      object({
+        ...cutOffTarget,
+        reason: orNull(text('why, for people', 'laptop lost')),
+        entry_index: index('the entry AccessCutOff'),
+        since: time('since when'),
+      }),
+    ),
   }),
   Restored: object({ ...cutOffTarget, at: time('since when'), ledger: ref('LedgerReference') }),
   Discovery: object({
