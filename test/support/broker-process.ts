@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { BROKER_FLAGS } from '../../tools/broker-process.js'
+import { BROKER_API, SESSION_API } from './described.js'
 import { freePort } from './free-port.js'
 import { until } from './until.js'
 
@@ -125,7 +126,7 @@ export class BrokerProcess {
   }
 
   async post<Body>(path: string, bearer: string | undefined, body?: unknown): Promise<Reply<Body>> {
-    const response = await fetch(this.url + path, {
+    return this.ask(path, {
       method: 'POST',
       headers: {
         ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
@@ -133,27 +134,32 @@ export class BrokerProcess {
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
-    const text = await response.text()
-    return {
-      status: response.status,
-      body: (text === '' ? undefined : JSON.parse(text)) as Body,
-      headers: response.headers,
-    }
   }
 
-  async get<Body>(path: string, bearer?: string): Promise<Reply<Body>> {
-    const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
-    const response = await fetch(this.url + path, { headers })
-    return { status: response.status, body: (await response.json()) as Body, headers: response.headers }
+  get<Body>(path: string, bearer?: string): Promise<Reply<Body>> {
+    return this.ask(path, { headers: bearer === undefined ? {} : { authorization: `Bearer ${bearer}` } })
+  }
+
+  /** Every reply has to be what docs/openapi.json describes. */
+  private async ask<Body>(path: string, init: RequestInit): Promise<Reply<Body>> {
+    const response = await fetch(this.url + path, init)
+    const text = await response.text()
+    const { status, headers } = response
+    BROKER_API.check({ method: init.method ?? 'GET', path, status, headers, text })
+    return { status, body: (text === '' ? undefined : JSON.parse(text)) as Body, headers }
   }
 
   /** A new session at the embedded backend. */
   async session(authToken = 'somebody'): Promise<{ session: string; wallet: string }> {
-    const response = await fetch(`${this.sessionUrl}/session/create`, {
+    const path = '/session/create'
+    const response = await fetch(this.sessionUrl + path, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ auth_token: authToken }),
     })
-    return (await response.json()) as { session: string; wallet: string }
+    const text = await response.text()
+    const { status, headers } = response
+    SESSION_API.check({ method: 'POST', path, status, headers, text })
+    return JSON.parse(text) as { session: string; wallet: string }
   }
 }
