@@ -139,6 +139,7 @@ const OPERATIONS: Readonly<Record<string, Operation<ErrorReason>>> = {
     body: 'MintOidcJwt',
     replies: { 200: 'MintedJwt' },
     errors: MINT,
+    headers: ['Idempotency-Replayed'],
   },
   'post /v1/mint-aws-creds': {
     id: 'mintAwsCreds',
@@ -149,6 +150,7 @@ const OPERATIONS: Readonly<Record<string, Operation<ErrorReason>>> = {
     body: 'MintAwsCreds',
     replies: { 200: 'MintedCredentials' },
     errors: [...MINT, ...AWS],
+    headers: ['Idempotency-Replayed'],
   },
   'get /v1/audit/mints': {
     id: 'listMints',

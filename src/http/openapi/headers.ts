@@ -13,6 +13,7 @@ export const HEADERS: Readonly<Record<string, Schema>> = {
   ETag: header('for If-None-Match', '"5d41402abc4b2a76b9719d911017c592"'),
   Vary: header('the request header that the reply depends on', 'Accept-Encoding'),
   'Content-Encoding': header('gzip, where the request accepts it', 'gzip'),
+  'Idempotency-Replayed': header('the reply is that of the first request with the key', 'true'),
   Link: header('this description, RFC 8631', '</openapi.json>; rel="service-desc"'),
   Allow: header('the methods of the path', 'GET, HEAD', true),
   'Retry-After': header('when to come back, in seconds', '1'),
