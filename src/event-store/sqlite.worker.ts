@@ -5,6 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 import Sqlite from 'better-sqlite3'
 
+import { accessRemedy } from '../storage/access-remedy.js'
 import { DurableSqlite, FileReplaced } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import { serve } from './worker-rpc.js'
@@ -98,9 +99,7 @@ function failure(error: unknown, { op }: Question): Response {
   // What was read or written with an I/O error counts for nothing: the next question opens the file again, and that
   // makes all it holds durable before anything is answered (durable-sqlite.ts).
   if (code === 'unknown') reopenNextTime()
-  const remedy = isDamagedFile(error)
-    ? `: restore it from its newest backup that verifies (${BACKUP_DOCS})`
-    : ''
+  const remedy = remedyFor(error)
   const message = `${path}: ${(error as Error).message}${remedy}`
   return {
     ok: false,
@@ -108,6 +107,13 @@ function failure(error: unknown, { op }: Question): Response {
     message: error instanceof FileReplaced ? error.message : message,
     damage: isDamage(error),
   }
+}
+
+function remedyFor(error: unknown): string {
+  if (isDamagedFile(error)) return `: restore it from its newest backup that verifies (${BACKUP_DOCS})`
+  const { code, path: at = path } = error as NodeJS.ErrnoException
+  const remedy = accessRemedy(at, code)
+  return remedy === undefined ? '' : `: ${remedy}`
 }
 
 function reopenNextTime(): void {

@@ -25,7 +25,7 @@ export class RollbackGuard {
   private closed = false
 
   constructor(
-    private readonly path: string,
+    readonly path: string,
     private readonly onTrouble: (error: Error) => void,
   ) {}
 

@@ -1,7 +1,7 @@
 // The read-model database: ownership check, schema version, rebuild. All in it can be
 // made again from the ledger, so it is safe to lose, and never a source of answers to what may be minted.
 
-import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import Sqlite from 'better-sqlite3'
@@ -9,6 +9,7 @@ import Sqlite from 'better-sqlite3'
 import { GENESIS } from '../domain/ledger/entry.js'
 import { cutOffs } from './cut-offs.js'
 import { mints } from './mints.js'
+import { isSqliteError } from '../storage/sqlite-error.js'
 import type { Projection } from './projection.js'
 import { refusals } from './refusals.js'
 import { signingKeys } from './signing-keys.js'
@@ -50,6 +51,23 @@ export function openReadModelFile(path: string): Sqlite.Database {
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+/** How many entries of a ledger the file was made of, of whatever version it is; 0 where there is no read model. */
+export function sizeOfReadModels(path: string): number {
+  if (!existsSync(path)) return 0
+  let db: Sqlite.Database | undefined
+  try {
+    db = new Sqlite(path, { readonly: true })
+    if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) return 0
+    return (db.prepare('SELECT size FROM position').get() as { size: number }).size
+  } catch (error) {
+    // A file that cannot be read remembers nothing. To say so is for those who open it.
+    if (isSqliteError(error)) return 0
+    throw error
+  } finally {
+    db?.close()
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 
+import { accessRemedy } from '../storage/access-remedy.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import type { SessionResponse, SessionRequest } from './embedded-sessions.js'
 import { SessionError } from './session-backend.js'
@@ -23,12 +24,12 @@ function opened(): SessionStore {
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
     const reason = message.includes(path) ? message : `${path}: ${message}`
-    const remedy = code === 'SQLITE_NOTADB' ? ': move it away, and a new one is made' : ''
+    const remedy = code === 'SQLITE_NOTADB' ? 'move it away, and a new one is made' : accessRemedy(path, code)
     throw new SessionError(
       'backend-unreachable',
       `session store cannot be opened (${code ?? 'see the log'})`,
       {
-        cause: new Error(reason + remedy, { cause: error }),
+        cause: new Error(remedy === undefined ? reason : `${reason}: ${remedy}`, { cause: error }),
       },
     )
   }

@@ -30,6 +30,7 @@ import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { SessionBackend } from '../session/session-backend.js'
 import { openLedgerStack, PRODUCTION, type LedgerStack, type Dependencies } from './open-ledger-stack.js'
 import { type DataDir, openDataDir } from '../storage/data-dir.js'
+import { looseModes } from '../storage/loose-modes.js'
 import { type FileToken, loadOrCreateToken } from '../storage/token-file.js'
 import { VERSION } from '../version.js'
 import { readPolicyFile } from '../witness/witness-policy.js'
@@ -81,6 +82,7 @@ async function openParts(
 ): Promise<Parts> {
   // Before anything is made: a file that cannot be used must not leave half a broker behind.
   if (config.witness.kind === 'policy') readPolicyFile(config.witness.policyPath, isGated(config.release))
+  for (const problem of looseModes(config.dataDir, databasesOf(config))) log.warn(problem)
   const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
   onClose(() => dataDir.release())
   const key = loadOrCreateSigningKey(config.oidcKeypairPath)
@@ -111,6 +113,10 @@ async function openParts(
     ...{ config, policy: config.policy, sessions, sts, refusals, auditorToken, operatorToken },
     signer: new TokenSigner(key),
   }
+}
+
+function databasesOf({ auditDbPath, ledger: { store } }: Config): string[] {
+  return store.kind === 'sqlite' ? [store.path, auditDbPath] : [auditDbPath]
 }
 
 /** The ledger, in which `key` is the active one. A key that was made for nothing is taken away again. */

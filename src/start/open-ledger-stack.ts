@@ -13,7 +13,6 @@ import { CutOffs } from '../domain/ledger/cut-offs.js'
 import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import { LedgerError } from '../domain/ledger-error.js'
-import { EMPTY_ROOT } from '../domain/ledger/merkle.js'
 import type { EventStore } from '../event-store/event-store.js'
 import { ReadAheadStore } from '../event-store/read-ahead.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from '../ledger/appender.js'
@@ -29,6 +28,7 @@ import { AuditQuery } from '../projections/audit-query.js'
 import { Projector } from '../projections/projector.js'
 import { PublishedTiles } from '../projections/published-tiles.js'
 import { KeysView } from '../projections/signing-keys.js'
+import { assertNotLost } from './lost-ledger.js'
 import { assertAppendOnly, type Opener, openStore } from './ledger-store.js'
 import { VERSION } from '../version.js'
 import { openWitnessing } from './witnessing.js'
@@ -87,9 +87,7 @@ export async function openLedgerStack(
         'ledger, so a roll-back would not be noticed. Verify it against a checkpoint from elsewhere (verify-ledger --checkpoint FILE)',
     )
   const key = keptKey ?? (await newKey(config, store, rollbackGuard))
-  // Before the ledger is opened: one that was emptied must not be started again.
-  if (rollbackGuard.last() && (await store.size()) === 0)
-    rollbackGuard.verify(0, key.signer.key, () => EMPTY_ROOT)
+  await assertNotLost(config, store, rollbackGuard)
   const head = await opened(store, key, { keyPath, now: new Date(dependencies.time().wall) })
   const clock = openClock(config, head, { log, time: dependencies.time })
   onClose(watchClock(clock))

@@ -11,12 +11,14 @@ import { NestLog } from '../logging.js'
 import { runService, type Service } from './service.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { openDataDir } from '../storage/data-dir.js'
+import { looseModes } from '../storage/loose-modes.js'
 
 export function runSessionBackend(config: SessionServiceConfig): Promise<void> {
   return runService('session backend', config, (log) => open(config, log))
 }
 
 async function open({ dataDir, bind, clients }: SessionServiceConfig, log: Logger): Promise<Service> {
+  for (const problem of looseModes(dataDir, [])) log.warn(problem)
   // No broker and no second backend on the same sessions.
   const folder = openDataDir(dataDir, 'session-backend', () => '')
   const sessions = new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), () => new Date())

@@ -15,6 +15,7 @@ import { join } from 'node:path'
 
 import Sqlite from 'better-sqlite3'
 
+import { accessRemedy } from './access-remedy.js'
 import { writeFileAtomically } from './atomic-file.js'
 import { makeFolder } from './folder.js'
 
@@ -68,13 +69,11 @@ function displacement(path: string, held: Stats): string | undefined {
   )
 }
 
-function unusable(path: string, { code, message }: NodeJS.ErrnoException): string {
-  if (code === 'EACCES' || code === 'EPERM') {
-    const [owner, user] = [statSync(path, { throwIfNoEntry: false })?.uid, process.geteuid?.()]
-    if (owner !== undefined && owner !== user)
-      return `cannot be used (${code}): it belongs to user ${owner}, and this broker runs as ${user}: chown it`
-  }
-  return `cannot be used (${code ?? message}): make it writable for this user, with space left`
+/** The folder itself, or a file in it, which is then named. */
+function unusable(path: string, { code, message, path: at = path }: NodeJS.ErrnoException): string {
+  const what = at === path ? 'cannot be used' : `${at} cannot be used`
+  const remedy = accessRemedy(at, code) ?? 'see that its disk works and has space left'
+  return `${what} (${code ?? message}): ${remedy}`
 }
 
 function firstLine({ message }: Error): string {
@@ -100,7 +99,10 @@ function takeLock(path: string): Sqlite.Database {
     return lock
   } catch (error) {
     lock.close()
-    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
+    const { code } = error as { code?: string }
+    if (code === 'SQLITE_NOTADB')
+      throw new DataDirError(path, `${file} is no lock: delete it, and a new one is made`)
+    if (code !== 'SQLITE_BUSY') throw error
     throw new DataDirError(
       path,
       'another broker is running on it: stop that one, or give this one a folder of its own',

@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 
+import { accessRemedy } from './access-remedy.js'
+
 /** A file that holds a secret cannot be used. `message` says why and what to do, without the file's content. */
 export class PrivateFileError extends Error {
   constructor(
@@ -19,7 +21,8 @@ export function readPrivateFile(path: string): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
-    throw new PrivateFileError(path, `cannot be read (${code})`)
+    const remedy = accessRemedy(path, code)
+    throw new PrivateFileError(path, `cannot be read (${code})${remedy === undefined ? '' : `: ${remedy}`}`)
   }
   try {
     const mode = fstatSync(file).mode & 0o777

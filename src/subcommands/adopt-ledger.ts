@@ -24,7 +24,8 @@ export async function adoptLedger(expected: AdoptLedgerArguments, config: Config
   let release: (() => void) | undefined
   try {
     const { keyPath, origin, store: at } = config.ledger
-    if (at.kind === 'sqlite' && !existsSync(at.path)) throw new Error(`there is no ledger at ${at.path}`)
+    if (at.kind === 'sqlite' && !existsSync(at.path))
+      throw new Error(`there is no ledger at ${at.path}: let BROKER_LEDGER_URL name it`)
     const signer = loadLedgerKey(keyPath, origin)?.signer
     if (!signer) throw new Error(`there is no ledger key at ${keyPath}: restore it from its backup`)
     // No broker of this data dir may run meanwhile.

@@ -19,8 +19,9 @@ import { codeOfFailure, type Outcome } from './outcome.js'
 export async function exportTilesTo(directory: string, config: Config): Promise<Outcome> {
   let store: EventStore | undefined
   try {
-    const { checkpoint, vkey } = signedLast(config)
+    // Before the checkpoint: where there is no ledger either, a checkpoint that is missing is not the news.
     store = await existingStore(config)
+    const { checkpoint, vkey } = signedLast(config)
     const written = await exportTiles({ store, checkpoint, vkey, directory, onProgress })
     return { code: 0, message: `${checkpoint.size} entries, ${written} files written to ${directory}` }
   } catch (error) {

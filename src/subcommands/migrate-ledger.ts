@@ -46,7 +46,7 @@ function opened(reference: string, flag: '--from' | '--to', env: Variables): Eve
   const path = /^sqlite:([^/:].*|\/[^/].*)$/.exec(url)?.[1]
   if (path !== undefined) {
     if (flag === '--from' && !existsSync(path))
-      throw new InvalidStoreReference(`${flag}: there is no file ${path}`)
+      throw new InvalidStoreReference(`${flag}: there is no ledger at ${path}`)
     return new SqliteEventStore(path)
   }
   if (name === undefined || !url.startsWith('esdb'))

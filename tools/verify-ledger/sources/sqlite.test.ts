@@ -106,7 +106,7 @@ test('a gap between places begins a new batch', async () => {
 })
 
 test('a missing file is an error, and is not made', () => {
-  expect(() => new SqliteSource(path)).toThrow('cannot be read: there is no such file')
+  expect(() => new SqliteSource(path)).toThrow(`there is no ledger at ${path}`)
   expect(existsSync(path)).toBe(false)
 })
 

@@ -29,11 +29,12 @@ export class SqliteSource implements Source {
   private readonly signed: Database.Statement<[number, number]> | undefined
   private place = 0
 
-  constructor(private readonly path: string) {
+  constructor(path: string) {
     this.description = `sqlite:${path}`
     // SQLite would wait for ever for the writer of a pipe.
     const found = statSync(path, { throwIfNoEntry: false })
-    if (found && !found.isFile()) throw notRegular(path)
+    if (!found) throw new SourceError(`there is no ledger at ${path}`)
+    if (!found.isFile()) throw notRegular(path)
     this.database = this.attempt(() => new Database(path, { readonly: true, fileMustExist: true }))
     try {
       this.attempt(() => this.database.pragma('busy_timeout = 5000'))
@@ -181,11 +182,9 @@ export class SqliteSource implements Source {
     }
   }
 
-  /** SQLite says the same of a file that is missing and of one it may not make beside it. */
   private reason(error: Error): string {
     const { code } = error as { code?: unknown }
     if (typeof code !== 'string' || !/^SQLITE_(?:CANTOPEN|READONLY)/.test(code)) return error.message
-    if (!statSync(this.path, { throwIfNoEntry: false })) return 'there is no such file'
     return `${error.message}: a file in WAL mode needs a -shm file beside it, so copy it to a folder you may write to`
   }
 }
