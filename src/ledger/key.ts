@@ -5,7 +5,7 @@ import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypt
 
 import { formatSkey, formatVkey, noteKey, parseSkey, type Signer } from '../domain/ledger/note.js'
 import { createFileAtomically } from '../storage/atomic-file.js'
-import { parsePrivateJson, PrivateFileError, readPrivateFile } from '../storage/private-file.js'
+import { parsePrivateJson, PrivateFileError, readDurablePrivateFile } from '../storage/private-file.js'
 
 export interface LedgerKey {
   /** The file was made just now. */
@@ -17,7 +17,7 @@ export interface LedgerKey {
 
 /** Loads ledger-key.json, `{"vkey", "skey"}` with the key in Go's form; undefined if there is no file. Throws PrivateFileError. */
 export function loadLedgerKey(path: string, origin: string): LedgerKey | undefined {
-  const text = readPrivateFile(path)
+  const text = readDurablePrivateFile(path)
   return text === undefined ? undefined : ledgerKey(origin, parseKey(path, text, origin))
 }
 

@@ -6,7 +6,12 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import type { PublicJwk } from '../domain/ledger/events.js'
 import { thumbprint } from '../domain/ledger/jwk.js'
 import { createFileAtomically, writeFileAtomically } from '../storage/atomic-file.js'
-import { parsePrivateJson, PrivateFileError, readPrivateFile } from '../storage/private-file.js'
+import {
+  parsePrivateJson,
+  PrivateFileError,
+  readDurablePrivateFile,
+  readPrivateFile,
+} from '../storage/private-file.js'
 
 export interface SigningKey {
   kid: string
@@ -24,7 +29,7 @@ export interface SigningKey {
  */
 export function loadOrCreateSigningKey(path: string): SigningKey {
   for (let madeHere = false; ;) {
-    const text = readPrivateFile(path)
+    const text = readDurablePrivateFile(path)
     if (text !== undefined) return { ...parseKeyFile(path, text), madeHere }
     // Another broker may make the same file at this moment: then its key is the key.
     madeHere = createFileAtomically(

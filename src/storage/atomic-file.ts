@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
-import { makeFolder } from './folder.js'
+import { makeFolder, syncFolder, syncNamed } from './folder.js'
 
 /**
  * Writes a whole file or none: a neighbour is written and synced, then renamed over `path`, then the folder is synced.
@@ -18,7 +18,7 @@ export function writeFileAtomically(path: string, text: string | Uint8Array, mod
     const file = openSync(neighbour, 'wx', mode)
     try {
       writeFileSync(file, text)
-      fsyncSync(file)
+      syncNamed(file, path)
     } finally {
       closeSync(file)
     }
@@ -30,28 +30,19 @@ export function writeFileAtomically(path: string, text: string | Uint8Array, mod
   syncFolder(folder)
 }
 
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
-}
-
 /** The same, and never in place of a file that is there, even if another process makes it at this moment: false then. */
 export function createFileAtomically(path: string, text: string | Uint8Array, mode: number): boolean {
   // Not the process id alone: brokers in containers all have the same one, and may share the folder.
   const whole = `${path}.${randomBytes(8).toString('hex')}`
-  writeFileAtomically(whole, text, mode)
   try {
+    writeFileAtomically(whole, text, mode)
     linkSync(whole, path)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     return false
   } finally {
-    rmSync(whole)
+    rmSync(whole, { force: true })
     syncFolder(dirname(path))
   }
 }

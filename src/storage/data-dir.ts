@@ -72,8 +72,9 @@ function displacement(path: string, held: Stats): string | undefined {
 /** The folder itself, or a file in it, which is then named. */
 function unusable(path: string, { code, message, path: at = path }: NodeJS.ErrnoException): string {
   const what = at === path ? 'cannot be used' : `${at} cannot be used`
-  const remedy = accessRemedy(at, code) ?? 'see that its disk works and has space left'
-  return `${what} (${code ?? message}): ${remedy}`
+  const remedy = accessRemedy(at, code)
+  if (remedy !== undefined) return `${what} (${code}): ${remedy}`
+  return `${what} (${message}): see that its disk works and has space left`
 }
 
 function firstLine({ message }: Error): string {

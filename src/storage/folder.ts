@@ -5,9 +5,20 @@ import { dirname, resolve } from 'node:path'
 export function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r')
   try {
-    fsyncSync(handle)
+    syncNamed(handle, folder)
   } finally {
     closeSync(handle)
+  }
+}
+
+/** The system's own error says neither what could not be synced nor what that means. */
+export function syncNamed(handle: number, path: string): void {
+  try {
+    fsyncSync(handle)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const problem = `${path} cannot be synced (${code}), and may be lost by a power cut: see that its disk works`
+    throw Object.assign(new Error(problem, { cause: error }), { code, path })
   }
 }
 

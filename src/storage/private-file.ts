@@ -1,6 +1,8 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { accessSync, closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 import { accessRemedy } from './access-remedy.js'
+import { syncFolder, syncNamed } from './folder.js'
 
 /** A file that holds a secret cannot be used. `message` says why and what to do, without the file's content. */
 export class PrivateFileError extends Error {
@@ -15,6 +17,27 @@ export class PrivateFileError extends Error {
 
 /** The text of a file that only its owner may read; undefined if there is none. Throws PrivateFileError. */
 export function readPrivateFile(path: string): string | undefined {
+  return read(path, () => undefined)
+}
+
+/**
+ * The same, and what was read survives a power cut. The file may be of a start that ended before its folder was synced,
+ * or because that failed: a key that was built upon and is then gone takes its ledger with it.
+ */
+export function readDurablePrivateFile(path: string): string | undefined {
+  return read(path, (file) => {
+    // Where this process may make no file, another one put this one there (a mounted secret, say).
+    if (!mayWrite(dirname(path))) return
+    try {
+      syncNamed(file, path)
+      syncFolder(dirname(path))
+    } catch (error) {
+      throw new PrivateFileError(path, `cannot be believed: ${(error as Error).message}`)
+    }
+  })
+}
+
+function read(path: string, settle: (file: number) => void): string | undefined {
   let file: number
   try {
     file = openSync(path, 'r')
@@ -33,9 +56,19 @@ export function readPrivateFile(path: string): string | undefined {
         `its mode is ${octal}, others can read it: chmod 600 it, and consider a new secret`,
       )
     }
+    settle(file)
     return readFileSync(file, 'utf8')
   } finally {
     closeSync(file)
+  }
+}
+
+function mayWrite(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -2,8 +2,8 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 
 import { sha256 } from '#sha256'
 
-import { writeFileAtomically } from './atomic-file.js'
-import { PrivateFileError, readPrivateFile } from './private-file.js'
+import { createFileAtomically } from './atomic-file.js'
+import { PrivateFileError, readDurablePrivateFile } from './private-file.js'
 
 /** A bearer kept in a file for its readers to present. It can be compared, and not be read back. */
 export class FileToken {
@@ -23,11 +23,10 @@ const TOKEN = /^([0-9a-f]{64})\n?$/
 
 /** Reads the token, or makes one when there is no file. Throws PrivateFileError; never replaces a file that is there. */
 export function loadOrCreateToken(path: string): FileToken {
-  const text = readPrivateFile(path)
-  if (text === undefined) {
-    const token = randomBytes(32).toString('hex')
-    writeFileAtomically(path, `${token}\n`, 0o600)
-    return new FileToken(token)
+  let text = readDurablePrivateFile(path)
+  while (text === undefined) {
+    createFileAtomically(path, `${randomBytes(32).toString('hex')}\n`, 0o600)
+    text = readDurablePrivateFile(path)
   }
   const token = TOKEN.exec(text)?.[1]
   if (token === undefined) {

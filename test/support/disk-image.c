@@ -35,7 +35,7 @@ struct tracked {
 static struct tracked *files[FILES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The name of an open regular file that lies in the folder, or NULL. */
+/* The name of an open regular file that lies in the folder, "./" for the folder itself, or NULL. */
 static const char *name_of(int fd, char path[PATH_MAX]) {
   const char *folder = getenv("DISK_FOLDER");
   char link[64];
@@ -45,6 +45,7 @@ static const char *name_of(int fd, char path[PATH_MAX]) {
   if (length < 0) return NULL;
   path[length] = 0;
   size_t prefix = strlen(folder);
+  if (strcmp(path, folder) == 0) return "./";
   if (strncmp(path, folder, prefix) != 0 || path[prefix] != '/') return NULL;
   const char *name = path + prefix + 1;
   return strchr(name, '/') || strstr(name, " (deleted)") ? NULL : name;

@@ -42,7 +42,7 @@ export class DiskImage {
     }
   }
 
-  /** From now on every sync of a file whose name contains `name` fails, and its pages are marked clean. */
+  /** From now on every sync of a file whose name contains `name` fails, and its pages are marked clean. "./": the folder. */
   failSyncs(name: string): void {
     writeFileSync(this.order, name)
   }

@@ -9,13 +9,13 @@ import Sqlite from 'better-sqlite3'
 import { parseSignedCheckpoint, type SignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { formatSkey, parseSkey, type Signer, signerFromSeed } from '../../src/domain/ledger/note.js'
 import { writeFileAtomically } from '../../src/storage/atomic-file.js'
-import { PrivateFileError, readPrivateFile } from '../../src/storage/private-file.js'
+import { PrivateFileError, readDurablePrivateFile } from '../../src/storage/private-file.js'
 
 /** Loads `witness-key` from the folder, or makes one under `name`. Throws PrivateFileError. */
 export function loadOrCreateWitnessKey(dir: string, name: string): Signer {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const path = join(dir, 'witness-key')
-  const text = readPrivateFile(path)
+  const text = readDurablePrivateFile(path)
   if (text === undefined) {
     const seed = randomBytes(32)
     writeFileAtomically(path, `${formatSkey(name, seed)}\n`, 0o600)
