@@ -17,7 +17,7 @@ import Sqlite from 'better-sqlite3'
 
 import { accessRemedy } from './access-remedy.js'
 import { writeFileAtomically } from './atomic-file.js'
-import { makeFolder } from './folder.js'
+import { makeFolder, SyncError } from './folder.js'
 
 /** The data directory cannot be used. The message says why and what to do. */
 export class DataDirError extends Error {
@@ -55,7 +55,8 @@ export function openDataDir(path: string, nodeId: string | undefined, newId: () 
       throw new Error(`better-sqlite3 cannot be loaded: install it again with npm ci (${firstLine(cause)})`, {
         cause: error,
       })
-    throw new DataDirError(path, unusable(path, cause), { cause: error })
+    const problem = error instanceof SyncError ? error.message : unusable(path, cause)
+    throw new DataDirError(path, problem, { cause: error })
   }
 }
 

@@ -12,13 +12,27 @@ export function syncFolder(folder: string): void {
 }
 
 /** The system's own error says neither what could not be synced nor what that means. */
+export class SyncError extends Error {
+  constructor(
+    readonly path: string,
+    cause: NodeJS.ErrnoException,
+  ) {
+    super(
+      `${path} cannot be synced (${cause.code}), and may be lost by a power cut: see that its disk works`,
+      {
+        cause,
+      },
+    )
+    this.name = 'SyncError'
+  }
+}
+
+/** Throws SyncError. */
 export function syncNamed(handle: number, path: string): void {
   try {
     fsyncSync(handle)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const problem = `${path} cannot be synced (${code}), and may be lost by a power cut: see that its disk works`
-    throw Object.assign(new Error(problem, { cause: error }), { code, path })
+    throw new SyncError(path, error as NodeJS.ErrnoException)
   }
 }
 
