@@ -125,7 +125,11 @@ function renamed(entries: Sealed[]): Sealed[] {
 const NOWHERE = 'esdb://user:hunter2@127.0.0.1:1?tls=false'
 
 test.each<[string[], number, string, Record<string, string>?]>([
-  [['--from', 'sqlite:/nowhere/ledger.sqlite', '--to', 'env:TARGET'], 2, 'there is no ledger at /nowhere/ledger.sqlite'],
+  [
+    ['--from', 'sqlite:/nowhere/ledger.sqlite', '--to', 'env:TARGET'],
+    2,
+    'there is no ledger at /nowhere/ledger.sqlite',
+  ],
   [['--from', 'esdb://user:hunter2@127.0.0.1:1', '--to', 'env:TARGET'], 2, 'env:NAME'],
   [['--from', 'env:UNSET', '--to', 'env:TARGET'], 2, 'not set'],
   [['--from', 'sqlite:x'], 2, '--to'],
