@@ -70,6 +70,7 @@ const RULES = {
     remedy: 'STS is down, or check the region, AWS_ENDPOINT_URL_STS and the network',
   },
   'cut-off': { passing: false, remedy: 'the operator cut off the caller while STS was asked' },
+  'session-not-valid': { passing: false, remedy: 'the session ended while STS was asked' },
   'empty-response': { passing: false, remedy: 'is the endpoint really STS?' },
   'credentials-unusable': { passing: false, remedy: "check the broker's clock and the endpoint" },
   unexpected: { passing: false, remedy: 'see docs/operator-aws.md' },

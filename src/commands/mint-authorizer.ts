@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 
 import { Injectable } from '@nestjs/common'
 
 import { BrokerError } from '../domain/errors.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent, MintKind } from '../domain/ledger/events.js'
-import { LedgerError } from '../domain/ledger-error.js'
+import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
 import { MintLimits } from '../domain/mint-limits.js'
 import {
   type Caller,
@@ -17,11 +18,23 @@ import {
   unlessCutOff,
 } from '../domain/mint.js'
 import { Ledger } from '../ledger/ledger.js'
-import { SessionBackend } from '../session/session-backend.js'
+import type { AppendCondition } from '../ledger/batch.js'
+import { type Session, SessionBackend } from '../session/session-backend.js'
 
 interface Granted {
   roleArn: string | undefined
 }
+
+/** A caller whose session can be looked at again. */
+export interface Identified extends Caller {
+  bearer: string
+  session: Session
+  /** Of the session backend, from before the session was validated. */
+  mark: number
+}
+
+/** How often a mint is chained again because sessions changed in between. */
+const TRIES = 3
 
 /** Who is calling, and may they: the part every mint begins with. */
 @Injectable()
@@ -36,10 +49,12 @@ export class MintAuthorizer {
    * Rejects with SessionError, with BrokerError for a caller that came too often, or with LedgerError while the clock is
    * implausible. Such requests are no entries of their own: http/error.filter.ts counts them.
    */
-  async identify(bearer: string): Promise<Caller> {
+  async identify(bearer: string): Promise<Identified> {
     // An implausible clock cannot say whether a session has expired.
     this.ledger.clock()
-    const { wallet, backend, agent, child } = await this.sessions.validate(bearer)
+    const mark = this.sessions.mark()
+    const session = await this.sessions.validate(bearer)
+    const { wallet, backend, agent, child } = session
     // The mint's reading comes after the session's check, which may take long.
     const at = this.ledger.clock()
     const tokenSha256 = hash('sha256', bearer)
@@ -52,6 +67,9 @@ export class MintAuthorizer {
       backend,
       agent,
       child,
+      bearer,
+      session,
+      mark,
     }
   }
 
@@ -66,29 +84,65 @@ export class MintAuthorizer {
     return this.refuse(caller, kind, decision.refused)
   }
 
-  /**
-   * The mint's first entries, durable. A cut-off that came in between is found where they are chained, and is a refusal as
-   * any other.
-   */
+  /** The mint's first entries, durable. A cut-off that came in between is a refusal as any other. */
   async announce(
-    caller: Caller,
+    caller: Identified,
     grant: Granted,
     kind: MintKind,
     announcement: LedgerEvent,
   ): Promise<Sealed[]> {
     try {
-      const events = [...mintBegun(caller), announcement]
-      return await this.ledger.append(events, caller.at, subjectOf(caller, grant))
+      return await this.record(caller, grant, [...mintBegun(caller), announcement], caller.at)
     } catch (error) {
       if (!isCutOff(error)) throw error
       return this.refuse(caller, kind, { reason: 'cut-off', detail: error.message })
     }
   }
 
-  /** Throws where a cut-off came after the last entry of the mint: what that entry announced is not handed out. */
-  assertNotCutOff(caller: Caller, grant: Granted): void {
+  /**
+   * Entries of a mint under way, durable, unless its session has ended or something of it was cut off by the time they are
+   * chained. Rejects with SessionError or LedgerError: then nothing was appended.
+   */
+  async record(
+    caller: Identified,
+    grant: Granted,
+    events: readonly LedgerEvent[],
+    at?: Date,
+  ): Promise<Sealed[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.ledger.append(events, at, this.stillAllowed(caller, grant))
+      } catch (error) {
+        if (codeOf(error) !== 'session-changed' || attempt === TRIES) throw error
+        await this.validateAgain(caller)
+      }
+    }
+  }
+
+  /** Throws where the session has ended, or a cut-off came, after the last entry of the mint: nothing is handed out. */
+  async assertStillAllowed(caller: Identified, grant: Granted): Promise<void> {
+    if (!this.sessions.unchangedSince(caller.mark)) await this.validateAgain(caller)
     const through = this.ledger.cutOffs.covering(subjectOf(caller, grant))
     if (through) throw cutOff(`the operator has cut off this ${through}`)
+  }
+
+  private stillAllowed(caller: Identified, grant: Granted): AppendCondition {
+    const subject = subjectOf(caller, grant)
+    return ({ cutOffs }) => {
+      const through = cutOffs.covering(subject)
+      if (through) return new LedgerError('cut-off', `the operator has cut off this ${through}`)
+      if (this.sessions.unchangedSince(caller.mark)) return undefined
+      return new LedgerError('session-changed', 'sessions changed while the mint was under way; ask again')
+    }
+  }
+
+  /** The decision was made of the session as it was: one that is another now has to ask again. */
+  private async validateAgain(caller: Identified): Promise<void> {
+    const mark = this.sessions.mark()
+    const session = await this.sessions.validate(caller.bearer)
+    if (!isDeepStrictEqual(session, caller.session))
+      throw new LedgerError('session-changed', 'the session changed while the mint was under way; ask again')
+    caller.mark = mark
   }
 
   private assertWithinLimits(asking: Parameters<MintLimits['reached']>[0]): void {
@@ -107,7 +161,11 @@ export class MintAuthorizer {
 }
 
 export function isCutOff(error: unknown): error is LedgerError {
-  return error instanceof LedgerError && error.code === 'cut-off'
+  return codeOf(error) === 'cut-off'
+}
+
+function codeOf(error: unknown): LedgerErrorCode | undefined {
+  return error instanceof LedgerError ? error.code : undefined
 }
 
 export function cutOff(detail: string): BrokerError {

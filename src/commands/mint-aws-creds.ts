@@ -13,13 +13,14 @@ import {
   jwtIssued,
   MintPolicy,
   STS_AUDIENCE,
-  subjectOf,
 } from '../domain/mint.js'
+import { LedgerError } from '../domain/ledger-error.js'
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
+import { SessionError } from '../session/session-backend.js'
 import { IdempotentMints, type Replayable } from './idempotent-mints.js'
-import { cutOff, isCutOff, MintAuthorizer } from './mint-authorizer.js'
+import { cutOff, type Identified, isCutOff, MintAuthorizer } from './mint-authorizer.js'
 
 export interface MintedCreds {
   credentials: AwsCredentials
@@ -70,11 +71,11 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const keyed = key === undefined ? undefined : { key, ask: `aws_creds ${JSON.stringify(ask)}` }
     const done = await this.idempotent.run(caller, keyed, (begun) => this.mint(caller, grant, begun))
     // A retry may have waited for the first try, or come long after it.
-    if (done.replayed) this.authorizer.assertNotCutOff({ ...caller, mintId: done.minted.mintId }, grant)
+    if (done.replayed) await this.authorizer.assertStillAllowed({ ...caller, mintId: done.minted.mintId }, grant)
     return done
   }
 
-  private async mint(caller: Caller, grant: CredsGrant, begun: () => void): Promise<MintedCreds> {
+  private async mint(caller: Identified, grant: CredsGrant, begun: () => void): Promise<MintedCreds> {
     const exchange =
       this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
 
@@ -86,7 +87,7 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const { roleArn } = grant
     const level = releaseLevel({ audience: STS_AUDIENCE, roleArn }, this.releases)
     const ledger = await this.ledger.release(entry, level)
-    this.authorizer.assertNotCutOff(caller, grant)
+    await this.authorizer.assertStillAllowed(caller, grant)
     // CredsMinted is durable at this line, and witnessed if it has to be: the caller may have them.
     const { mintId, wallet } = caller
     return { credentials, mintId, wallet, roleArn, expiresAt: credentials.expiresAt, ledger }
@@ -140,23 +141,29 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     }
   }
 
-  /** A cut-off while STS was asked: what it gave is dropped here, and the entry says which key that was. */
+  /** A cut-off, or the end of the session, while STS was asked: what it gave is dropped here, and the entry says which key that was. */
   private async recordOrDrop(
-    caller: Caller,
+    caller: Identified,
     grant: CredsGrant,
     credentials: AwsCredentials,
   ): Promise<Sealed> {
     try {
       const minted = credsMinted(caller, grant, credentials)
-      const [entry] = await this.ledger.append([minted], undefined, subjectOf(caller, grant))
+      const [entry] = await this.authorizer.record(caller, grant, [minted])
       return entry as Sealed
     } catch (error) {
-      if (!isCutOff(error)) throw error
-      const detail = `${error.message}; STS gave ${credentials.accessKeyId}, which was handed to no caller`
-      await this.ledger.append([credsFailed(caller, grant.roleArn, 'cut-off', detail)])
-      throw cutOff(error.message)
+      const code = isCutOff(error) ? 'cut-off' : 'session-not-valid'
+      if (code !== 'cut-off' && !isOfSession(error)) throw error
+      const detail = `${(error as Error).message}; STS gave ${credentials.accessKeyId}, which was handed to no caller`
+      await this.ledger.append([credsFailed(caller, grant.roleArn, code, detail)])
+      throw isCutOff(error) ? cutOff(error.message) : error
     }
   }
+}
+
+/** The session has ended, is another now, or could not be validated again. */
+function isOfSession(error: unknown): boolean {
+  return error instanceof SessionError || (error instanceof LedgerError && error.code === 'session-changed')
 }
 
 function credsFailed(

@@ -2,7 +2,6 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 
 import type { Sealed } from '../domain/ledger/entry.js'
 import {
-  type Caller,
   decideJwt,
   type JwtAsk,
   jwtClaims,
@@ -14,7 +13,7 @@ import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
 import { IdempotentMints, type Replayable } from './idempotent-mints.js'
-import { MintAuthorizer } from './mint-authorizer.js'
+import { type Identified, MintAuthorizer } from './mint-authorizer.js'
 
 export interface MintedJwt {
   jwt: string
@@ -57,11 +56,11 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
     const keyed = key === undefined ? undefined : { key, ask: `oidc_jwt ${JSON.stringify(ask)}` }
     const done = await this.idempotent.run(caller, keyed, (begun) => this.mint(caller, grant, begun))
     // A retry may have waited for the first try, or come long after it.
-    if (done.replayed) this.authorizer.assertNotCutOff({ ...caller, mintId: done.minted.jti }, grant)
+    if (done.replayed) await this.authorizer.assertStillAllowed({ ...caller, mintId: done.minted.jti }, grant)
     return done
   }
 
-  private async mint(caller: Caller, grant: JwtGrant, begun: () => void): Promise<MintedJwt> {
+  private async mint(caller: Identified, grant: JwtGrant, begun: () => void): Promise<MintedJwt> {
     const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
     const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
     const entries = await this.authorizer.announce(caller, grant, 'oidc_jwt', issued)
@@ -69,7 +68,7 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
 
     const ledger = await this.ledger.release(entries.at(-1) as Sealed, releaseLevel(grant, this.releases))
 
-    this.authorizer.assertNotCutOff(caller, grant)
+    await this.authorizer.assertStillAllowed(caller, grant)
     // JwtIssued is durable at this line, witnessed if it has to be, and only now does the token come to exist.
     const jwt = this.signer.sign(token)
     const { mintId: jti, wallet } = caller

@@ -6,9 +6,10 @@
  * keys-changed    the events about signing keys no longer fit those of the ledger: decide again. Nothing was written.
  * key-not-active  a token under a key that another broker has replaced. Nothing was written.
  * cut-off         the operator has cut off whom the events are for. Nothing was written.
+ * session-changed the session has to be validated again. Nothing was written.
  */
 export type LedgerErrorCode =
-  'unavailable' | 'in-doubt' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active' | 'cut-off'
+  'unavailable' | 'in-doubt' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active' | 'cut-off' | 'session-changed'
 
 /** The events were not confirmed: nothing they announce may happen or leave. */
 export class LedgerError extends Error {

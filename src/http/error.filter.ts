@@ -24,6 +24,7 @@ const LEDGER_REASON = {
   'keys-changed': 'signing-key-changed',
   'key-not-active': 'signing-key-changed',
   'cut-off': 'cut-off',
+  'session-changed': 'ledger-unavailable',
 } satisfies Record<LedgerErrorCode, ErrorReason>
 
 /** The only place where an error becomes an HTTP answer. What is not listed is `internal`, and its text stays here. */

@@ -6,6 +6,8 @@ import { chain, GENESIS, parseEntry, type Sealed } from '../domain/ledger/entry.
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
+import { LedgerError } from '../domain/ledger-error.js'
+import type { AppendCondition } from './batch.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './appender.js'
 
 const NOW = new Date('2026-11-20T12:00:00.000Z')
@@ -365,17 +367,20 @@ describe('a cut-off', () => {
   const wallet = `0x${'a'.repeat(40)}`
   const target = { kind: 'wallet', target: wallet } as const
   const cutOff: LedgerEvent = { type: 'AccessCutOff', data: target }
-  const subject = {
-    ...{ mintId: 'any', wallet, tokenSha256: 'a'.repeat(64), parents: [], roleArn: undefined },
-  }
+  const unless =
+    (which: string): AppendCondition =>
+    ({ cutOffs }) => {
+      const subject = { mintId: 'any', tokenSha256: 'a'.repeat(64), parents: [], roleArn: undefined }
+      return cutOffs.covering({ ...subject, wallet: which }) && new LedgerError('cut-off', 'cut off')
+    }
 
   test('refuses what is chained behind it, though both came in one append', async () => {
     const store = new MemoryEventStore()
     const writer = appender(store)
-    const before = writer.append([event('before')], undefined, subject)
+    const before = writer.append([event('before')], undefined, unless(wallet))
     const between = writer.append([cutOff])
-    const after = writer.append([event('after')], undefined, subject)
-    const other = writer.append([event('other')], undefined, { ...subject, wallet: `0x${'b'.repeat(40)}` })
+    const after = writer.append([event('after')], undefined, unless(wallet))
+    const other = writer.append([event('other')], undefined, unless(`0x${'b'.repeat(40)}`))
     await expect(after).rejects.toMatchObject({ code: 'cut-off' })
     await Promise.all([before, between, other])
     expect(writer.cutOffs.has(target)).toBe(true)
@@ -388,7 +393,7 @@ describe('a cut-off', () => {
     const [first] = await writer.append([event('first')])
     const rival = appenderAfter(store, first!)
     await rival.append([cutOff])
-    await expect(writer.append([event('late')], undefined, subject)).rejects.toMatchObject({
+    await expect(writer.append([event('late')], undefined, unless(wallet))).rejects.toMatchObject({
       code: 'cut-off',
     })
     expect(writer.cutOffs.has(target)).toBe(true)

@@ -1,7 +1,7 @@
 // The one writer of the ledger in this process: chains what callers hand in and commits it in batches.
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import { CutOffs, type Subject } from '../domain/ledger/cut-offs.js'
+import { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { LedgerSignatures, signAppend } from '../domain/ledger/ledger-signature.js'
@@ -9,6 +9,7 @@ import type { Signer } from '../domain/ledger/note.js'
 import type { SigningKeys } from '../domain/ledger/signing-keys.js'
 import type { EntryToAppend, EventStore, Stored } from '../event-store/event-store.js'
 import {
+  type AppendCondition,
   type SequencedAppend,
   chainBatch,
   rejectCaller,
@@ -146,20 +147,20 @@ export class Appender {
 
   /**
    * Resolves with the entries of `events`, together and in order, once they are durable. Rejects with LedgerError.
-   * `at`, a reading of clock(), becomes their time, unless the ledger's is later by then. `unlessCutOff` is looked at
-   * where the events are chained, so that no cut-off is before them in the ledger.
+   * `at`, a reading of clock(), becomes their time, unless the ledger's is later by then. `condition` is asked
+   * where the events are chained, so it sees every entry before them.
    */
   async append(
     events: readonly LedgerEvent[],
     at: Date = this.clock(),
-    unlessCutOff?: Subject,
+    condition?: AppendCondition,
   ): Promise<Sealed[]> {
     if (this.halted) throw this.halted
     if (this.closing.signal.aborted) throw new LedgerError('unavailable', 'the broker is shutting down')
     if (this.queue.length >= this.limits.waiting)
       throw new LedgerError('unavailable', 'too many callers wait for the ledger')
     return new Promise((resolve, reject) => {
-      const waiting: PendingAppend = { events, at, unlessCutOff, settled: false, resolve, reject }
+      const waiting: PendingAppend = { events, at, condition, settled: false, resolve, reject }
       this.queue.push(waiting)
       this.giveUpLater(waiting)
       this.pumping ??= this.pump()

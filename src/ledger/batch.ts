@@ -2,17 +2,24 @@
 
 import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
-import { type CutOffs, cutOffsAfter, type Subject } from '../domain/ledger/cut-offs.js'
+import { type CutOffs, cutOffsAfter } from '../domain/ledger/cut-offs.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
+
+/** What a condition may look at: the ledger as it is before the events, those of the same batch included. */
+export interface HeadFacts {
+  cutOffs: CutOffs
+}
+
+/** Asked where the events are chained: why they must not be appended any more. Undefined: they may. */
+export type AppendCondition = (head: HeadFacts) => LedgerError | undefined
 
 /** A caller that waits for the outcome of its events. */
 export interface PendingAppend {
   events: readonly LedgerEvent[]
   /** When they were decided: the time of their entries. */
   at: Date
-  /** Not appended where the operator has cut this off, be it by the entry before. */
-  unlessCutOff: Subject | undefined
+  condition: AppendCondition | undefined
   settled: boolean
   resolve: (entries: Sealed[]) => void
   reject: (error: LedgerError) => void
@@ -24,10 +31,9 @@ export interface SequencedAppend {
   entries: Sealed[]
 }
 
-export interface BatchHead {
+export interface BatchHead extends HeadFacts {
   last: Sealed | undefined
   keys: SigningKeys | undefined
-  cutOffs: CutOffs
 }
 
 /** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
@@ -86,9 +92,9 @@ export function rejectCaller(waiting: PendingAppend, error: LedgerError): void {
 /** One caller's entries. A caller whose events cannot be entries is rejected, and has no entries. */
 function chainAll(waiting: PendingAppend, { last, keys, cutOffs }: BatchHead): Sealed[] {
   const entries: Sealed[] = []
-  const through = waiting.unlessCutOff && cutOffs.covering(waiting.unlessCutOff)
-  if (through) {
-    rejectCaller(waiting, new LedgerError('cut-off', `the operator has cut off this ${through}`))
+  const against = waiting.condition?.({ cutOffs })
+  if (against) {
+    rejectCaller(waiting, against)
     return []
   }
   const problem = keys && appendProblem(waiting.events, keys)

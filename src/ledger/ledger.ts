@@ -1,9 +1,10 @@
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
-import type { CutOffs, Subject } from '../domain/ledger/cut-offs.js'
+import type { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { ReleaseLevel } from '../domain/release.js'
 import type { Appender, AppenderStatus } from './appender.js'
+import type { AppendCondition } from './batch.js'
 import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import type { LogTree } from './log-tree.js'
@@ -67,13 +68,13 @@ export class Ledger {
 
   /**
    * Resolves once the entries are durable, in order and together. Rejects with LedgerError: then nothing may be done.
-   * `at` is when what they say was decided, a reading of clock(). Where the operator has cut off `unlessCutOff`, nothing
-   * is appended.
+   * `at` is when what they say was decided, a reading of clock(). Where `condition` has an
+   * objection at the moment of chaining, nothing is appended.
    */
-  append(events: readonly LedgerEvent[], at?: Date, unlessCutOff?: Subject): Promise<Sealed[]> {
+  append(events: readonly LedgerEvent[], at?: Date, condition?: AppendCondition): Promise<Sealed[]> {
     const alarm = this.alarm
     if (alarm) return Promise.reject(new LedgerError('failed', alarm))
-    return this.parts.appender.append(events, at, unlessCutOff)
+    return this.parts.appender.append(events, at, condition)
   }
 
   /** The receipt of an entry that was just appended, once what must be behind it is. Rejects with LedgerError. */

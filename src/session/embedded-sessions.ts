@@ -46,6 +46,8 @@ export class EmbeddedSessions extends SessionBackend {
   private readonly waiting = new Map<number, PendingCall>()
   private lastId = 0
   private closed = false
+  /** How many calls may have ended sessions or narrowed them, counted before their callers hear of it. */
+  private changes = 0
 
   constructor(
     private readonly path: string,
@@ -62,6 +64,15 @@ export class EmbeddedSessions extends SessionBackend {
 
   async validate(bearer: string): Promise<Session> {
     return (await this.call({ op: 'validate', bearer })) as Session
+  }
+
+  override mark(): number {
+    return this.changes
+  }
+
+  /** Every change comes through here: what was validated holds until the next one. */
+  override unchangedSince(mark: number): boolean {
+    return this.changes === mark
   }
 
   healthy(): Promise<boolean> {
@@ -81,7 +92,8 @@ export class EmbeddedSessions extends SessionBackend {
 
   /** What account-store.ts answers to the call, of the shape that its operation has. */
   account(bearer: string, call: AccountCall): Promise<unknown> {
-    return this.call({ op: 'account', bearer, call })
+    const narrows = call.op === 'set-scope' || call.op === 'teardown'
+    return narrows ? this.changing({ op: 'account', bearer, call }) : this.call({ op: 'account', bearer, call })
   }
 
   async deliver(mail: Mail): Promise<string> {
@@ -94,7 +106,7 @@ export class EmbeddedSessions extends SessionBackend {
 
   /** How many sessions this call has ended. */
   async revoke(bearer: string, target: RevokeTarget): Promise<number> {
-    return (await this.call({ op: 'revoke', bearer, target })) as number
+    return (await this.changing({ op: 'revoke', bearer, target })) as number
   }
 
   async close(): Promise<void> {
@@ -104,6 +116,15 @@ export class EmbeddedSessions extends SessionBackend {
     const ended = new Promise((resolve) => worker.once('exit', resolve))
     worker.postMessage('close')
     await ended
+  }
+
+  /** Counted before the caller hears of it: a mint that is chained after that must see it. */
+  private async changing(question: SessionRequest): Promise<unknown> {
+    try {
+      return await this.call(question)
+    } finally {
+      this.changes += 1
+    }
   }
 
   private call(question: SessionRequest, deadlineMs = this.deadlineMs): Promise<unknown> {

@@ -244,6 +244,7 @@ const failureCode = growing<CredsFailureCode>({
   'empty-response': true,
   'credentials-unusable': true,
   'cut-off': true,
+  'session-not-valid': true,
   unexpected: true,
 })
 

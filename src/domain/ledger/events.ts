@@ -38,6 +38,7 @@ export type CredsFailureCode =
   | 'empty-response'
   | 'credentials-unusable'
   | 'cut-off'
+  | 'session-not-valid'
   | 'unexpected'
 
 export type CutOffKind = 'wallet' | 'session' | 'mint' | 'role'
