@@ -71,7 +71,8 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
     const keyed = key === undefined ? undefined : { key, ask: `aws_creds ${JSON.stringify(ask)}` }
     const done = await this.idempotent.run(caller, keyed, (begun) => this.mint(caller, grant, begun))
     // A retry may have waited for the first try, or come long after it.
-    if (done.replayed) await this.authorizer.assertStillAllowed({ ...caller, mintId: done.minted.mintId }, grant)
+    if (done.replayed)
+      await this.authorizer.assertStillAllowed({ ...caller, mintId: done.minted.mintId }, grant)
     return done
   }
 

@@ -1,14 +1,7 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 
 import type { Sealed } from '../domain/ledger/entry.js'
-import {
-  decideJwt,
-  type JwtAsk,
-  jwtClaims,
-  type JwtGrant,
-  jwtIssued,
-  MintPolicy,
-} from '../domain/mint.js'
+import { decideJwt, type JwtAsk, jwtClaims, type JwtGrant, jwtIssued, MintPolicy } from '../domain/mint.js'
 import { releaseLevel, ReleasePolicy } from '../domain/release.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'

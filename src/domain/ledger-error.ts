@@ -9,7 +9,14 @@
  * session-changed the session has to be validated again. Nothing was written.
  */
 export type LedgerErrorCode =
-  'unavailable' | 'in-doubt' | 'failed' | 'too-large' | 'keys-changed' | 'key-not-active' | 'cut-off' | 'session-changed'
+  | 'unavailable'
+  | 'in-doubt'
+  | 'failed'
+  | 'too-large'
+  | 'keys-changed'
+  | 'key-not-active'
+  | 'cut-off'
+  | 'session-changed'
 
 /** The events were not confirmed: nothing they announce may happen or leave. */
 export class LedgerError extends Error {

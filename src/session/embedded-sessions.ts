@@ -93,7 +93,9 @@ export class EmbeddedSessions extends SessionBackend {
   /** What account-store.ts answers to the call, of the shape that its operation has. */
   account(bearer: string, call: AccountCall): Promise<unknown> {
     const narrows = call.op === 'set-scope' || call.op === 'teardown'
-    return narrows ? this.changing({ op: 'account', bearer, call }) : this.call({ op: 'account', bearer, call })
+    return narrows
+      ? this.changing({ op: 'account', bearer, call })
+      : this.call({ op: 'account', bearer, call })
   }
 
   async deliver(mail: Mail): Promise<string> {

@@ -38,7 +38,10 @@ describe('embedded sessions', () => {
   let broker: BrokerInProcess
   let sessions: EmbeddedSessions
   beforeAll(async () => {
-    const open = { openStore: async (...as: Parameters<typeof openStore>) => (store = new GatedStore(await openStore(...as))) }
+    const open = {
+      openStore: async (...as: Parameters<typeof openStore>) =>
+        (store = new GatedStore(await openStore(...as))),
+    }
     broker = await startInProcess(await freePort(), {}, open)
     sessions = broker.parts.sessions as EmbeddedSessions
   })
