@@ -1,6 +1,7 @@
-import { type DynamicModule, Module } from '@nestjs/common'
+import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common'
 import { CqrsModule } from '@nestjs/cqrs'
 
+import { MeasuredSts } from './aws/measured-sts.js'
 import { Sts } from './aws/sts.js'
 import type { Parts } from './start/broker.js'
 import { MintAuthorizer } from './commands/mint-authorizer.js'
@@ -57,7 +58,7 @@ export class AppModule {
         { provide: SessionBackend, useValue: parts.sessions },
         { provide: Ledger, useValue: parts.ledger },
         { provide: TokenSigner, useValue: parts.signer },
-        { provide: Sts, useValue: parts.sts },
+        measured(parts.sts),
         { provide: EventStore, useValue: parts.store },
         { provide: PublishedTiles, useValue: parts.tiles },
         { provide: Projector, useValue: parts.projector },
@@ -76,5 +77,14 @@ export class AppModule {
         Readiness,
       ],
     }
+  }
+}
+
+/** What AWS is asked passes the metrics. */
+function measured(sts: Sts): FactoryProvider<Sts> {
+  return {
+    provide: Sts,
+    useFactory: (metrics: Metrics) => new MeasuredSts(sts, (...how) => metrics.stsAnswered(...how)),
+    inject: [Metrics],
   }
 }

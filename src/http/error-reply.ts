@@ -12,6 +12,7 @@ export interface Problem {
 /** No cache may keep one: a tile that is not there yet will be there in a moment. */
 export function sendError(reply: FastifyReply, { reason, detail, headers = {} }: Problem): void {
   reply.outcome = KIND_OF_REASON[reason]
+  reply.reason = reason
   void reply
     .status(statusOf(reason))
     .headers({ ...headersOf(reason), ...headers, 'Cache-Control': 'no-store' })

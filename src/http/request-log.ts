@@ -3,12 +3,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 
+import type { ErrorReason } from '../domain/errors.js'
 import type { Metrics } from './metrics.js'
 
 declare module 'fastify' {
   interface FastifyReply {
     /** The error kind the request ended with; unset for `ok`. */
     outcome?: string
+    /** Why, of a closed set (domain/errors.ts). */
+    reason?: ErrorReason
     wallet?: string
     mintId?: string
   }
@@ -17,12 +20,13 @@ declare module 'fastify' {
 export function logRequests(server: FastifyInstance, log: Logger, metrics?: Metrics): void {
   server.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown'
-    const { statusCode: status, elapsedTime, outcome = 'ok', wallet, mintId } = reply
+    const { statusCode: status, elapsedTime, outcome = 'ok', reason, wallet, mintId } = reply
     const ms = Math.round(elapsedTime * 100) / 100
     metrics?.observe(
       { method: request.method, route, outcome: status < 400 ? 'ok' : outcome },
       elapsedTime / 1000,
     )
+    if (reason) metrics?.refused(reason)
     log.info(
       { requestId: request.id, method: request.method, route, status, ms, outcome, wallet, mintId },
       'request',

@@ -9,6 +9,7 @@ import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import type { LogTree } from './log-tree.js'
 import { MintIds } from './mint-ids.js'
+import type { WitnessStatus } from '../witness/witness.js'
 import type { Witnesses } from '../witness/witnesses.js'
 
 /** An entry's place in the ledger as a reply shows it, with its proof. */
@@ -110,6 +111,16 @@ export class Ledger {
   status(): AppenderStatus {
     const alarm = this.alarm
     return alarm ? { ok: false, reason: alarm } : this.parts.appender.status()
+  }
+
+  /** Of each witness of the policy; none without one. */
+  get witnesses(): readonly WitnessStatus[] {
+    return this.parts.witnessing?.witnesses.status() ?? []
+  }
+
+  /** When the newest checkpoint was signed: after the last append, or at the start. */
+  get checkpointAt(): Date {
+    return this.parts.tree.signedAt
   }
 
   /** Undefined where no other broker writes. */

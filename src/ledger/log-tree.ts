@@ -49,6 +49,8 @@ export class LogTree {
   private readonly rows: Row[] = []
   private readonly recent: SignedCheckpoint[] = []
   private published: SignedCheckpoint
+  /** When the newest checkpoint was signed, by the system's clock. */
+  signedAt = new Date()
   private under: ReceiptContext | undefined
 
   constructor(
@@ -102,6 +104,7 @@ export class LogTree {
     const { origin, signer, onSigned } = this.options
     const checkpoint = parseSignedCheckpoint(signCheckpoint({ origin, ...this.tree.head() }, signer))
     this.recent.push(checkpoint)
+    this.signedAt = new Date()
     if (this.recent.length > RECENT_CHECKPOINTS) this.recent.shift()
     onSigned?.(checkpoint)
     return checkpoint

@@ -177,6 +177,12 @@ export class KeysView {
     return this.keys.activeKid
   }
 
+  /** When the key that may sign was taken into use. */
+  activatedAt(): Date | undefined {
+    const row = this.rows.find(({ kid }) => kid === this.keys.activeKid)
+    return row?.activated_at ? new Date(row.activated_at) : undefined
+  }
+
   /** A copy: as of now. */
   known(): SigningKeys {
     return this.keys.copy()
