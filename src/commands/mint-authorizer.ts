@@ -29,11 +29,14 @@ interface Granted {
 export interface Identified extends Caller {
   bearer: string
   session: Session
-  /** Of the session backend, from before the session was validated. */
+  /** Of the session backend, as of when the session was validated. */
   mark: number
 }
 
-/** How often a mint is chained again because sessions changed in between. */
+/**
+ * How often a mint is tried because sessions, its own or others, changed in between. The last try relies on the answer
+ * that it was given just before: a caller that ends sessions all the time must not keep others from minting.
+ */
 const TRIES = 3
 
 /** Who is calling, and may they: the part every mint begins with. */
@@ -52,8 +55,7 @@ export class MintAuthorizer {
   async identify(bearer: string): Promise<Identified> {
     // An implausible clock cannot say whether a session has expired.
     this.ledger.clock()
-    const mark = this.sessions.mark()
-    const session = await this.sessions.validate(bearer)
+    const { session, mark } = await this.sessions.validated(bearer)
     const { wallet, backend, agent, child } = session
     // The mint's reading comes after the session's check, which may take long.
     const at = this.ledger.clock()
@@ -111,9 +113,10 @@ export class MintAuthorizer {
   ): Promise<Sealed[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.ledger.append(events, at, this.stillAllowed(caller, grant))
+        const isLast = attempt === TRIES
+        return await this.ledger.append(events, at, this.stillAllowed(caller, grant, isLast))
       } catch (error) {
-        if (codeOf(error) !== 'session-changed' || attempt === TRIES) throw error
+        if (codeOf(error) !== 'session-changed') throw error
         await this.validateAgain(caller)
       }
     }
@@ -126,20 +129,19 @@ export class MintAuthorizer {
     if (through) throw cutOff(`the operator has cut off this ${through}`)
   }
 
-  private stillAllowed(caller: Identified, grant: Granted): AppendCondition {
+  private stillAllowed(caller: Identified, grant: Granted, isLast: boolean): AppendCondition {
     const subject = subjectOf(caller, grant)
     return ({ cutOffs }) => {
       const through = cutOffs.covering(subject)
       if (through) return new LedgerError('cut-off', `the operator has cut off this ${through}`)
-      if (this.sessions.unchangedSince(caller.mark)) return undefined
+      if (isLast || this.sessions.unchangedSince(caller.mark)) return undefined
       return new LedgerError('session-changed', 'sessions changed while the mint was under way; ask again')
     }
   }
 
   /** The decision was made of the session as it was: one that is another now has to ask again. */
   private async validateAgain(caller: Identified): Promise<void> {
-    const mark = this.sessions.mark()
-    const session = await this.sessions.validate(caller.bearer)
+    const { session, mark } = await this.sessions.validated(caller.bearer)
     if (!isDeepStrictEqual(session, caller.session))
       throw new LedgerError('session-changed', 'the session changed while the mint was under way; ask again')
     caller.mark = mark

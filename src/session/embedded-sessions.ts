@@ -2,7 +2,13 @@ import { Worker } from 'node:worker_threads'
 
 import type { Scope } from '../domain/ledger/child-session.js'
 import type { Wallet } from '../domain/wallet.js'
-import { type Session, SessionBackend, SessionError, type SessionErrorCode } from './session-backend.js'
+import {
+  type Session,
+  SessionBackend,
+  SessionError,
+  type SessionErrorCode,
+  type Validated,
+} from './session-backend.js'
 import type { AccountCall, Mail } from './account-store.js'
 import { SessionRefusal } from './session-scope.js'
 import type { IssuedSession, RevokeTarget } from './session-store.js'
@@ -66,8 +72,10 @@ export class EmbeddedSessions extends SessionBackend {
     return (await this.call({ op: 'validate', bearer })) as Session
   }
 
-  override mark(): number {
-    return this.changes
+  /** The mark is of before: a change while the thread reads may be one that it did not see. */
+  override async validated(bearer: string): Promise<Validated> {
+    const mark = this.changes
+    return { session: await this.validate(bearer), mark }
   }
 
   /** Every change comes through here: what was validated holds until the next one. */

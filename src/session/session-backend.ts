@@ -38,16 +38,18 @@ export class SessionError extends Error {
  *           memory, so a revocation is seen by the very next call; it has no effect, so it may be asked again.
  *           Everything else rejects with SessionError, in bounded time. Doubt is 'backend-unreachable', never a session.
  *           A bearer that fails assertWellFormed is refused before anything is asked.
- * mark, unchangedSince  whether what validate said, with a mark taken before it, can be relied on still. False costs another
- *           validate and no more; true is a promise: the session has not ended, nor has its scope become narrower.
+ * validated, unchangedSince  validate, with a mark that says later whether its answer can be relied on still. False costs
+ *           another validate and no more.
  * healthy   whether validate is likely to get an answer now. Never rejects.
  * close     frees what the backend holds. Nothing may be called after it but healthy, which is then false.
  */
 export abstract class SessionBackend {
   abstract validate(bearer: string): Promise<Session>
 
-  mark(): number {
-    return performance.now()
+  async validated(bearer: string): Promise<Validated> {
+    const session = await this.validate(bearer)
+    // Of the answer, not of the question: a backend may take longer to answer than its answer is relied on.
+    return { session, mark: performance.now() }
   }
 
   /** A backend elsewhere says nothing of its own accord: it is asked again after a second. */
@@ -61,6 +63,11 @@ export abstract class SessionBackend {
 
 /** How long an answer of a backend elsewhere is relied on within one mint. It is never used for a second mint. */
 const RELIED_ON_MS = 1_000
+
+export interface Validated {
+  session: Session
+  mark: number
+}
 
 /** What the caller reads when the backend gives no better reason. */
 export const NOT_VALID = 'session not valid'

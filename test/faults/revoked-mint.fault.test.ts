@@ -6,6 +6,7 @@ import type { EntryToAppend } from '../../src/event-store/event-store.js'
 import type { EmbeddedSessions } from '../../src/session/embedded-sessions.js'
 import { openStore } from '../../src/start/ledger-store.js'
 import { type BrokerInProcess, startInProcess } from '../support/broker-in-process.js'
+import { BrokerProcess } from '../support/broker-process.js'
 import { type BrokerWithAws, startBrokerWithAws } from '../support/broker-with-aws.js'
 import { FaultyStore } from '../support/faulty-store.js'
 import { freePort } from '../support/free-port.js'
@@ -62,15 +63,9 @@ describe('embedded sessions', () => {
     const before = store.held
     const ahead = mint(first.session)
     await until(() => store.held > before)
-    const validated = broker.parts.sessions.validate.bind(broker.parts.sessions)
-    let seen = 0
-    broker.parts.sessions.validate = async (bearer) => {
-      const session = await validated(bearer)
-      seen += 1
-      return session
-    }
+    const validations = countValidations()
     const waiting = [mint(revoked.session), mint(other.session)]
-    await until(() => seen === 2)
+    await until(() => validations() === 2)
     await sessions.revoke(revoked.session, { session: revoked.session })
     open()
     expect(await ahead).toMatchObject({ status: 200 })
@@ -81,6 +76,62 @@ describe('embedded sessions', () => {
     const issued = (await verifiedLedger(broker.dataDir)).of('JwtIssued')
     expect(issued.map(({ data }) => data.wallet)).toEqual([first.wallet, other.wallet])
   })
+
+  test('a caller that ends sessions all the time keeps no other from minting', async () => {
+    const [steady, other] = [await sessions.create('steady'), await sessions.create('another')]
+    let open = store.shut()
+    /** Holds up the ledger: what is asked for next waits behind it. */
+    const holdUp = () => {
+      const { held } = store
+      const ahead = mint(other.session)
+      return { ahead, underWay: () => until(() => store.held > held) }
+    }
+    const { ahead, underWay } = holdUp()
+    await underWay()
+    const aheads = [ahead]
+    const validations = countValidations()
+    const waiting = mint(steady.session)
+    await until(() => validations() === 1)
+    for (let round = 0; round < 4; round += 1) {
+      const restless = await sessions.create('restless')
+      await sessions.revoke(restless.session, { session: restless.session })
+      const before = validations()
+      const next = holdUp()
+      await until(() => validations() === before + 1)
+      const reopen = store.shut()
+      open()
+      open = reopen
+      await next.underWay()
+      aheads.push(next.ahead)
+    }
+    open()
+    expect(await waiting).toMatchObject({ status: 200 })
+    for (const { status } of await Promise.all(aheads)) expect(status).toBe(200)
+  })
+
+  /** How often a session has been validated from here on. */
+  function countValidations(): () => number {
+    const validate = sessions.validate.bind(sessions)
+    let seen = 0
+    sessions.validate = async (bearer) => {
+      const session = await validate(bearer)
+      seen += 1
+      return session
+    }
+    return () => seen
+  }
+})
+
+test('a session backend that takes longer to answer than its answers are relied on', async () => {
+  const backend = await startSessionBackendServer()
+  backend.answers.set('agent', { kind: 'slow', afterMs: 1_500, wallet: `0x${'ab'.repeat(20)}` })
+  const broker = await BrokerProcess.start({ env: { BROKER_BACKEND_URL: backend.url } })
+  expect(await broker.post('/v1/mint-oidc-jwt', 'agent')).toMatchObject({ status: 200 })
+  // It is asked once, and not again because it was slow.
+  expect(backend.calls.filter((call) => call === 'GET /session/validate')).toHaveLength(1)
+  expect(await broker.stop()).toBe(0)
+  await verifiedLedger(broker.dataDir)
+  await backend.close()
 })
 
 describe('while STS is asked', () => {
