@@ -13,6 +13,9 @@ export function syncFolder(folder: string): void {
 
 /** The system's own error says neither what could not be synced nor what that means. */
 export class SyncError extends Error {
+  /** The system's own, by which the ledger's store tells what it means. */
+  readonly code: string | undefined
+
   constructor(
     readonly path: string,
     cause: NodeJS.ErrnoException,
@@ -24,6 +27,7 @@ export class SyncError extends Error {
       },
     )
     this.name = 'SyncError'
+    this.code = cause.code
   }
 }
 
