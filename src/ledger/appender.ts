@@ -300,6 +300,8 @@ export class Appender {
   }
 
   private halt(reason: string): LedgerError {
+    // The first reason stands: a look at the status and the append under way may both find one.
+    if (this.halted) return this.halted
     this.options.onHalt?.(reason)
     return (this.halted = new LedgerError('failed', reason))
   }

@@ -160,19 +160,29 @@ export class Projector {
     return models
   }
 
-  /** Entries whose append is not signed are waited for a moment; then it is trouble, until they are. */
+  /** Entries whose append is not signed are waited for a moment; then it is trouble, said once, until they are. */
   private waitForSignature(count: number): void {
     clearTimeout(this.unsignedTimer)
     this.unsignedTimer = undefined
-    if (this.unsigned) this.trouble = undefined
-    this.unsigned = false
-    if (count === 0) return
+    if (count === 0) {
+      if (this.unsigned) this.trouble = undefined
+      this.unsigned = false
+      return
+    }
+    if (this.unsigned) {
+      this.missSignature(count)
+      return
+    }
     this.unsignedTimer = setTimeout(() => {
-      const found = this.unsignedFinding(count)
-      this.unsigned = true
-      this.trouble = { reason: found.detail, finding: found }
-      this.options.log.error({ finding: found }, 'read models are behind: entries that no broker signed')
+      const { finding: found, reason } = this.missSignature(count)
+      this.options.log.error({ finding: found }, `minting stops, and read models stand still: ${reason}`)
     }, UNSIGNED_FOR_MS)
+  }
+
+  private missSignature(count: number): { reason: string; finding: Finding } {
+    const found = this.unsignedFinding(count)
+    this.unsigned = true
+    return (this.trouble = { reason: found.detail, finding: found })
   }
 
   private unsignedFinding(count: number): Finding {

@@ -137,7 +137,8 @@ export async function openLedgerStack(
     displaced,
     onDoubt: (reason) =>
       log.error(
-        `an append is in doubt; it is repeated, and nothing is handed out until it is settled: ${reason}`,
+        `an append is in doubt; it is repeated, and nothing is handed out until it is settled: ${reason}. ` +
+          'See that the disk, or the server and the way to it, works; no restart is needed',
       ),
     onHalt: (reason) => log.error(`nothing is minted any more: ${reason}`),
     onFromFuture: (problem) => log.error(`minting stops: ${problem}`),

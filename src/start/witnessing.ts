@@ -59,7 +59,7 @@ export async function openWitnessing(
       refreshMs: witness.refreshSeconds * 1000,
     },
     alarmFile,
-    onAlarm: (alarm) => log.error({ alarm }, 'minting stops: a witness contradicts the ledger'),
+    onAlarm: (alarm) => log.error({ alarm }, `minting stops: ${alarm.reason}`),
     onWitnessed: (checkpoint) => witnessed.record(checkpoint),
     onStatus: (status) => log.warn({ witness: status }, 'witness'),
   })
