@@ -9,6 +9,7 @@ import type { Row } from '../../src/domain/ledger/verify.js'
 import { parseArguments } from './arguments.js'
 import { Progress } from './progress.js'
 import { targetOf } from './regular-file.js'
+import { warnOfProxies } from './proxies.js'
 import { openSource, parseSource } from './sources/open.js'
 import { type Source, SourceError, SourceFault } from './sources/source.js'
 
@@ -23,7 +24,9 @@ export async function exportCommand(args: readonly string[]): Promise<number> {
   } as const
   const { values, source: name } = parseArguments(args, options)
   const access = { tokenFile: values['token-file'], stream: values.stream }
-  const source = await openSource(await parseSource(name), access)
+  const named = await parseSource(name)
+  warnOfProxies(named)
+  const source = await openSource(named, access)
   try {
     // Opening it again fails where it is a socket, and would truncate it where it is a file.
     if (values.out === undefined || values.out === '/dev/stdout') await exportTo(toStdout, source)

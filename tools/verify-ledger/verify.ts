@@ -11,6 +11,7 @@ import { refuseMangled } from './mangled.js'
 import { Progress } from './progress.js'
 import { jsonReport, textReport } from './report.js'
 import { readBoundedSync } from './regular-file.js'
+import { warnOfProxies } from './proxies.js'
 import { openSource, parseSource } from './sources/open.js'
 import { type Source, SourceError } from './sources/source.js'
 import { UsageError } from './usage-error.js'
@@ -34,7 +35,9 @@ export async function verifyCommand(args: readonly string[]): Promise<number> {
   const { values, source: name } = parseArguments(args, OPTIONS)
   const options = parseOptions(values)
   const access = { tokenFile: values['token-file'], stream: values.stream }
-  const source = await openSource(await parseSource(name), access)
+  const named = await parseSource(name)
+  warnOfProxies(named)
+  const source = await openSource(named, access)
   const progress = new Progress('verifying')
   const started = performance.now()
   try {
