@@ -16,6 +16,14 @@ export interface LoadOrder {
   below?: number
   /** One connection for each. */
   bearers: string[]
+  /** Of another server: sent as it stands here, without a bearer. */
+  request?: {
+    method: 'GET' | 'POST'
+    host: string
+    /** `Name: value` */
+    headers: readonly string[]
+    body: string | undefined
+  }
   /** Whichever comes first. */
   seconds?: number
   requests?: number
@@ -55,15 +63,14 @@ class Run {
     }
   }
 
-  /** Sends, waits for the whole reply, sends again. Rejects at the first reply that is not 200. */
+  /** Sends, waits for the whole reply, sends again. Rejects at the first reply that is no success. */
   private connection(bearer: string): Promise<void> {
-    const { port, socketPath } = this.order
+    const { port, socketPath, request } = this.order
     const next = this.requests(bearer)
     return new Promise((resolve, reject) => {
+      const host = request?.host ?? '127.0.0.1'
       const socket =
-        socketPath === undefined
-          ? connect({ port, host: '127.0.0.1', noDelay: true })
-          : connect({ path: socketPath })
+        socketPath === undefined ? connect({ port, host, noDelay: true }) : connect({ path: socketPath })
       const end = (error?: Error) => {
         socket.destroy()
         if (error) reject(error)
@@ -85,7 +92,7 @@ class Run {
       }
       socket.on('connect', send)
       onReply(socket, (reply) => {
-        if (!reply.startsWith('HTTP/1.1 200 ')) return end(new Error(`a reply was ${reply.slice(0, 500)}`))
+        if (!/^HTTP\/1\.1 20[0-6] /.test(reply)) return end(new Error(`a reply was ${reply.slice(0, 500)}`))
         this.count(performance.now() - sentAt, reply.length)
         send()
       })
@@ -95,11 +102,11 @@ class Run {
   }
 
   private requests(bearer: string): () => string | Buffer {
-    const { port, path, below } = this.order
+    const { port, path, below, request } = this.order
+    if (request) return fixed(requestBytes(path, port, request))
     const rest = `HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${bearer}`
     if (below === undefined) {
-      const bytes = Buffer.from(`POST ${path} ${rest}\r\nContent-Length: 0\r\n\r\n`)
-      return () => bytes
+      return fixed(Buffer.from(`POST ${path} ${rest}\r\nContent-Length: 0\r\n\r\n`))
     }
     return () => `GET ${path}${Math.floor(Math.random() * below)} ${rest}\r\n\r\n`
   }
@@ -123,7 +130,18 @@ class Run {
   }
 }
 
-/** Calls back with each whole reply. Knows Content-Length and nothing else of HTTP: it is all the server sends here. */
+const fixed = (bytes: Buffer) => () => bytes
+
+type Request = NonNullable<LoadOrder['request']>
+
+function requestBytes(path: string, port: number, { method, host, headers, body }: Request): Buffer {
+  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}:${port}`, ...headers]
+  if (body !== undefined)
+    lines.push('Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`)
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`)
+}
+
+/** Calls back with each whole reply. Knows where one ends by Content-Length or by the last chunk, and no more of HTTP. */
 function onReply(socket: Socket, take: (reply: string) => void): void {
   let received = ''
   // One character is one byte, so lengths need no second look.
@@ -131,9 +149,15 @@ function onReply(socket: Socket, take: (reply: string) => void): void {
     received += text
     const headEnd = received.indexOf('\r\n\r\n')
     if (headEnd === -1) return
-    const [, length] = /\r\ncontent-length: (\d+)\r\n/i.exec(received.slice(0, headEnd + 2)) ?? []
-    if (length === undefined) return void socket.destroy(new Error('a reply has no Content-Length'))
-    if (received.length < headEnd + 4 + Number(length)) return
+    const head = received.slice(0, headEnd + 2)
+    const [, length] = /\r\ncontent-length: *(\d+)\r\n/i.exec(head) ?? []
+    const chunked = length === undefined && /\r\ntransfer-encoding: *chunked\r\n/i.test(head)
+    if (length === undefined && !chunked)
+      return void socket.destroy(new Error('a reply has no Content-Length and no chunks'))
+    const whole = chunked
+      ? received.endsWith('\r\n0\r\n\r\n')
+      : received.length >= headEnd + 4 + Number(length)
+    if (!whole) return
     const reply = received
     received = ''
     take(reply)

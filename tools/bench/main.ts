@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { freePorts } from '../broker-process.js'
 import type { AppendOrder, AppendResult } from './append.js'
 import { Bench } from './bench.js'
+import { type BesideRequest, besideRequest, besideText, measureBeside } from './beside.js'
 import { clientsText, measureClients } from './clients.js'
 import { measureGrowth } from './growth.js'
 import { measureMints, type MintTimes, RECORDED_ORIGIN, recordedHome } from './mint.js'
@@ -25,6 +26,9 @@ also start-up, memory and the cost of a mint while the ledger grows.
 Figures on stdout, progress on stderr. docs/performance.md explains them.
 
   --quick   a minute or two: no million entries
+  --beside URL      only mint-oidc-jwt beside another server (http://): the same load, in turns, and the ratio
+  --header 'K: V'   a header of the requests to the other server; more than once for more
+  --body JSON       posted to the other server; without it, GET
   --clients only how long agentkeys takes to start, beside Node itself, and how long its daemon to answer
   --json    one JSON object instead of the table
   --help    print this
@@ -63,6 +67,16 @@ async function clients(bench: Bench, { quick, json }: Form): Promise<string> {
   return json ? `${JSON.stringify(result)}\n` : clientsText(result)
 }
 
+function reportWanted(bench: Bench, flags: ReturnType<typeof parse>): Promise<string> {
+  if (flags.request) return besideReport(bench, flags.request, flags)
+  return flags.clients ? clients(bench, flags) : wholeReport(bench, flags)
+}
+
+async function besideReport(bench: Bench, request: BesideRequest, { quick, json }: Form): Promise<string> {
+  const figures = await measureBeside(bench, request, quick ? QUICK : FULL)
+  return json ? `${JSON.stringify(figures)}\n` : besideText(figures, request.url)
+}
+
 async function measureAppend(bench: Bench, seconds: number): Promise<AppendResult> {
   bench.progress('appending')
   const child = bench.child<AppendOrder, AppendResult>('./append.js')
@@ -85,7 +99,15 @@ async function measureSigning(bench: Bench): Promise<SigningResult> {
 
 function parse(args: string[]) {
   const flag = { type: 'boolean', default: false } as const
-  return parseArgs({ args, options: { quick: flag, clients: flag, json: flag, help: flag } }).values
+  const text = { type: 'string' } as const
+  const header = { type: 'string', multiple: true } as const
+  const beside = { beside: text, header, body: text }
+  const options = { quick: flag, clients: flag, json: flag, help: flag, ...beside } as const
+  const { values } = parseArgs({ args, options })
+  const { beside: url, header: headers, body } = values
+  if (url === undefined && (headers !== undefined || body !== undefined))
+    throw new Error('--header and --body are of --beside URL')
+  return { ...values, request: url === undefined ? undefined : besideRequest(url, headers ?? [], body) }
 }
 
 async function main(args: string[]): Promise<number> {
@@ -104,7 +126,7 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void bench.close().finally(() => process.exit(130)))
   try {
-    process.stdout.write(await (flags.clients ? clients(bench, flags) : wholeReport(bench, flags)))
+    process.stdout.write(await reportWanted(bench, flags))
     return 0
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).stack ?? String(error)}\n`)
