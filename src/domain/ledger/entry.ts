@@ -108,7 +108,7 @@ function entryProblem(value: Json): string | undefined {
 
 let lastGoodSecond = ''
 
-export function isTime(time: string): boolean {
+function isTime(time: string): boolean {
   if (!TIME.test(time)) return false
   // Neighbours share their second; Date is asked once for each.
   const second = time.slice(0, 19)

@@ -6,7 +6,6 @@
 import { type Entry, EntryError, GENESIS, leafHash, parseEntry, type EntryProblem } from './entry.js'
 import { finding, Findings, type Finding, type FindingKind } from './findings.js'
 import { ProtocolChecker, type Counts } from './protocol-rules.js'
-import { parseChainFields, type ChainFields } from './fast-parse.js'
 
 /** One row of a store, not yet believed: the text of an entry, or why it has no text. */
 export type Row = string | BadRow
@@ -34,6 +33,14 @@ export interface Verdict {
   findingCount: number
   findingsByKind: Readonly<Partial<Record<FindingKind, number>>>
   counts: Counts
+}
+
+/** What holds an entry in the chain. */
+interface Link {
+  index: number
+  prev: string
+  time: string
+  leafHash: string
 }
 
 /** Where the chain stands after some entry. */
@@ -123,9 +130,7 @@ export class ChainWalk {
     }
   }
 
-  private read(text: string): ChainFields | undefined {
-    const link = parseChainFields(text)
-    if (link) return link
+  private read(text: string): Link | undefined {
     try {
       const { entry, leafHash } = parseEntry(text)
       return { index: entry.index, prev: entry.prev, time: entry.time, leafHash }
@@ -139,7 +144,7 @@ export class ChainWalk {
     this.report(finding(this.due, problem, detail))
   }
 
-  private compare({ index, prev, time }: ChainFields, place = index + this.shift): void {
+  private compare({ index, prev, time }: Link, place = index + this.shift): void {
     if (index !== this.due) {
       this.report(finding(this.due, 'wrong-index', `entry ${index} is where entry ${this.due} should be`))
     } else if (place !== index + this.shift) {
