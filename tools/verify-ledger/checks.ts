@@ -45,6 +45,8 @@ export interface Checked {
   roots: ReadonlyMap<number, Uint8Array>
   state: VerifierState | undefined
   opened: Opened | undefined
+  /** How many entries the signatures that a store keeps vouch for; 0 where it keeps none. */
+  signedSize: number
 }
 
 /** Enough for both threads to have work at hand, and little enough to be small. */
@@ -146,6 +148,7 @@ class Batches {
       roots: this.roots,
       state: walk && meaning && { ...walk, meaning },
       opened: this.checker.opened,
+      signedSize: this.signedSize,
     }
   }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -73,7 +73,10 @@ describe('a ledger that nobody touched', () => {
   })
 
   test('is verified, as one JSON object', async () => {
-    for (const source of [`sqlite:${sqlite}`, jsonl]) {
+    for (const [source, signedSize] of [
+      [`sqlite:${sqlite}`, 10],
+      [jsonl, 0],
+    ] as const) {
       const { code, stdout, stderr } = await run(source, '--json')
       expect([code, stderr]).toEqual([0, ''])
       expect(JSON.parse(stdout)).toEqual({
@@ -84,6 +87,7 @@ describe('a ledger that nobody touched', () => {
           root: null,
           resumedFrom: 0,
           entriesRead: 10,
+          signedSize,
           notRemembered: null,
           log: null,
           firstFinding: null,
@@ -102,6 +106,25 @@ describe('a ledger that nobody touched', () => {
         },
       })
     }
+  })
+
+  test('is called VERIFIED as far as a signature vouches for it, and no further', async () => {
+    const stored = await run(`sqlite:${sqlite}`)
+    expect(stored.stdout).toContain('Up to entry 9 it is signed, with the key that the log names itself')
+    expect((await run(`sqlite:${sqlite}`, '--vkey', VKEY)).stdout).toContain('signed, with the key you gave')
+
+    const exported = await run(jsonl)
+    expect([exported.code, exported.stdout.includes('VERIFIED')]).toEqual([0, false])
+    expect(exported.stdout).toContain('CONSISTENT, NOT SIGNED: every entry')
+
+    const checkpoint = join(folder, 'of-seven.checkpoint')
+    writeTiles(join(folder, 'of-seven'), [entries.slice(0, 7)])
+    copyFileSync(join(folder, 'of-seven/checkpoint'), checkpoint)
+    const { code, stdout } = await run(jsonl, '--vkey', VKEY, '--checkpoint', checkpoint)
+    expect(code).toBe(0)
+    expect(stdout).toContain('VERIFIED UP TO ENTRY 6: every entry')
+    expect(stdout).toContain('CONSISTENT, NOT SIGNED from entry 7 on')
+    expect(stdout).not.toContain('VERIFIED: every')
   })
 
   test('is the one that the reader remembers', async () => {

@@ -38,6 +38,7 @@ export function jsonReport({ outcome, seconds }: Report): string {
       root: root && encodeBase64(root),
       resumedFrom,
       entriesRead: size - resumedFrom,
+      signedSize: outcome.signedSize,
       log,
     },
     notRemembered: outcome.notRemembered,
@@ -100,7 +101,7 @@ function verifiedLines({ outcome, expected }: Report): string[] {
   const remembered =
     expected?.head !== undefined && `The first ${number(expected.size)} entries are those you remember.`
   return [
-    `VERIFIED: every entry${outcome.resumedFrom > 0 ? ` from ${number(outcome.resumedFrom)} on` : ''} is in canonical form, follows from the one before, and says what a broker may do.`,
+    ...headlines(outcome),
     ...(outcome.otherKeyRemembered
       ? ['What was remembered is of another key than the one you gave: nothing was held against it.']
       : []),
@@ -110,17 +111,25 @@ function verifiedLines({ outcome, expected }: Report): string[] {
     ),
     ...(outcome.root
       ? logVerifiedLines(outcome)
-      : [...unsignedLines(outcome), '', ...nextTimeLines(verdict)]),
+      : ['', ...nextTimeLines(verdict)]),
   ]
 }
 
-/** Of a source that signs nothing. */
-function unsignedLines({ checkpoint, key, verdict: { size } }: Outcome): string[] {
-  if (!checkpoint || !key)
-    return ['No signature was checked: whoever can write to it could have chained all of it again.']
-  return checkpoint.size < size
-    ? [`Entries from ${number(checkpoint.size)} on are behind the checkpoint: no signature vouches for them.`]
-    : []
+/** VERIFIED is said of nothing that no signature vouches for. */
+function headlines({ verdict: { size }, signedSize, resumedFrom, keyFrom }: Outcome): string[] {
+  const holds = `every entry${resumedFrom > 0 ? ` from ${number(resumedFrom)} on` : ''} is in canonical form, follows from the one before, and says what a broker may do.`
+  if (signedSize === 0)
+    return [
+      `CONSISTENT, NOT SIGNED: ${holds}`,
+      'No signature was checked: a program that can write to it could have chained all of it again.',
+    ]
+  const signed = `Up to entry ${number(signedSize - 1)} it is signed, with ${KEY_FROM[keyFrom ?? 'itself']}.`
+  if (signedSize >= size) return [`VERIFIED: ${holds}`, signed]
+  return [
+    `VERIFIED UP TO ENTRY ${number(signedSize - 1)}: ${holds}`,
+    signed,
+    `CONSISTENT, NOT SIGNED from entry ${number(signedSize)} on: no signature vouches for what is there.`,
+  ]
 }
 
 function logVerifiedLines({ statePath, resumedFrom, notRemembered }: Outcome): string[] {

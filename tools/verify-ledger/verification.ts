@@ -53,9 +53,11 @@ export interface Outcome {
   root: Uint8Array | null
   /** The log's own checkpoint, or the one that was given for a source that signs nothing. */
   checkpoint: SignedCheckpoint | null
-  /** Whose key verified it; null when none did. */
+  /** The key that verified the checkpoint; null when none did. */
   key: NoteKey | null
   keyFrom: KeyFrom | null
+  /** For how many entries a signature vouches: of a checkpoint that they lead to, or of an append in the store. */
+  signedSize: number
   cosignatures: readonly Cosignature[]
   /** Of the older checkpoints that the entries were held against: their sizes. */
   consistentWith: readonly number[]
@@ -110,6 +112,7 @@ class Verification {
   private trust: Trust | undefined
   private evidence: string[] = []
   private consistentWith: number[] = []
+  private signedSize = 0
   private notRemembered: string | null = null
 
   constructor(
@@ -195,6 +198,7 @@ class Verification {
     const before = this.findings.kept
     this.findings = checked.findings
     this.add(before)
+    this.signedSize = checked.signedSize
     if (!this.trust && opened) {
       this.trust = trustInItself(opened, this.options.policy)
       this.checkSignatures(this.trust)
@@ -222,6 +226,7 @@ class Verification {
     }
     const root = checked.roots.get(checkpoint.size)
     if (root && sameBytes(root, checkpoint.root)) {
+      this.signedSize = Math.max(this.signedSize, checkpoint.size)
       if (!current) this.consistentWith.push(checkpoint.size)
       return
     }
@@ -285,7 +290,8 @@ class Verification {
       root: (current && checked?.roots.get(current.size)) ?? null,
       checkpoint: current ?? this.options.checkpoint ?? null,
       key: this.signed?.key ?? null,
-      keyFrom: this.signed?.key ? (this.trust?.from ?? null) : null,
+      keyFrom: this.signed?.key || this.signedSize > 0 ? (this.trust?.from ?? null) : null,
+      signedSize: this.signedSize,
       cosignatures: this.signed?.cosignatures ?? [],
       consistentWith: this.consistentWith,
       evidence: [...new Set(this.evidence)],

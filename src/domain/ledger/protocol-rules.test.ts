@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 
 import { LedgerBuilder, ROLE_ARN, type Mint } from '../../../test/support/ledger-builder.js'
 
+import type { EventOf } from './events.js'
 import { type Finding } from './findings.js'
 import { ProtocolChecker } from './protocol-rules.js'
 import { verifyLedger } from './verify.js'
@@ -228,6 +229,16 @@ describe('a signing key', () => {
     expect(findingsAfter((ledger) => ledger.revokeKey().activateKey())).toEqual([[5, 'key-out-of-turn']])
     expect(findingsAfter((ledger) => ledger.revokeKey().retireKey())).toEqual([[5, 'key-out-of-turn']])
     expect(findingsAfter((ledger) => ledger.retireKey().retireKey())).toEqual([[5, 'key-out-of-turn']])
+  })
+
+  test('is there once: under another kid it is found, even when it was retired or revoked', () => {
+    const again = (ledger: LedgerBuilder): LedgerBuilder => {
+      const published = ledger.entries[2]!.entry.data as unknown as EventOf<'SigningKeyPublished'>['data']
+      return ledger.publishJwk({ ...published.jwk, kid: 'another' })
+    }
+    expect(findingsAfter(again)).toEqual([[4, 'key-reused']])
+    expect(findingsAfter((ledger) => again(ledger.retireKey()))).toEqual([[5, 'key-reused']])
+    expect(findingsAfter((ledger) => again(ledger.revokeKey()))).toEqual([[5, 'key-reused']])
   })
 
   test('may be revoked after it was retired', () => {
