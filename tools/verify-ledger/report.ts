@@ -109,9 +109,7 @@ function verifiedLines({ outcome, expected }: Report): string[] {
     ...consistentWith.map(
       (size) => `It has grown from the checkpoint of ${number(size)} entries: nothing before was changed.`,
     ),
-    ...(outcome.root
-      ? logVerifiedLines(outcome)
-      : ['', ...nextTimeLines(verdict)]),
+    ...(outcome.root ? logVerifiedLines(outcome) : ['', ...nextTimeLines(verdict)]),
   ]
 }
 
