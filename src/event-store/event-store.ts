@@ -14,7 +14,7 @@ export interface Stored {
   text: string
   /** As it was appended, not yet believed. No part of the entry: it says who appended it. */
   signature?: string
-  /** The node id of the broker that wrote it, where the store keeps one. A hint for taking turns, no part of the entry. */
+  /** The node id of the broker that wrote it, where the store keeps one. A hint for SharedStore, no part of the entry. */
   by?: string
   /** The index of the last entry of the same append. A hint like `by`. */
   upTo?: number
@@ -72,6 +72,8 @@ export class StoreError extends Error {
  * read      up to `limit` entries from index `from` on, in order, without gaps; [] at the end. It may return fewer.
  * follow    every entry from index `from` on, in batches, in order, without gap or repeat, waiting for more at the
  *           end until `signal` aborts; then it returns. Rejects with StoreError when it cannot go on.
+ * turn      asked before each append of something new. Undefined: append now, and as often as there is something to
+ *           append. A promise: others append too, and it resolves when this process may; the turn after that is far away.
  * close     frees what the store holds. Nothing may be called after it.
  *
  * size, read and follow reject with StoreError 'unavailable' (may be asked again) or 'refused' (will not change).
@@ -84,4 +86,8 @@ export abstract class EventStore {
   abstract read(from: number, limit: number): Promise<Stored[]>
   abstract follow(from: number, signal: AbortSignal): AsyncIterable<Stored[]>
   abstract close(): Promise<void>
+
+  turn(): Promise<void> | undefined {
+    return undefined
+  }
 }

@@ -7,7 +7,7 @@ import { LedgerError } from '../domain/ledger-error.js'
 import { LedgerSignatures, signAppend } from '../domain/ledger/ledger-signature.js'
 import type { Signer } from '../domain/ledger/note.js'
 import type { SigningKeys } from '../domain/ledger/signing-keys.js'
-import type { EntryToAppend, EventStore, Stored } from '../event-store/event-store.js'
+import type { EntryToAppend, EventStore } from '../event-store/event-store.js'
 import {
   type AppendCondition,
   type SequencedAppend,
@@ -19,9 +19,6 @@ import {
 } from './batch.js'
 import { type Committed, LedgerChanged, LedgerHead } from './ledger-head.js'
 import { LedgerWriter, type WriteOutcome, type WriterLimits } from './ledger-writer.js'
-import { ReplicationBuffer } from './contention/replication-buffer.js'
-import type { AppendPacing } from './contention/append-timer.js'
-import { UNSIGNED_FOR_MS } from '../domain/ledger/unsigned.js'
 
 export interface AppenderLimits extends WriterLimits {
   /** How many callers may wait. The next one gets `unavailable`. */
@@ -57,8 +54,6 @@ export interface AppenderOptions {
   keys?: SigningKeys
   /** Whom the operator has cut off as of the head. */
   cutOffs?: CutOffs
-  /** Where other brokers write to the same ledger. */
-  pacing?: AppendPacing
   /** Why this broker is no longer the one that may append here; asked before an append counts as durable. */
   displaced?: () => string | undefined
   /** Called with the reason when an append is in doubt, once until one succeeds: it is repeated until that is settled. */
@@ -80,17 +75,17 @@ export interface AppenderOptions {
 export class Appender {
   private readonly queue: PendingAppend[] = []
   private readonly head: LedgerHead
-  private readonly observed: ReplicationBuffer
   private readonly writer: LedgerWriter
   private readonly signer: Signer
-  private readonly pacing: AppendPacing | undefined
   private readonly closing = new AbortController()
   private pumping: Promise<void> | undefined
   private writing = false
+  /** Waits for the append under way. */
+  private readonly between = new Set<(head: LedgerHead) => void>()
   private halted: LedgerError | undefined
 
   constructor(
-    store: EventStore,
+    private readonly store: EventStore,
     last: Sealed | undefined,
     /** The system's time. Throws LedgerError while that is implausible. */
     private readonly now: () => Date,
@@ -98,16 +93,13 @@ export class Appender {
     private readonly limits: AppenderLimits,
     private readonly options: AppenderOptions,
   ) {
-    const { signer, keys, cutOffs = new CutOffs(), pacing, onDoubt, onFromFuture = () => undefined } = options
+    const { signer, keys, cutOffs = new CutOffs(), onDoubt, onFromFuture = () => undefined } = options
     const signatures = new LedgerSignatures(signer.key)
     const head = new LedgerHead(last, { keys, cutOffs, signatures, committed, now, onFromFuture })
-    const observed = new ReplicationBuffer(head)
     const closing = this.closing.signal
-    this.writer = new LedgerWriter({ store, head, observed, pacing, limits, closing, onDoubt })
+    this.writer = new LedgerWriter({ store, head, limits, closing, onDoubt })
     this.signer = signer
     this.head = head
-    this.observed = observed
-    this.pacing = pacing
   }
 
   /** How many entries are known to be durable. */
@@ -138,8 +130,6 @@ export class Appender {
     const timeless = this.timeProblem()
     if (this.halted) return { ok: false, reason: this.halted.message }
     if (timeless !== undefined) return { ok: false, reason: timeless }
-    const unsigned = this.observed.unsignedFor(UNSIGNED_FOR_MS)
-    if (unsigned !== undefined) return { ok: false, reason: unsigned }
     const { trouble } = this.writer
     const recent = trouble && (this.pumping || performance.now() - trouble.at < TROUBLE_MS)
     return recent ? { ok: false, reason: trouble.reason } : { ok: true }
@@ -167,14 +157,11 @@ export class Appender {
     })
   }
 
-  /**
-   * Entries as the live follow brings them, ours among them: so the head, the tree and the checkpoints follow what other
-   * brokers write. In order; what is known already is skipped. While an append is under way its outcome comes first.
-   */
-  observe(batch: readonly Stored[]): void {
+  /** Runs `work` while no append is under way: now, or after the one that is. Once, however often it was asked for by then. */
+  betweenAppends(work: (head: LedgerHead) => void): void {
     if (this.halted) return
-    this.observed.add(batch)
-    if (!this.writing) this.takeObserved()
+    this.between.add(work)
+    if (!this.writing) this.runBetween()
   }
 
   /** Waits for what is under way. Nothing can be appended any more. */
@@ -200,28 +187,25 @@ export class Appender {
     await new Promise((resolve) => setImmediate(resolve))
     let durable: SequencedAppend[] = []
     while (this.queue.length > 0 && !this.halted) {
-      const turn = this.pacing?.beforeAppend()
+      const turn = this.store.turn()
       if (turn) {
         notifyCallers(durable)
         durable = []
         await turn
         if (this.halted) break
       }
-      const committing = this.commit(this.takeBatch(durable.length))
+      const most = turn ? Infinity : halfOf(this.queue.length + durable.length)
+      const committing = this.commit(this.takeBatch(most))
       notifyCallers(durable)
       durable = await committing
-      if (!this.halted) this.takeObserved()
+      this.runBetween()
     }
     notifyCallers(durable)
     this.pumping = undefined
     if (this.halted) for (const waiting of this.queue.splice(0)) rejectCaller(waiting, this.halted)
   }
 
-  /** `served`: how many callers the last append had, who will soon be back. */
-  private takeBatch(served: number): PendingAppend[] {
-    const half = Math.max(SMALL_BATCH, Math.ceil((this.queue.length + served) / 2))
-    // Where others write too, the store is busy anyway, and the next turn is far away.
-    const most = (this.pacing?.alone ?? true) ? half : Infinity
+  private takeBatch(most: number): PendingAppend[] {
     let entries = 0
     let taken = 0
     for (const waiting of this.queue) {
@@ -244,25 +228,20 @@ export class Appender {
     switch (outcome.kind) {
       case 'durable':
         this.head.advance(entries)
-        this.pacing?.afterAppend(this.size - 1)
         return chained
       case 'overtaken':
         this.queue.unshift(...resolveWritten(chained, outcome.written))
-        // Where some of ours were written, no other broker was faster: a failure cut the append off.
-        this.pacing?.afterAppend(outcome.written === 0 ? 'lost' : 'failed')
         return []
       case 'unconfirmed':
         rejectCallers(chained, outcome.error)
-        break
+        return []
       case 'changed':
         rejectCallers(chained, this.halt(`${outcome.reason}; ${RESTORE}`))
-        break
+        return []
       case 'lost':
         rejectCallers(chained, this.halt(outcome.reason))
-        break
+        return []
     }
-    this.pacing?.afterAppend('failed')
-    return []
   }
 
   private unlessDisplaced(outcome: WriteOutcome): WriteOutcome {
@@ -278,13 +257,17 @@ export class Appender {
     return chained
   }
 
-  private takeObserved(): void {
-    try {
-      this.observed.takeOver()
-    } catch (error) {
-      if (error instanceof LedgerChanged) this.halt(`${error.message}; ${RESTORE}`)
-      // An entry from the future waits for its time to come: see timeProblem.
-      else if (!(error instanceof LedgerError)) throw error
+  private runBetween(): void {
+    const works = [...this.between]
+    this.between.clear()
+    for (const work of this.halted ? [] : works) {
+      try {
+        work(this.head)
+      } catch (error) {
+        if (error instanceof LedgerChanged) this.halt(`${error.message}; ${RESTORE}`)
+        // An entry from the future waits for its time to come: see timeProblem.
+        else if (!(error instanceof LedgerError)) throw error
+      }
     }
   }
 
@@ -317,6 +300,11 @@ function signed(entries: readonly Sealed[], signer: Signer): EntryToAppend[] {
     } = entry
     return { ...entry, signature: signAppend({ size: index + 1, leafHash }, signer) }
   })
+}
+
+/** Of all callers who wait or will soon be back: the store works for one half while the other is served. */
+function halfOf(callers: number): number {
+  return Math.max(SMALL_BATCH, Math.ceil(callers / 2))
 }
 
 function notifyCallers(durable: readonly SequencedAppend[]): void {

@@ -5,8 +5,6 @@ import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { type EntryToAppend, type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { LedgerChanged, type LedgerHead } from './ledger-head.js'
-import type { ReplicationBuffer } from './contention/replication-buffer.js'
-import type { AppendPacing } from './contention/append-timer.js'
 import { UNSIGNED_FOR_MS, unsignedEntries } from '../domain/ledger/unsigned.js'
 
 export interface WriterLimits {
@@ -21,8 +19,6 @@ export interface WriterLimits {
 export interface WriterParts {
   store: EventStore
   head: LedgerHead
-  observed: ReplicationBuffer
-  pacing: AppendPacing | undefined
   limits: WriterLimits
   /** Aborted when the broker shuts down: what is not known then stays unknown. */
   closing: AbortSignal
@@ -92,7 +88,7 @@ export class LedgerWriter {
       } catch (error) {
         const code = codeOf(error)
         if (code === 'conflict') {
-          const found = await this.foundThere(entries, inDoubt)
+          const found = await this.foundThere(entries)
           if (found) return found
           // Another append holds the place and is not committed: it may still be taken back. Only the same bytes may be
           // tried again, since an earlier try of ours may be that append.
@@ -117,13 +113,8 @@ export class LedgerWriter {
    * Undefined: nothing that can be read yet. A cluster refuses our append from the moment it has accepted another one,
    * and shows that one only once it is committed.
    */
-  private async foundThere(
-    ours: readonly EntryToAppend[],
-    inDoubt: boolean,
-  ): Promise<WriteOutcome | undefined> {
-    const { head, observed, pacing } = this.parts
-    // The live follow brings it anyway, and asking the store for it as well would slow down everybody.
-    if (!inDoubt && pacing && (await observed.waitForMore())) return { kind: 'overtaken', written: 0 }
+  private async foundThere(ours: readonly EntryToAppend[]): Promise<WriteOutcome | undefined> {
+    const { head } = this.parts
     const unsignedAfter = performance.now() + UNSIGNED_FOR_MS
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -174,10 +165,9 @@ export class LedgerWriter {
    * Resolves with how many entries are left that no broker signed.
    */
   private async takeOver(there: readonly Stored[]): Promise<number> {
-    const { head, pacing, limits } = this.parts
+    const { head, limits } = this.parts
     for (let page = there; ;) {
       const taken = head.follow(page)
-      pacing?.saw(page.slice(0, taken))
       const unsigned = page.slice(taken)
       // No append has more entries than that.
       const more = unsigned.length >= limits.groupEntries ? [] : await this.readOn(unsigned.length)

@@ -39,6 +39,8 @@ export interface LedgerParts {
   /** Where no other broker writes: rejects with StoreError when the store cannot be read. */
   probe?: () => Promise<unknown>
   contention?: Contention
+  /** Where other brokers write too: what of theirs keeps this one from appending. */
+  problem?: () => string | undefined
 }
 
 /** Batches this broker tried; of them, those that another broker was faster than, and those not confirmed. */
@@ -110,7 +112,10 @@ export class Ledger {
 
   status(): AppenderStatus {
     const alarm = this.alarm
-    return alarm ? { ok: false, reason: alarm } : this.parts.appender.status()
+    if (alarm) return { ok: false, reason: alarm }
+    const status = this.parts.appender.status()
+    const problem = status.ok ? this.parts.problem?.() : undefined
+    return problem === undefined ? status : { ok: false, reason: problem }
   }
 
   /** Of each witness of the policy; none without one. */

@@ -13,14 +13,15 @@ import { CutOffs } from '../domain/ledger/cut-offs.js'
 import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import { LedgerError } from '../domain/ledger-error.js'
+import { UNSIGNED_FOR_MS } from '../domain/ledger/unsigned.js'
 import type { EventStore } from '../event-store/event-store.js'
-import { ReadAheadStore } from '../event-store/read-ahead.js'
+import { SharedStore } from '../event-store/shared/shared-store.js'
 import { Appender, type AppenderLimits, DEFAULT_LIMITS } from '../ledger/appender.js'
+import { ForeignEntries } from '../ledger/foreign-entries.js'
 import { CheckedClock, systemTime, type TimeSource, watchClock } from '../ledger/checked-clock.js'
 import { RollbackGuard } from '../ledger/rollback-guard.js'
 import { discardLedgerKey, type LedgerKey, loadLedgerKey, loadOrCreateLedgerKey } from '../ledger/key.js'
 import { Ledger } from '../ledger/ledger.js'
-import { LiveFollow } from '../ledger/contention/live-follow.js'
 import { LogTree } from '../ledger/log-tree.js'
 import { LedgerRefused, NAME_ANOTHER, openedAs, openLedger } from '../ledger/open-ledger.js'
 import type { DataDir } from '../storage/data-dir.js'
@@ -99,10 +100,10 @@ export async function openLedgerStack(
     )
 
   const keys = new KeysView(clock.believed, new LedgerSignatures(key.signer.key))
-  const live = config.ledger.store.kind === 'esdb' ? new LiveFollow(nodeId, size) : undefined
-  const followed = live ? new ReadAheadStore(store, live.watch) : store
+  const shared =
+    config.ledger.store.kind === 'esdb' ? new SharedStore(store, { node: nodeId, size }) : undefined
   const trust = { ledgerKey: key.signer.key, signedHead: { size, leafHash: head.leafHash } }
-  const projector = new Projector(followed, keys, { readModelPath: config.auditDbPath, trust, log })
+  const projector = new Projector(shared ?? store, keys, { readModelPath: config.auditDbPath, trust, log })
   onClose(() => projector.stop())
   await projector.start()
   await projector.caughtUpTo(size)
@@ -130,7 +131,7 @@ export async function openLedgerStack(
     clock.saw(entries)
     tree.append(entries)
   }
-  const appender = new Appender(store, head, clock.now, committed, dependencies.limits, {
+  const appender = new Appender(shared ?? store, head, clock.now, committed, dependencies.limits, {
     signer: key.signer,
     keys: keys.known(),
     cutOffs: new CutOffs(audit.cutOffs()),
@@ -142,13 +143,17 @@ export async function openLedgerStack(
       ),
     onHalt: (reason) => log.error(`nothing is minted any more: ${reason}`),
     onFromFuture: (problem) => log.error(`minting stops: ${problem}`),
-    ...(live ? { pacing: live.timer } : {}),
   })
-  live?.attach(appender)
-  const shared = live
-    ? { newestSize: () => (unseen === undefined ? store.size() : rejected(unseen)), contention: live.timer }
+  const foreign = new ForeignEntries(appender)
+  shared?.listen((batch) => foreign.add(batch))
+  const others = shared
+    ? {
+        newestSize: () => (unseen === undefined ? store.size() : rejected(unseen)),
+        contention: shared.timer,
+        problem: () => foreign.unsignedFor(UNSIGNED_FOR_MS),
+      }
     : { probe: () => store.size() }
-  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...shared })
+  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...others })
   onClose(() => ledger.close())
   return { store, ledger, ledgerKey: key, projector, keys, tiles, audit, believed: clock.believed }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 
-import type { Stored } from '../../event-store/event-store.js'
+import type { Stored } from '../event-store.js'
 import { AppendTimer } from './append-timer.js'
 import { AppendScheduler } from './append-scheduler.js'
 

@@ -1,6 +1,6 @@
 // Schedules appends among brokers: the timer side of AppendScheduler.
 
-import type { Stored } from '../../event-store/event-store.js'
+import type { Stored } from '../event-store.js'
 import type { AppendScheduler } from './append-scheduler.js'
 
 /**
@@ -9,23 +9,13 @@ import type { AppendScheduler } from './append-scheduler.js'
  */
 export type AppendEnd = number | 'lost' | 'failed'
 
-/** Paces the appender where other brokers write to the same ledger. */
-export interface AppendPacing {
-  /** No other broker has appended lately. */
-  readonly alone: boolean
-  /** Resolves when this broker may append, at the latest after one slot for each active peer. Undefined: append now. */
-  beforeAppend(): Promise<void> | undefined
-  /** Reports the append that followed. */
-  afterAppend(end: AppendEnd): void
-  /** Entries that other brokers may have written. Idempotent. */
-  saw(batch: readonly Stored[]): void
-}
-
-export class AppendTimer implements AppendPacing {
+export class AppendTimer {
   private startedAt = 0
   /** Our append that the live follow has not delivered yet. */
   private underway: { lastIndex: number; startedAt: number } | undefined
   private ownSeen = -1
+  /** Our last append was not confirmed; it may be there all the same. */
+  private unconfirmed = false
   private wake: (() => void) | undefined
   /** Appends tried, lost to another broker, and not confirmed. For metrics. */
   appends = 0
@@ -38,10 +28,12 @@ export class AppendTimer implements AppendPacing {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
+  /** No other broker has appended lately. */
   get alone(): boolean {
     return this.scheduler.others === 0
   }
 
+  /** Resolves when this broker may append, at the latest after one slot for each active peer. Undefined: append now. */
   beforeAppend(): Promise<void> | undefined {
     const ms = this.scheduler.backOffMs(this.now())
     if (ms > 0) return this.waitForTurn(ms)
@@ -49,8 +41,10 @@ export class AppendTimer implements AppendPacing {
     return undefined
   }
 
+  /** Reports the append that followed. */
   afterAppend(end: AppendEnd): void {
     this.appends += 1
+    this.unconfirmed = end === 'failed'
     if (typeof end === 'string') {
       this[end] += 1
       if (end === 'lost') this.scheduler.appendLost(this.now())
@@ -61,7 +55,7 @@ export class AppendTimer implements AppendPacing {
     this.scheduler.observed(this.me, end, this.now())
   }
 
-  /** Entries that the live follow delivered, or that a lost append found. */
+  /** Entries that the live follow delivered, or that a lost append found. Idempotent. */
   saw(batch: readonly Stored[]): void {
     const at = this.now()
     for (const { by, index, upTo = index } of batch) {
@@ -78,6 +72,7 @@ export class AppendTimer implements AppendPacing {
   /** An append's time lasts until the follow delivers it: a slot must leave the others time to see it. */
   private sawOwn(index: number, at: number): void {
     this.ownSeen = Math.max(this.ownSeen, index)
+    if (this.unconfirmed) this.scheduler.observed(this.me, index, at)
     if (!this.underway || index < this.underway.lastIndex) return
     this.scheduler.appendTook(at - this.underway.startedAt)
     this.underway = undefined

@@ -1,4 +1,4 @@
-// The appender beside other writers: what the live follow brings, turns, and keys that change under it.
+// The appender where other brokers append too: what the live follow delivers, turns, and keys that others change.
 
 import { SIGNATURES, signed, SIGNER } from '../../test/support/ledger-signer.js'
 import { LedgerBuilder } from '../../test/support/ledger-builder.js'
@@ -9,16 +9,10 @@ import { expect, test } from '@jest/globals'
 
 import { chain, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
-import {
-  type EntryToAppend,
-  type EventStore,
-  StoreError,
-  type StoreErrorCode,
-  toStored,
-} from '../event-store/event-store.js'
+import { type EntryToAppend, type EventStore, type Stored, toStored } from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
 import { Appender, type AppenderOptions, DEFAULT_LIMITS } from './appender.js'
-import type { AppendEnd } from './contention/append-timer.js'
+import { ForeignEntries } from './foreign-entries.js'
 
 const NOW = new Date('2026-11-20T12:00:00.000Z')
 const started = (node: string): LedgerEvent => ({
@@ -56,101 +50,79 @@ function chained(last: Sealed | undefined, events: LedgerEvent[]): EntryToAppend
 function appender(store: EventStore, options: Omit<AppenderOptions, 'signer'> = {}) {
   const taken: number[] = []
   const take = (entries: readonly Sealed[]) => taken.push(...entries.map(({ entry }) => entry.index))
-  return {
-    taken,
-    writer: new Appender(store, undefined, () => NOW, take, DEFAULT_LIMITS, { ...options, signer: SIGNER }),
-  }
+  const writer = new Appender(store, undefined, () => NOW, take, DEFAULT_LIMITS, {
+    ...options,
+    signer: SIGNER,
+  })
+  const foreign = new ForeignEntries(writer)
+  return { taken, writer, observe: (batch: readonly Stored[]) => foreign.add(batch) }
 }
-/** Others may write too; without a `turn` to wait for, nobody does. `ended`: what the appender told of each append. */
-function beside(turn: Promise<void> | undefined) {
-  const ended: AppendEnd[] = []
-  const afterAppend = (end: AppendEnd) => void ended.push(end)
-  return { ended, pacing: { alone: !turn, beforeAppend: () => turn, afterAppend, saw: () => {} } }
+
+/** Others append too: each append waits for `turn`. */
+class TurnStore extends MemoryEventStore {
+  readonly groups: number[] = []
+
+  constructor(private readonly next: Promise<void>) {
+    super()
+  }
+
+  override turn(): Promise<void> {
+    return this.next
+  }
+
+  override append(entries: readonly EntryToAppend[], expectedSize: number): Promise<void> {
+    this.groups.push(entries.length)
+    return super.append(entries, expectedSize)
+  }
 }
 
 test('entries of others advance the head, once each; our own are skipped', async () => {
   const store = new MemoryEventStore()
-  const { writer, taken } = appender(store)
+  const { writer, taken, observe } = appender(store)
   const theirs = chained(undefined, [started('a'), started('b')])
   await store.append(theirs, 0)
-  writer.observe(theirs.map(toStored))
+  observe(theirs.map(toStored))
   const [mine] = await writer.append([started('mine')])
-  writer.observe([...theirs, mine as Sealed].map(toStored))
+  observe([...theirs, mine as Sealed].map(toStored))
   expect(taken).toEqual([0, 1, 2])
   expect(writer.size).toBe(3)
 })
 
 test('an entry that does not follow from the head halts the writer', async () => {
-  const { writer } = appender(new MemoryEventStore())
+  const { writer, observe } = appender(new MemoryEventStore())
   const [, second] = chained(undefined, [started('a'), started('b')])
-  writer.observe([toStored(second!)])
+  observe([toStored(second!)])
   expect(writer.status()).toMatchObject({ ok: false, reason: expect.stringContaining('does not follow') })
   await expect(writer.append([started('x')])).rejects.toMatchObject({ code: 'failed' })
 })
 
-test('callers that arrive while it is not our turn go into the same append, however many', async () => {
-  const store = new MemoryEventStore()
+test('callers that arrive while another broker has the turn go into the same append, however many', async () => {
   let begin = () => {}
-  const turn = new Promise<void>((resolve) => (begin = resolve))
-  const { pacing, ended } = beside(turn)
-  const { writer } = appender(store, { pacing })
+  const store = new TurnStore(new Promise<void>((resolve) => (begin = resolve)))
+  const { writer } = appender(store)
   const first = writer.append([started('1')])
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await new Promise(setImmediate)
   const others = Array.from({ length: 50 }, (_, i) => writer.append([started(`${i}`)]))
   begin()
   await Promise.all([first, ...others])
-  expect(ended).toEqual([50])
+  expect(store.groups).toEqual([51])
 })
 
-test('an append that another broker was faster than is told as lost, and is written after it', async () => {
-  const store = new MemoryEventStore()
-  const { pacing, ended } = beside(Promise.resolve())
-  const { writer, taken } = appender(store, { pacing })
-  await store.append(chained(undefined, [started('theirs')]), 0)
-  const [mine] = await writer.append([started('mine')])
-  expect(mine?.entry.index).toBe(1)
-  expect(ended).toEqual(['lost', 1])
-  expect(taken).toEqual([0, 1])
-})
-
-/** Fails its first appends, with these codes. */
-class FailingStore extends MemoryEventStore {
-  constructor(private readonly failures: StoreErrorCode[]) {
-    super()
-  }
-
-  override append(entries: readonly Sealed[], expectedSize: number): Promise<void> {
-    const code = this.failures.shift()
-    return code ? Promise.reject(new StoreError(code, 'on order')) : super.append(entries, expectedSize)
-  }
-}
-
-const ends: [string, StoreErrorCode[], AppendEnd[]][] = [
-  ['was turned away', ['unavailable'], ['failed']],
-  ['was refused', ['refused'], ['failed']],
-  ['was in doubt, and then written', ['unknown', 'unknown'], [0]],
-]
-test.each(ends)('an append that %s is not told as lost to another broker', async (_what, failures, told) => {
-  const { pacing, ended } = beside(undefined)
-  const store = new FailingStore(failures)
-  const { writer } = appender(store, { pacing })
-  await writer.append([started('mine')]).catch(() => undefined)
-  await writer.close()
-  expect(ended).toEqual(told)
-})
-
-test('an append that was cut off in the middle, with nobody else about, has failed and not been lost', async () => {
-  const store = new MemoryEventStore()
-  const whole = store.append.bind(store)
+test('what arrives while an append is under way is taken over after it', async () => {
+  const store = new TurnStore(Promise.resolve())
+  const { writer, taken, observe } = appender(store)
+  const appended = store.append.bind(store)
+  let theirs: EntryToAppend[] = []
   store.append = async (entries, expectedSize) => {
-    store.append = whole
-    await whole(entries.slice(0, 1), expectedSize)
-    throw new StoreError('unknown', 'cut off')
+    await appended(entries, expectedSize)
+    theirs = chained(entries.at(-1), [started('theirs')])
+    await appended(theirs, 1)
+    observe(theirs.map(toStored))
+    expect(taken).toEqual([])
   }
-  const { pacing, ended } = beside(undefined)
-  const { writer } = appender(store, { pacing })
-  await Promise.all([writer.append([started('1')]), writer.append([started('2')])])
-  expect(ended).toEqual(['failed', 1])
+  await writer.append([started('mine')])
+  await writer.close()
+  expect(taken).toEqual([0, 1])
 })
 
 test('no token is recorded under a key that another broker has replaced, however late that became known', async () => {
@@ -172,7 +144,7 @@ test.each([
   ['activated beside the active one', [published('new'), activated('new')]],
   ['activated again', [activated('old')]],
   ['taken back into use', [activated('gone'), retired('old')]],
-])('a key that would be %s is not written: decide anew', async (_, events) => {
+])('a key that would be %s is not written, so that it is decided again', async (_, events) => {
   const store = new MemoryEventStore()
   const { writer } = appender(store, { keys: known(['old', 'active'], ['gone', 'retired']) })
   await expect(writer.append(events)).rejects.toMatchObject({ code: 'keys-changed' })
