@@ -19,7 +19,7 @@ const MANY_PARAMETERS = [
   'src/commands/mint-oidc-jwt.ts',
   'src/http/ledger.controller.ts',
   'src/http/readiness.ts',
-  'src/ledger/appender.ts',
+  'src/ledger/sequencer.ts',
   'src/witness/witness.test.ts',
   'test/support/broker-process.ts',
 ]

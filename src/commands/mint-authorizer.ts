@@ -18,7 +18,7 @@ import {
   unlessCutOff,
 } from '../domain/mint.js'
 import { Ledger } from '../ledger/ledger.js'
-import type { AppendCondition } from '../ledger/batch.js'
+import type { AppendCondition } from '../ledger/callers.js'
 import { type Session, SessionBackend } from '../session/session-backend.js'
 
 interface Granted {

@@ -1,35 +1,13 @@
 // One batch: what several callers hand in, chained as one append.
 
 import { chain, EntryError, type Sealed } from '../domain/ledger/entry.js'
-import type { LedgerEvent } from '../domain/ledger/events.js'
-import { type CutOffs, cutOffsAfter } from '../domain/ledger/cut-offs.js'
+import { cutOffsAfter } from '../domain/ledger/cut-offs.js'
 import { LedgerError } from '../domain/ledger-error.js'
+import { signAppend } from '../domain/ledger/ledger-signature.js'
+import type { Signer } from '../domain/ledger/note.js'
+import type { EntryToAppend } from '../event-store/event-store.js'
+import { type HeadFacts, type PendingAppend, rejectCaller, type SequencedAppend } from './callers.js'
 import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
-
-/** What a condition may look at: the ledger as it is before the events, those of the same batch included. */
-export interface HeadFacts {
-  cutOffs: CutOffs
-}
-
-/** Asked where the events are chained: why they must not be appended any more. Undefined: they may. */
-export type AppendCondition = (head: HeadFacts) => LedgerError | undefined
-
-/** A caller that waits for the outcome of its events. */
-export interface PendingAppend {
-  events: readonly LedgerEvent[]
-  /** When they were decided: the time of their entries. */
-  at: Date
-  condition: AppendCondition | undefined
-  settled: boolean
-  resolve: (entries: Sealed[]) => void
-  reject: (error: LedgerError) => void
-}
-
-/** A caller with the entries its events became. */
-export interface SequencedAppend {
-  waiting: PendingAppend
-  entries: Sealed[]
-}
 
 export interface BatchHead extends HeadFacts {
   last: Sealed | undefined
@@ -56,37 +34,13 @@ export function chainBatch(
   return { chained, rest: [] }
 }
 
-export function resolveCaller({ waiting, entries }: SequencedAppend): void {
-  if (waiting.settled) return
-  waiting.settled = true
-  waiting.resolve(entries)
-}
-
-/**
- * A call that was cut off in the middle may leave the first `written` entries of a batch. Whose entries are all there has
- * them; whose are there in part gets nothing, as after a crash; gives those of whom there is nothing.
- */
-export function resolveWritten(chained: readonly SequencedAppend[], written: number): PendingAppend[] {
-  const nothingThere: PendingAppend[] = []
-  let begin = 0
-  for (const each of chained) {
-    const end = begin + each.entries.length
-    if (end <= written) resolveCaller(each)
-    else if (begin >= written) nothingThere.push(each.waiting)
-    else
-      rejectCaller(
-        each.waiting,
-        new LedgerError('in-doubt', 'the entries were written in part: nothing is handed out'),
-      )
-    begin = end
-  }
-  return nothingThere
-}
-
-export function rejectCaller(waiting: PendingAppend, error: LedgerError): void {
-  if (waiting.settled) return
-  waiting.settled = true
-  waiting.reject(error)
+/** Signs the end of the batch: the leaf hash of the last entry covers all of them, and all before. */
+export function signed(entries: readonly Sealed[], signer: Signer): EntryToAppend[] {
+  return entries.map((each, i) => {
+    if (i < entries.length - 1) return each
+    const { entry, leafHash } = each
+    return { ...each, signature: signAppend({ size: entry.index + 1, leafHash }, signer) }
+  })
 }
 
 /** One caller's entries. A caller whose events cannot be entries is rejected, and has no entries. */

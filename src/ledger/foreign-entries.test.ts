@@ -1,4 +1,4 @@
-// The appender where other brokers append too: what the live follow delivers, turns, and keys that others change.
+// The sequencer where other brokers append too: what the live follow delivers, turns, and keys that others change.
 
 import { SIGNATURES, signed, SIGNER } from '../../test/support/ledger-signer.js'
 import { LedgerBuilder } from '../../test/support/ledger-builder.js'
@@ -11,7 +11,7 @@ import { chain, type Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EntryToAppend, type EventStore, type Stored, toStored } from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
-import { Appender, type AppenderOptions, DEFAULT_LIMITS } from './appender.js'
+import { Sequencer, type SequencerOptions, DEFAULT_LIMITS } from './sequencer.js'
 import { ForeignEntries } from './foreign-entries.js'
 
 const NOW = new Date('2026-11-20T12:00:00.000Z')
@@ -47,10 +47,10 @@ function chained(last: Sealed | undefined, events: LedgerEvent[]): EntryToAppend
   return signed(entries)
 }
 
-function appender(store: EventStore, options: Omit<AppenderOptions, 'signer'> = {}) {
+function sequencer(store: EventStore, options: Omit<SequencerOptions, 'signer'> = {}) {
   const taken: number[] = []
   const take = (entries: readonly Sealed[]) => taken.push(...entries.map(({ entry }) => entry.index))
-  const writer = new Appender(store, undefined, () => NOW, take, DEFAULT_LIMITS, {
+  const writer = new Sequencer(store, undefined, () => NOW, take, DEFAULT_LIMITS, {
     ...options,
     signer: SIGNER,
   })
@@ -78,7 +78,7 @@ class TurnStore extends MemoryEventStore {
 
 test('entries of others advance the head, once each; our own are skipped', async () => {
   const store = new MemoryEventStore()
-  const { writer, taken, observe } = appender(store)
+  const { writer, taken, observe } = sequencer(store)
   const theirs = chained(undefined, [started('a'), started('b')])
   await store.append(theirs, 0)
   observe(theirs.map(toStored))
@@ -89,7 +89,7 @@ test('entries of others advance the head, once each; our own are skipped', async
 })
 
 test('an entry that does not follow from the head halts the writer', async () => {
-  const { writer, observe } = appender(new MemoryEventStore())
+  const { writer, observe } = sequencer(new MemoryEventStore())
   const [, second] = chained(undefined, [started('a'), started('b')])
   observe([toStored(second!)])
   expect(writer.status()).toMatchObject({ ok: false, reason: expect.stringContaining('does not follow') })
@@ -99,7 +99,7 @@ test('an entry that does not follow from the head halts the writer', async () =>
 test('callers that arrive while another broker has the turn go into the same append, however many', async () => {
   let begin = () => {}
   const store = new TurnStore(new Promise<void>((resolve) => (begin = resolve)))
-  const { writer } = appender(store)
+  const { writer } = sequencer(store)
   const first = writer.append([started('1')])
   await new Promise(setImmediate)
   const others = Array.from({ length: 50 }, (_, i) => writer.append([started(`${i}`)]))
@@ -110,7 +110,7 @@ test('callers that arrive while another broker has the turn go into the same app
 
 test('what arrives while an append is under way is taken over after it', async () => {
   const store = new TurnStore(Promise.resolve())
-  const { writer, taken, observe } = appender(store)
+  const { writer, taken, observe } = sequencer(store)
   const appended = store.append.bind(store)
   let theirs: EntryToAppend[] = []
   store.append = async (entries, expectedSize) => {
@@ -128,7 +128,7 @@ test('what arrives while an append is under way is taken over after it', async (
 test('no token is recorded under a key that another broker has replaced, however late that became known', async () => {
   const store = new MemoryEventStore()
   const keys = known(['old', 'active'])
-  const { writer } = appender(store, { keys })
+  const { writer } = sequencer(store, { keys })
   await writer.append([issued('old')])
   const before = writer.last
   const rotation = [published('new'), activated('new'), retired('old')]
@@ -146,7 +146,7 @@ test.each([
   ['taken back into use', [activated('gone'), retired('old')]],
 ])('a key that would be %s is not written, so that it is decided again', async (_, events) => {
   const store = new MemoryEventStore()
-  const { writer } = appender(store, { keys: known(['old', 'active'], ['gone', 'retired']) })
+  const { writer } = sequencer(store, { keys: known(['old', 'active'], ['gone', 'retired']) })
   await expect(writer.append(events)).rejects.toMatchObject({ code: 'keys-changed' })
   expect(await store.size()).toBe(0)
 })

@@ -2,7 +2,7 @@
 
 import { MOST_UNSIGNED, unsignedEntries } from '../domain/ledger/unsigned.js'
 import type { Stored } from '../event-store/event-store.js'
-import type { Appender } from './appender.js'
+import type { Sequencer } from './sequencer.js'
 import { LedgerChanged, type LedgerHead } from './ledger-head.js'
 
 /** Entries kept at most while a time check keeps them from being taken over. */
@@ -19,11 +19,11 @@ export class ForeignEntries {
   private unsignedSince: number | undefined
   private forgot = false
 
-  constructor(private readonly appender: Appender) {}
+  constructor(private readonly sequencer: Sequencer) {}
 
   /** In order; known entries are skipped. While an append is under way its outcome comes first. */
   add(batch: readonly Stored[]): void {
-    let next = (this.waiting.at(-1)?.index ?? this.appender.size - 1) + 1
+    let next = (this.waiting.at(-1)?.index ?? this.sequencer.size - 1) + 1
     for (const stored of batch) {
       if (stored.index < next) continue
       this.waiting.push(stored)
@@ -31,13 +31,13 @@ export class ForeignEntries {
     }
     // What is dropped here is read from the store when the next append conflicts with it.
     if (this.waiting.length > MAX_BUFFERED) this.forget()
-    this.appender.betweenAppends(this.takeOver)
+    this.sequencer.betweenAppends(this.takeOver)
   }
 
   /** The problem, when entries have waited longer than `ms` for a signature. */
   unsignedFor(ms: number): string | undefined {
     if (this.unsignedSince === undefined || performance.now() - this.unsignedSince < ms) return undefined
-    return unsignedEntries(this.appender.size, this.waiting.length)
+    return unsignedEntries(this.sequencer.size, this.waiting.length)
   }
 
   /** The head takes over signed entries. Throws what LedgerHead.follow throws. */

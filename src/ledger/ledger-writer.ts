@@ -1,5 +1,5 @@
 // Writes entries after the head, and does not rest before it is known what became of them. docs/design.md, "The
-// appender".
+// sequencer".
 
 import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'

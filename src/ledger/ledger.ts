@@ -3,8 +3,8 @@ import type { Sealed } from '../domain/ledger/entry.js'
 import type { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { ReleaseLevel } from '../domain/release.js'
-import type { Appender, AppenderStatus } from './appender.js'
-import type { AppendCondition } from './batch.js'
+import type { AppendCondition } from './callers.js'
+import type { Sequencer, SequencerStatus } from './sequencer.js'
 import { deadline } from '../deadline.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import type { LogTree } from './log-tree.js'
@@ -29,7 +29,7 @@ export interface Witnessing {
 
 export interface LedgerParts {
   vkey: string
-  appender: Appender
+  sequencer: Sequencer
   tree: LogTree
   witnessing: Witnessing | undefined
   /** Resolves when the tree's tiles hold the first `size` entries. */
@@ -77,7 +77,7 @@ export class Ledger {
   append(events: readonly LedgerEvent[], at?: Date, condition?: AppendCondition): Promise<Sealed[]> {
     const alarm = this.alarm
     if (alarm) return Promise.reject(new LedgerError('failed', alarm))
-    return this.parts.appender.append(events, at, condition)
+    return this.parts.sequencer.append(events, at, condition)
   }
 
   /** The receipt of an entry that was just appended, once what must be behind it is. Rejects with LedgerError. */
@@ -94,7 +94,7 @@ export class Ledger {
 
   /** The one reading for all that a mint says of time. Throws LedgerError while the system's clock is implausible. */
   clock(): Date {
-    return this.parts.appender.clock()
+    return this.parts.sequencer.clock()
   }
 
   /** The id of a new mint, which is also its JWT's jti. `at`: from clock(). */
@@ -103,17 +103,17 @@ export class Ledger {
   }
 
   get cutOffs(): CutOffs {
-    return this.parts.appender.cutOffs
+    return this.parts.sequencer.cutOffs
   }
 
   get size(): number {
-    return this.parts.appender.size
+    return this.parts.sequencer.size
   }
 
-  status(): AppenderStatus {
+  status(): SequencerStatus {
     const alarm = this.alarm
     if (alarm) return { ok: false, reason: alarm }
-    const status = this.parts.appender.status()
+    const status = this.parts.sequencer.status()
     const problem = status.ok ? this.parts.problem?.() : undefined
     return problem === undefined ? status : { ok: false, reason: problem }
   }
@@ -153,7 +153,7 @@ export class Ledger {
   }
 
   close(): Promise<void> {
-    return this.parts.appender.close()
+    return this.parts.sequencer.close()
   }
 
   private get alarm(): string | undefined {

@@ -16,7 +16,7 @@ import { LedgerError } from '../domain/ledger-error.js'
 import { UNSIGNED_FOR_MS } from '../domain/ledger/unsigned.js'
 import type { EventStore } from '../event-store/event-store.js'
 import { SharedStore } from '../event-store/shared/shared-store.js'
-import { Appender, type AppenderLimits, DEFAULT_LIMITS } from '../ledger/appender.js'
+import { Sequencer, type SequencerLimits, DEFAULT_LIMITS } from '../ledger/sequencer.js'
 import { ForeignEntries } from '../ledger/foreign-entries.js'
 import { CheckedClock, systemTime, type TimeSource, watchClock } from '../ledger/checked-clock.js'
 import { RollbackGuard } from '../ledger/rollback-guard.js'
@@ -52,7 +52,7 @@ type OnClose = (step: () => unknown) => void
 /** What a test may put in place of the real thing: a store that fails on order, limits that it need not wait for. */
 export interface Dependencies {
   openStore: (store: LedgerStoreConfig, as: Opener) => EventStore | Promise<EventStore>
-  limits: AppenderLimits
+  limits: SequencerLimits
   time: TimeSource
 }
 
@@ -131,7 +131,7 @@ export async function openLedgerStack(
     clock.saw(entries)
     tree.append(entries)
   }
-  const appender = new Appender(shared ?? store, head, clock.now, committed, dependencies.limits, {
+  const sequencer = new Sequencer(shared ?? store, head, clock.now, committed, dependencies.limits, {
     signer: key.signer,
     keys: keys.known(),
     cutOffs: new CutOffs(audit.cutOffs()),
@@ -144,7 +144,7 @@ export async function openLedgerStack(
     onHalt: (reason) => log.error(`nothing is minted any more: ${reason}`),
     onFromFuture: (problem) => log.error(`minting stops: ${problem}`),
   })
-  const foreign = new ForeignEntries(appender)
+  const foreign = new ForeignEntries(sequencer)
   shared?.listen((batch) => foreign.add(batch))
   const others = shared
     ? {
@@ -153,7 +153,7 @@ export async function openLedgerStack(
         problem: () => foreign.unsignedFor(UNSIGNED_FOR_MS),
       }
     : { probe: () => store.size() }
-  const ledger = new Ledger(origin, { vkey: key.vkey, appender, tree, witnessing, tilesReach, ...others })
+  const ledger = new Ledger(origin, { vkey: key.vkey, sequencer, tree, witnessing, tilesReach, ...others })
   onClose(() => ledger.close())
   return { store, ledger, ledgerKey: key, projector, keys, tiles, audit, believed: clock.believed }
 }

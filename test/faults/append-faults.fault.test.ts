@@ -4,7 +4,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { openStore } from '../../src/start/ledger-store.js'
-import { DEFAULT_LIMITS } from '../../src/ledger/appender.js'
+import { DEFAULT_LIMITS } from '../../src/ledger/sequencer.js'
 import { type EmbeddedSessions } from '../../src/session/embedded-sessions.js'
 import type { LocalAws } from '../../tools/local-aws/server.js'
 import { awsFor } from '../support/aws-broker.js'
@@ -109,7 +109,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
     retryAfter: string | null
   }
 
-  /** What the caller is told. Doubt about an append is not the caller's: the appender finds out what became of it. */
+  /** What the caller is told. Doubt about an append is not the caller's: the sequencer finds out what became of it. */
   function answerTo(fault: Fault, fine: Case['fine']): Answer {
     switch (fault) {
       case 'unavailable':
@@ -184,7 +184,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
 
       expect(answer).toEqual(UNAVAILABLE)
       expect(stsCalls).toBe(nth)
-      // The appender goes on asking until it knows; from then on it takes more.
+      // The sequencer goes on asking until it knows; from then on it takes more.
       store.faults.length = 0
       await expectMintsToWork()
     })

@@ -13,7 +13,7 @@ import {
   MAX_APPEND_TIMEOUT_MS,
 } from '../../src/event-store/eventstoredb/address.js'
 import { GRACE_MS } from '../../src/event-store/eventstoredb/connection.js'
-import { Appender, DEFAULT_LIMITS } from '../../src/ledger/appender.js'
+import { Sequencer, DEFAULT_LIMITS } from '../../src/ledger/sequencer.js'
 import { linked } from '../../src/ledger/open-ledger.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import { openStore, readAll, STREAM } from '../support/eventstoredb/ledger.js'
@@ -32,7 +32,7 @@ afterEach(async () => {
   for (const step of cleanup.splice(0).reverse()) await step()
 })
 
-test('the deadline of an append is over before the appender gives up, whatever an operator may set', () => {
+test('the deadline of an append is over before the sequencer gives up, whatever an operator may set', () => {
   expect(DEFAULT_APPEND_TIMEOUT_MS).toBeLessThanOrEqual(MAX_APPEND_TIMEOUT_MS)
   expect(MAX_APPEND_TIMEOUT_MS + GRACE_MS).toBeLessThan(DEFAULT_LIMITS.storeMs)
 })
@@ -48,7 +48,7 @@ test('closed while an append is unanswered: its caller hears that nobody knows, 
   })
   cleanup.push(() => store.close())
   const limits = { ...DEFAULT_LIMITS, storeMs: 2_000, retryMs: 1 }
-  const writer = new Appender(
+  const writer = new Sequencer(
     store,
     undefined,
     () => new Date(),

@@ -1,4 +1,4 @@
-// The append path alone: what a mint records, through the appender into the embedded store, by as many callers as the
+// The append path alone: what a mint records, through the sequencer into the embedded store, by as many callers as the
 // load has connections.
 
 import { hash } from 'node:crypto'
@@ -22,18 +22,18 @@ export interface AppendResult {
 const now = () => new Date()
 
 async function append({ path, callers, seconds }: AppendOrder): Promise<AppendResult> {
-  const { appender, close } = bareAppender(path, 'signed')
+  const { sequencer, close } = bareAppender(path, 'signed')
   const ids = new MintIds()
-  const from = appender.size
+  const from = sequencer.size
   const started = performance.now()
   const caller = async (wallet: string) => {
     while (performance.now() - started < seconds * 1000)
-      await appender.append(mintOf(wallet, ids.next(now())))
+      await sequencer.append(mintOf(wallet, ids.next(now())))
   }
   await Promise.all(
     Array.from({ length: callers }, (_, i) => caller(`0x${sha256(`wallet ${i}`).slice(0, 40)}`)),
   )
-  const result = { entries: appender.size - from, seconds: (performance.now() - started) / 1000 }
+  const result = { entries: sequencer.size - from, seconds: (performance.now() - started) / 1000 }
   await close()
   return result
 }

@@ -42,9 +42,9 @@ export interface Serving extends Server {
 }
 
 function onItsOwn(ledger: Ledger, dataDir: string, kind: 'signed' | 'unsigned'): Ledger {
-  const { appender, close } = bareAppender(join(dataDir, 'bare.sqlite'), kind)
+  const { sequencer, close } = bareAppender(join(dataDir, 'bare.sqlite'), kind)
   closing.unshift(close)
-  return appendingTo(ledger, appender)
+  return appendingTo(ledger, sequencer)
 }
 
 const closing: (() => Promise<unknown>)[] = []

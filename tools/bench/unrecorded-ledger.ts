@@ -4,7 +4,7 @@
 
 import { GENESIS, type Sealed } from '../../src/domain/ledger/entry.js'
 import type { LedgerEvent } from '../../src/domain/ledger/events.js'
-import type { Appender } from '../../src/ledger/appender.js'
+import type { Sequencer } from '../../src/ledger/sequencer.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 
 const TIME = '2026-01-01T00:00:00.000Z'
@@ -24,12 +24,12 @@ export function unrecorded(ledger: Ledger): Ledger {
 }
 
 /**
- * `ledger`, but for what a mint appends, which goes to `appender`. There is no receipt: what is behind this appender has
+ * `ledger`, but for what a mint appends, which goes to `sequencer`. There is no receipt: what is behind this sequencer has
  * no read models.
  */
-export function appendingTo(ledger: Ledger, appender: Appender): Ledger {
+export function appendingTo(ledger: Ledger, sequencer: Sequencer): Ledger {
   return insteadOf(ledger, {
-    append: (events, at, unlessCutOff) => appender.append(events, at, unlessCutOff),
+    append: (events, at, unlessCutOff) => sequencer.append(events, at, unlessCutOff),
     release: withoutReceipt(ledger),
   })
 }

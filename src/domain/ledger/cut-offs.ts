@@ -1,4 +1,4 @@
-// Whom, and what, the operator has cut off. The decision, the appender and the verifier ask the same set.
+// Whom, and what, the operator has cut off. The decision, the sequencer and the verifier ask the same set.
 
 import type { Entry } from './entry.js'
 import type { ParentSession } from './child-session.js'

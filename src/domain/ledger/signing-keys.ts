@@ -1,5 +1,5 @@
 // The life of a signing key: what the ledger says of the issuer's keys, what may be said next, and what a start does
-// with the key it finds. The appender, the JWKS, the verifier and the start all ask here.
+// with the key it finds. The sequencer, the JWKS, the verifier and the start all ask here.
 
 import type { Entry } from './entry.js'
 import type { AdoptedKey, EventOf, LedgerEvent } from './events.js'

@@ -47,7 +47,7 @@ const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::\d{1,5})?$/
 /** Stricter than necessary, so that code that prints a URL can rely on it: all before its first @ is user and password. */
 const USER_INFO = /^(?<user>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+):(?<password>(?:[^\s:@%]|%[0-9A-Fa-f]{2})+)$/
 export const DEFAULT_APPEND_TIMEOUT_MS = 5_000
-/** Shorter than the appender's timeout (ledger/appender.ts), so the store reports its own timeout first. */
+/** Shorter than the sequencer's timeout (ledger/sequencer.ts), so the store reports its own timeout first. */
 export const MAX_APPEND_TIMEOUT_MS = 6_000
 
 /** Throws WrongAddress. */

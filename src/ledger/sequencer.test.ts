@@ -7,11 +7,11 @@ import type { LedgerEvent } from '../domain/ledger/events.js'
 import { type EventStore, StoreError, type Stored } from '../event-store/event-store.js'
 import { MemoryEventStore } from '../event-store/memory.js'
 import { LedgerError } from '../domain/ledger-error.js'
-import type { AppendCondition } from './batch.js'
-import { Appender, type AppenderLimits, DEFAULT_LIMITS } from './appender.js'
+import type { AppendCondition } from './callers.js'
+import { Sequencer, type SequencerLimits, DEFAULT_LIMITS } from './sequencer.js'
 
 const NOW = new Date('2026-11-20T12:00:00.000Z')
-const QUICK: AppenderLimits = { ...DEFAULT_LIMITS, storeMs: 50, retryMs: 1 }
+const QUICK: SequencerLimits = { ...DEFAULT_LIMITS, storeMs: 50, retryMs: 1 }
 
 let seconds = 0
 const event = (name: string): LedgerEvent => ({
@@ -19,14 +19,14 @@ const event = (name: string): LedgerEvent => ({
   data: { node: name, version: '1', configSha256: 'f' },
 })
 
-function appender(store: EventStore, limits = QUICK, now = () => new Date(NOW.getTime() + (seconds += 1))) {
-  return new Appender(store, undefined, now, () => undefined, limits, { signer: SIGNER })
+function sequencer(store: EventStore, limits = QUICK, now = () => new Date(NOW.getTime() + (seconds += 1))) {
+  return new Sequencer(store, undefined, now, () => undefined, limits, { signer: SIGNER })
 }
 
 /** One that has read the ledger up to `last`. */
-function appenderAfter(store: EventStore, last: Sealed) {
+function sequencerAfter(store: EventStore, last: Sealed) {
   const now = () => new Date(NOW.getTime() + (seconds += 1))
-  return new Appender(store, last, now, () => undefined, QUICK, { signer: SIGNER })
+  return new Sequencer(store, last, now, () => undefined, QUICK, { signer: SIGNER })
 }
 
 /** The whole ledger, checked: contiguous, linked, canonical, in order of time. */
@@ -49,7 +49,7 @@ async function ledgerOf(store: EventStore): Promise<string[]> {
 
 test('events are chained in the order they arrive, one append for all that wait', async () => {
   const store = new FaultyStore(new MemoryEventStore())
-  const writer = appender(store)
+  const writer = sequencer(store)
   const all = Array.from({ length: 300 }, (_, i) => writer.append([event(`a${i}`), event(`b${i}`)]))
   const entries = await Promise.all(all)
 
@@ -80,7 +80,7 @@ class HeldStore extends MemoryEventStore {
 describe('callers who come back as soon as they are served', () => {
   test('are parted into two halves: one is served while the store writes the other', async () => {
     const store = new HeldStore()
-    const writer = appender(store, { ...QUICK, storeMs: 5_000 })
+    const writer = sequencer(store, { ...QUICK, storeMs: 5_000 })
     let told = 0
     const again = async (): Promise<void> => {
       await writer.append([event('caller')])
@@ -100,7 +100,7 @@ describe('callers who come back as soon as they are served', () => {
 
   test('are not parted where they are few', async () => {
     const store = new HeldStore()
-    const writer = appender(store, { ...QUICK, storeMs: 5_000 })
+    const writer = sequencer(store, { ...QUICK, storeMs: 5_000 })
     const callers = Array.from({ length: 16 }, () => writer.append([event('one of few')]))
     await new Promise(setImmediate)
     await store.write()
@@ -116,7 +116,7 @@ describe('a group of which a part was written', () => {
     'after %i of six entries: none is there twice, and who has half of its own gets nothing',
     async (cut) => {
       const store = new FaultyStore(new MemoryEventStore())
-      const writer = appender(store)
+      const writer = sequencer(store)
       store.cutAfter = cut
       const callers = ['a', 'b', 'c'].map((name) => writer.append([event(`${name}1`), event(`${name}2`)]))
       const outcomes = await Promise.allSettled(callers)
@@ -137,7 +137,7 @@ describe('a group of which a part was written', () => {
 
   test('and another writer went on behind it: theirs is taken over, the rest comes after it', async () => {
     const store = new FaultyStore(new MemoryEventStore())
-    const writer = appender(store)
+    const writer = sequencer(store)
     store.cutAfter = 2
     store.afterCut = async (written) => store.append(signed([chain(written.at(-1), event('theirs'), NOW)]), 2)
     const callers = ['a', 'b'].map((name) => writer.append([event(`${name}1`), event(`${name}2`)]))
@@ -148,7 +148,7 @@ describe('a group of which a part was written', () => {
 
 test('a caller never shares a group that is larger than the limit, and none is split', async () => {
   const store = new FaultyStore(new MemoryEventStore())
-  const writer = appender(store, { ...QUICK, groupEntries: 4, groupBytes: 700 })
+  const writer = sequencer(store, { ...QUICK, groupEntries: 4, groupBytes: 700 })
   const three = () => [event('x'), event('y'), event('z')]
   await Promise.all([
     writer.append(three()),
@@ -163,7 +163,7 @@ test('a caller never shares a group that is larger than the limit, and none is s
 describe.each(FAULTS)('an append that meets "%s"', (fault) => {
   test('is confirmed only if it is in the ledger, is there at most once, and later appends work', async () => {
     const store = new FaultyStore(new MemoryEventStore())
-    const writer = appender(store)
+    const writer = sequencer(store)
     await writer.append([event('before')])
     store.faults.push(fault)
     const outcome = await writer.append([event('hit')]).then(
@@ -182,7 +182,7 @@ describe.each(FAULTS)('an append that meets "%s"', (fault) => {
 
   test('may meet it again and again', async () => {
     const store = new FaultyStore(new MemoryEventStore())
-    const writer = appender(store)
+    const writer = sequencer(store)
     // A certain failure after an uncertain one says nothing about the first: it stays uncertain until it is known.
     store.faults.push('unknown, persisted', fault, fault)
     await writer.append([event('hit')])
@@ -193,7 +193,7 @@ describe.each(FAULTS)('an append that meets "%s"', (fault) => {
 
 test('while the outcome is unknown the caller is told so, and what it wanted may still be recorded', async () => {
   const store = new FaultyStore(new MemoryEventStore())
-  const writer = appender(store, { ...QUICK, callerMs: 40, storeMs: 20 })
+  const writer = sequencer(store, { ...QUICK, callerMs: 40, storeMs: 20 })
   store.faults.push(...Array.from({ length: 4 }, () => 'no answer, not persisted' as const))
   await expect(writer.append([event('slow')])).rejects.toMatchObject({ code: 'in-doubt' })
   await writer.close()
@@ -202,7 +202,7 @@ test('while the outcome is unknown the caller is told so, and what it wanted may
 
 test('whoever gave up while waiting is not written at all', async () => {
   const store = new FaultyStore(new MemoryEventStore())
-  const writer = appender(store, { ...QUICK, callerMs: 30, storeMs: 2_000 })
+  const writer = sequencer(store, { ...QUICK, callerMs: 30, storeMs: 2_000 })
   store.faults.push('no answer, not persisted')
   const first = writer.append([event('first')])
   while (store.appends === 0) await new Promise(setImmediate)
@@ -215,7 +215,7 @@ test('whoever gave up while waiting is not written at all', async () => {
 
 test('the queue is bounded', async () => {
   const store = new FaultyStore(new MemoryEventStore())
-  const writer = appender(store, { ...QUICK, waiting: 3 })
+  const writer = sequencer(store, { ...QUICK, waiting: 3 })
   const accepted = [1, 2, 3].map((n) => writer.append([event(`${n}`)]))
   await expect(writer.append([event('4')])).rejects.toMatchObject({ code: 'unavailable' })
   await Promise.all(accepted)
@@ -225,7 +225,7 @@ test('the queue is bounded', async () => {
 
 test('after a conflict the entries are chained onto what the other writer wrote', async () => {
   const store = new MemoryEventStore()
-  const [mine, theirs] = [appender(store), appender(store)]
+  const [mine, theirs] = [sequencer(store), sequencer(store)]
   await mine.append([event('m0')])
   await Promise.all([1, 2, 3].map((n) => theirs.append([event(`t${n}`)])))
   await mine.append([event('m1')])
@@ -238,7 +238,7 @@ test('after a conflict the entries are chained onto what the other writer wrote'
 
 test('reading back may fail for a while: nothing is confirmed or written twice meanwhile', async () => {
   const store = new FaultyStore(new MemoryEventStore())
-  const writer = appender(store)
+  const writer = sequencer(store)
   store.faults.push('unknown, persisted')
   store.readsFail = 3
   await writer.append([event('hit')])
@@ -259,7 +259,7 @@ class Interrupted extends MemoryEventStore {
 test("others' entries may be read in part only: ours come after what was read, and nothing is halted", async () => {
   const store = new Interrupted()
   await store.append(signed([chain(undefined, event('theirs'), NOW)]), 0)
-  const writer = appender(store)
+  const writer = sequencer(store)
   await writer.append([event('mine')])
   expect(await ledgerOf(store)).toEqual(['theirs', 'mine'])
 })
@@ -271,7 +271,7 @@ class Shrunk extends MemoryEventStore {
 }
 
 test('a ledger that lost entries halts the writer, and it says what to do', async () => {
-  const writer = appenderAfter(new Shrunk(), chain(undefined, event('gone'), NOW))
+  const writer = sequencerAfter(new Shrunk(), chain(undefined, event('gone'), NOW))
   await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
   expect(writer.status()).toEqual({
     ok: false,
@@ -288,7 +288,7 @@ class Unreadable extends Shrunk {
 }
 
 test('closed while nobody can read what holds the place: unknown to its caller, and no damage to the ledger', async () => {
-  const writer = appender(new Unreadable())
+  const writer = sequencer(new Unreadable())
   const hit = writer.append([event('hit')]).catch((error: unknown) => error)
   while (writer.status().ok) await new Promise((resolve) => setTimeout(resolve, 1))
   await writer.close()
@@ -303,7 +303,7 @@ class Foreign extends Shrunk {
 }
 
 test('an entry that does not follow halts the writer', async () => {
-  const writer = appender(new Foreign())
+  const writer = sequencer(new Foreign())
   await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
   expect(writer.status()).toMatchObject({ ok: false, reason: expect.stringContaining('does not follow') })
 })
@@ -311,7 +311,7 @@ test('an entry that does not follow halts the writer', async () => {
 test('time never runs backwards in the ledger, nor in the clock that ids are drawn from', async () => {
   const store = new MemoryEventStore()
   let now = new Date('2026-11-20T12:00:10.000Z')
-  const writer = appender(store, QUICK, () => now)
+  const writer = sequencer(store, QUICK, () => now)
   await writer.append([event('a')])
   now = new Date('2026-11-20T11:00:00.000Z')
   const [entry] = await writer.append([event('b')])
@@ -322,7 +322,7 @@ test('time never runs backwards in the ledger, nor in the clock that ids are dra
 
 test('an event too large for an entry is refused alone; its neighbours are written', async () => {
   const store = new MemoryEventStore()
-  const writer = appender(store)
+  const writer = sequencer(store)
   const outcomes = await Promise.allSettled([
     writer.append([event('a')]),
     writer.append([event('x'.repeat(70_000))]),
@@ -335,7 +335,7 @@ test('an event too large for an entry is refused alone; its neighbours are writt
 
 test('after close nothing is taken any more, and what was taken is settled', async () => {
   const store = new MemoryEventStore()
-  const writer = appender(store)
+  const writer = sequencer(store)
   const last = writer.append([event('last')])
   await writer.close()
   await last
@@ -357,7 +357,7 @@ test.each([
   ['may not be read now is not taken for a changed one: the next append asks again', false],
   ['is damaged halts the writer', true],
 ])('a ledger that, after a conflict, %s', async (_what, damage) => {
-  const writer = appender(new Locked(new StoreError('refused', 'no', { damage })))
+  const writer = sequencer(new Locked(new StoreError('refused', 'no', { damage })))
   await expect(writer.append([event('x')])).rejects.toMatchObject({ code: 'failed' })
   const { message } = (await writer.append([event('y')]).catch((error: unknown) => error)) as Error
   expect(message).toBe(damage ? 'no; run verify-ledger, then restore the ledger' : 'no')
@@ -376,7 +376,7 @@ describe('a cut-off', () => {
 
   test('refuses what is chained behind it, though both came in one append', async () => {
     const store = new MemoryEventStore()
-    const writer = appender(store)
+    const writer = sequencer(store)
     const before = writer.append([event('before')], undefined, unless(wallet))
     const between = writer.append([cutOff])
     const after = writer.append([event('after')], undefined, unless(wallet))
@@ -389,9 +389,9 @@ describe('a cut-off', () => {
 
   test('of another broker refuses what loses the place to it', async () => {
     const store = new FaultyStore(new MemoryEventStore())
-    const writer = appender(store)
+    const writer = sequencer(store)
     const [first] = await writer.append([event('first')])
-    const rival = appenderAfter(store, first!)
+    const rival = sequencerAfter(store, first!)
     await rival.append([cutOff])
     await expect(writer.append([event('late')], undefined, unless(wallet))).rejects.toMatchObject({
       code: 'cut-off',

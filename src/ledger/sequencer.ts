@@ -1,35 +1,33 @@
-// The one writer of the ledger in this process: chains what callers hand in and commits it in batches.
+// Gives the events of callers their places in the ledger: the one writer in this process, which commits in batches.
 
 import type { Sealed } from '../domain/ledger/entry.js'
 import { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
-import { LedgerSignatures, signAppend } from '../domain/ledger/ledger-signature.js'
+import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
 import type { Signer } from '../domain/ledger/note.js'
 import type { SigningKeys } from '../domain/ledger/signing-keys.js'
-import type { EntryToAppend, EventStore } from '../event-store/event-store.js'
+import type { EventStore } from '../event-store/event-store.js'
+import { chainBatch, signed } from './batch.js'
 import {
   type AppendCondition,
-  type SequencedAppend,
-  chainBatch,
-  rejectCaller,
-  resolveCaller,
-  resolveWritten,
+  type CallerLimits,
+  CallerQueue,
   type PendingAppend,
-} from './batch.js'
+  rejectCallers,
+  resolveCallers,
+  resolveWritten,
+  type SequencedAppend,
+} from './callers.js'
 import { type Committed, LedgerChanged, LedgerHead } from './ledger-head.js'
 import { LedgerWriter, type WriteOutcome, type WriterLimits } from './ledger-writer.js'
 
-export interface AppenderLimits extends WriterLimits {
-  /** How many callers may wait. The next one gets `unavailable`. */
-  waiting: number
-  /** How long a caller waits before it gets that the outcome is unknown. */
-  callerMs: number
+export interface SequencerLimits extends WriterLimits, CallerLimits {
   /** One batch: bounded, as by groupEntries, so that every store can write it at once. */
   groupBytes: number
 }
 
-export const DEFAULT_LIMITS: AppenderLimits = {
+export const DEFAULT_LIMITS: SequencerLimits = {
   waiting: 4096,
   callerMs: 10_000,
   storeMs: 8_000,
@@ -45,9 +43,9 @@ const SMALL_BATCH = 16
 
 const RESTORE = 'run verify-ledger, then restore the ledger'
 
-export type AppenderStatus = { ok: true } | { ok: false; reason: string }
+export type SequencerStatus = { ok: true } | { ok: false; reason: string }
 
-export interface AppenderOptions {
+export interface SequencerOptions {
   /** The ledger's own key: signs each append, and nothing is taken over that it has not signed. */
   signer: Signer
   /** The issuer's keys as of the head; without them events about keys are not looked at. */
@@ -66,14 +64,14 @@ export interface AppenderOptions {
 
 /**
  * Group commit: what arrives while one append runs goes into the next one, in arrival order. The next one begins before
- * the callers of the last one are told, so that they are served while the store works; and it takes half of all who
- * are about, so that they do not all wait for the store, and then it for all of them.
+ * the callers of the last one are notified, so that they are served while the store works; and it takes half of the
+ * callers, so that the store never waits for all of them, nor all of them for the store.
  *
  * A caller hears "appended" only after the store has said so, or after its entries were read back. While the outcome of
  * an append is unknown, nothing else is appended.
  */
-export class Appender {
-  private readonly queue: PendingAppend[] = []
+export class Sequencer {
+  private readonly queue: CallerQueue
   private readonly head: LedgerHead
   private readonly writer: LedgerWriter
   private readonly signer: Signer
@@ -90,14 +88,15 @@ export class Appender {
     /** The system's time. Throws LedgerError while that is implausible. */
     private readonly now: () => Date,
     committed: Committed,
-    private readonly limits: AppenderLimits,
-    private readonly options: AppenderOptions,
+    private readonly limits: SequencerLimits,
+    private readonly options: SequencerOptions,
   ) {
     const { signer, keys, cutOffs = new CutOffs(), onDoubt, onFromFuture = () => undefined } = options
     const signatures = new LedgerSignatures(signer.key)
     const head = new LedgerHead(last, { keys, cutOffs, signatures, committed, now, onFromFuture })
     const closing = this.closing.signal
     this.writer = new LedgerWriter({ store, head, limits, closing, onDoubt })
+    this.queue = new CallerQueue(limits)
     this.signer = signer
     this.head = head
   }
@@ -124,7 +123,7 @@ export class Appender {
   }
 
   /** Trouble is forgotten after a while without appends: else a broker taken out of service would never be asked again. */
-  status(): AppenderStatus {
+  status(): SequencerStatus {
     const displaced = this.halted ? undefined : this.options.displaced?.()
     if (displaced !== undefined) this.halt(displaced)
     const timeless = this.timeProblem()
@@ -147,14 +146,9 @@ export class Appender {
   ): Promise<Sealed[]> {
     if (this.halted) throw this.halted
     if (this.closing.signal.aborted) throw new LedgerError('unavailable', 'the broker is shutting down')
-    if (this.queue.length >= this.limits.waiting)
-      throw new LedgerError('unavailable', 'too many callers wait for the ledger')
-    return new Promise((resolve, reject) => {
-      const waiting: PendingAppend = { events, at, condition, settled: false, resolve, reject }
-      this.queue.push(waiting)
-      this.giveUpLater(waiting)
-      this.pumping ??= this.pump()
-    })
+    const appended = this.queue.add({ events, at, condition })
+    this.pumping ??= this.pump()
+    return appended
   }
 
   /** Runs `work` while no append is under way: now, or after the one that is. Once, however often it was asked for by then. */
@@ -170,18 +164,6 @@ export class Appender {
     await this.pumping
   }
 
-  private giveUpLater(waiting: PendingAppend): void {
-    const timer = setTimeout(() => {
-      const message = 'the ledger did not confirm in time: the outcome is unknown, nothing is handed out'
-      // What is still in the queue was in no append, and will be dropped.
-      const code = this.queue.includes(waiting) ? 'unavailable' : 'in-doubt'
-      rejectCaller(waiting, new LedgerError(code, message))
-    }, this.limits.callerMs)
-    const { resolve, reject: fail } = waiting
-    waiting.resolve = (entries) => (clearTimeout(timer), resolve(entries))
-    waiting.reject = (error) => (clearTimeout(timer), fail(error))
-  }
-
   private async pump(): Promise<void> {
     // A turn of the event loop, so that callers of the same moment share the first batch too.
     await new Promise((resolve) => setImmediate(resolve))
@@ -189,32 +171,20 @@ export class Appender {
     while (this.queue.length > 0 && !this.halted) {
       const turn = this.store.turn()
       if (turn) {
-        notifyCallers(durable)
+        resolveCallers(durable)
         durable = []
         await turn
         if (this.halted) break
       }
       const most = turn ? Infinity : halfOf(this.queue.length + durable.length)
-      const committing = this.commit(this.takeBatch(most))
-      notifyCallers(durable)
+      const committing = this.commit(this.queue.take(most, this.limits.groupEntries))
+      resolveCallers(durable)
       durable = await committing
       this.runBetween()
     }
-    notifyCallers(durable)
+    resolveCallers(durable)
     this.pumping = undefined
-    if (this.halted) for (const waiting of this.queue.splice(0)) rejectCaller(waiting, this.halted)
-  }
-
-  private takeBatch(most: number): PendingAppend[] {
-    let entries = 0
-    let taken = 0
-    for (const waiting of this.queue) {
-      entries += waiting.events.length
-      if (taken === most || (taken > 0 && entries > this.limits.groupEntries)) break
-      taken += 1
-    }
-    // A caller that gave up while it was queued was never in an append: its events are dropped.
-    return this.queue.splice(0, taken).filter(({ settled }) => !settled)
+    if (this.halted) this.queue.rejectAll(this.halted)
   }
 
   /** Appends the batch. Resolves with the callers whose entries are durable. */
@@ -230,7 +200,7 @@ export class Appender {
         this.head.advance(entries)
         return chained
       case 'overtaken':
-        this.queue.unshift(...resolveWritten(chained, outcome.written))
+        this.queue.putBack(resolveWritten(chained, outcome.written))
         return []
       case 'unconfirmed':
         rejectCallers(chained, outcome.error)
@@ -253,7 +223,7 @@ export class Appender {
   private chained(batch: PendingAppend[]): SequencedAppend[] {
     const { last, keys, cutOffs } = this.head
     const { chained, rest } = chainBatch(batch, { last, keys, cutOffs }, this.limits.groupBytes)
-    this.queue.unshift(...rest)
+    this.queue.putBack(rest)
     return chained
   }
 
@@ -290,27 +260,7 @@ export class Appender {
   }
 }
 
-/** The leaf hash of the last one covers all of them, and all before. */
-function signed(entries: readonly Sealed[], signer: Signer): EntryToAppend[] {
-  return entries.map((entry, i) => {
-    if (i < entries.length - 1) return entry
-    const {
-      entry: { index },
-      leafHash,
-    } = entry
-    return { ...entry, signature: signAppend({ size: index + 1, leafHash }, signer) }
-  })
-}
-
 /** Of all callers who wait or will soon be back: the store works for one half while the other is served. */
 function halfOf(callers: number): number {
   return Math.max(SMALL_BATCH, Math.ceil(callers / 2))
-}
-
-function notifyCallers(durable: readonly SequencedAppend[]): void {
-  for (const each of durable) resolveCaller(each)
-}
-
-function rejectCallers(chained: readonly SequencedAppend[], error: LedgerError): void {
-  for (const { waiting } of chained) rejectCaller(waiting, error)
 }
