@@ -1,10 +1,10 @@
 // What is refused before a route of the session backend sees it.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import { isIPv4 } from 'node:net'
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
+import { isLoopback } from '../config/address.js'
 import { sendSessionError, SessionApiError, type SessionReason } from './session-error-body.js'
 import type { SessionSettings } from './session-settings.js'
 
@@ -61,8 +61,4 @@ function cameThroughProxy(headers: IncomingHttpHeaders): boolean {
 function hostName(header: string): string {
   const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(header) ?? []
   return bracketed ?? plain ?? ''
-}
-
-export function isLoopback(host: string): boolean {
-  return host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

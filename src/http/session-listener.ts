@@ -6,6 +6,7 @@ import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import type { Logger } from 'pino'
 
+import { isLoopback } from '../config/address.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { WalletLogin } from '../session/wallet-login.js'
 import { VERSION } from '../version.js'
@@ -30,7 +31,7 @@ import {
 } from './session-error-body.js'
 import { SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
-import { guardSessions, isLoopback } from './session-guard.js'
+import { guardSessions } from './session-guard.js'
 import { SessionSettings } from './session-settings.js'
 import { WalletLoginController } from './wallet-login.controller.js'
 
