@@ -32,13 +32,22 @@ export interface BesideFigures {
 
 /** The command line's words for it. Throws an Error that names the option. */
 export function besideRequest(url: string, headers: readonly string[], body?: string): BesideRequest {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol !== 'http:') throw new Error('--beside must be an http:// URL')
+  const parsed = httpUrl(url)
   for (const header of headers)
     if (!/^[\w-]+: [\x20-\x7e]+$/.test(header))
       throw new Error("--header must be 'Name: value', in printable ASCII")
   if (body !== undefined) assertJson(body)
   return { url: parsed, headers, body }
+}
+
+function httpUrl(text: string): URL {
+  try {
+    const url = new URL(text)
+    if (url.protocol === 'http:') return url
+  } catch {
+    // The same remedy as for another scheme.
+  }
+  throw new Error('--beside must be an http:// URL')
 }
 
 function assertJson(body: string): void {
