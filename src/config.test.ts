@@ -29,7 +29,8 @@ test('an empty environment is a broker on this machine, with everything in the h
       aws: { kind: 'off' },
       ledger: {
         store: { kind: 'sqlite', path: '/home/ann/.agentkeys/broker/ledger.sqlite' },
-        origin: '127.0.0.1:8091/ledger',
+        origin: '127.0.0.1/ledger',
+        formerOrigin: '127.0.0.1:8091/ledger',
         keyPath: '/home/ann/.agentkeys/broker/ledger-key.json',
         entries: 'auditor',
       },

@@ -10,6 +10,7 @@ import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
 import { readSessionService } from './config/session-service.js'
 import { type CommandLine, DEFAULT_FLAGS, parseFlags, USAGE } from './start/flags.js'
+import { withKeptOrigin } from './start/kept-origin.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 
@@ -67,7 +68,7 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
 }
 
 function configured(flags: Flags): Config {
-  return settled(readConfig(process.env, flags))
+  return withKeptOrigin(settled(readConfig(process.env, flags)))
 }
 
 type Reading<C> =

@@ -119,9 +119,18 @@ test('a stream name without a cluster is a warning', () => {
 describe('the origin', () => {
   test.each([
     ['https://broker.example.com/tenants/a', 'broker.example.com/tenants/a/ledger'],
-    ['http://127.0.0.1:8091', '127.0.0.1:8091/ledger'],
+    ['http://127.0.0.1:8091', '127.0.0.1/ledger'],
+    ['http://[::1]:8091', '[::1]/ledger'],
+    ['https://broker.example.com:8443/a:1/b', 'broker.example.com/a:1/b/ledger'],
   ])('of %s is %s', (issuer, origin) => {
     expect(read({}, issuer).ledger.origin).toBe(origin)
+  })
+
+  test('of before, with the port in it, is known where the default is used', () => {
+    const issuer = 'http://127.0.0.1:8091'
+    expect(read({}, issuer).ledger.formerOrigin).toBe('127.0.0.1:8091/ledger')
+    expect(read({}, 'https://broker.example.com').ledger).not.toHaveProperty('formerOrigin')
+    expect(read({ BROKER_LEDGER_ORIGIN: 'mine' }, issuer).ledger).not.toHaveProperty('formerOrigin')
   })
 
   test('is made of an issuer that has a plus only by the operator', () => {

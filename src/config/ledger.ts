@@ -13,6 +13,8 @@ export type LedgerStoreConfig =
 export interface LedgerConfig {
   readonly store: LedgerStoreConfig
   readonly origin: string
+  /** The former default, which had the issuer's port in it: a ledger that has this name keeps it (start/kept-origin.ts). */
+  readonly formerOrigin?: string
   readonly keyPath: string
   /** Who may read entry bundles: hashes, checkpoint and proofs are public either way. */
   readonly entries: 'auditor' | 'public'
@@ -24,7 +26,7 @@ export function readLedger(env: Environment, issuer: string, dataDir: string): L
     env.warnings.push('BROKER_LEDGER_ADMIN_URL is for init-eventstore alone: unset it for the broker')
   return {
     store: readStore(env, dataDir),
-    origin: readOrigin(env, issuer),
+    ...readOrigin(env, issuer),
     keyPath: env.read('BROKER_LEDGER_KEY_PATH', path, join(dataDir, 'ledger-key.json')),
     entries: env.read('BROKER_LEDGER_ENTRIES', oneOf('auditor', 'public'), 'auditor'),
   }
@@ -77,15 +79,21 @@ function parseEsdbUrl(text: string): string {
   }
 }
 
-function readOrigin(env: Environment, issuer: string): string {
-  const fallback = `${issuer.replace(/^https?:\/\//, '')}/ledger`
+/**
+ * The default has no port in it: a port is an accident of one machine or one proxy, and the name is for life. The path
+ * stays, since tenants of one host have ledgers of their own.
+ */
+function readOrigin(env: Environment, issuer: string): Pick<LedgerConfig, 'origin' | 'formerOrigin'> {
+  const former = `${issuer.replace(/^https?:\/\//, '')}/ledger`
+  const fallback = former.replace(/^([^/]*):\d+(?=\/)/, '$1')
   const origin = env.read('BROKER_LEDGER_ORIGIN', parseOrigin, fallback)
   if (!isKeyName(origin)) {
     env.problems.push(
       `BROKER_LEDGER_ORIGIN is not set, and its default "${origin}", made of the issuer, is not ${ORIGIN_FORM}; set it`,
     )
   }
-  return origin
+  const isDefault = !env.has('BROKER_LEDGER_ORIGIN')
+  return isDefault && former !== fallback ? { origin, formerOrigin: former } : { origin }
 }
 
 const ORIGIN_FORM = 'a name of at most 255 bytes without spaces, plus signs and control characters'

@@ -21,6 +21,17 @@ export function loadLedgerKey(path: string, origin: string): LedgerKey | undefin
   return text === undefined ? undefined : ledgerKey(origin, parseKey(path, text, origin))
 }
 
+/** The name of the ledger whose key it is; undefined where there is none that can be read: loading it says why. */
+export function nameOfLedgerKey(path: string): string | undefined {
+  try {
+    const text = readPrivateFile(path)
+    const { skey } = text === undefined ? {} : parsePrivateJson(path, text)
+    return typeof skey === 'string' ? parseSkey(skey).key.name : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Makes one when there is no file: for a ledger that is not there either. A ledger keeps its key for life, so nothing
  * ever replaces a file that is there. Throws PrivateFileError.

@@ -158,7 +158,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
         expiration: (payloadOf(body.jwt) as { exp: number }).exp,
         jti: entry?.data['mintId'],
         ledger: expect.objectContaining({
-          origin: `${new URL(broker.url).host}/ledger`,
+          origin: `${new URL(broker.url).hostname}/ledger`,
           index: entry?.index,
           leaf_hash: expect.stringMatching(/^[0-9a-f]{64}$/),
         }),
@@ -369,12 +369,12 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as { msg: string; kid?: string })
     const messages = lines.map(({ msg }) => msg).filter((msg) => msg !== 'request')
-    const { host } = new URL(broker.url)
+    const { host, hostname } = new URL(broker.url)
     expect(messages).toEqual([
       'OIDC signer ready',
       'AWS credentials: none needed (web identity: each call carries a JWT of this broker)',
       'ledger opened',
-      `this ledger is for trying out: its name for life is ${host}/ledger. For a real one, set BROKER_OIDC_ISSUER before the first start`,
+      `this ledger is for trying out: its name for life is ${hostname}/ledger. For a real one, set BROKER_OIDC_ISSUER before the first start`,
       'startup STS check passed',
       `broker listening on ${host}`,
       'shutdown signal received; draining in-flight requests',

@@ -130,7 +130,7 @@ function writeEntryOfOtherClock({ dataDir, url }: BrokerProcess): void {
       data: { node: 'x', version: '1', configSha256: 'a'.repeat(64) },
     } as const
     const sealed = chain(parseEntry(row.entry), event, new Date('9998-01-01T00:00:00.000Z'))
-    const key = loadLedgerKey(join(dataDir, 'ledger-key.json'), `${new URL(url).host}/ledger`)
+    const key = loadLedgerKey(join(dataDir, 'ledger-key.json'), `${new URL(url).hostname}/ledger`)
     if (!key) throw new Error('the broker has no ledger key')
     const { index } = sealed.entry
     db.prepare('INSERT INTO ledger (idx, entry) VALUES (?, ?)').run(index, sealed.text)

@@ -119,7 +119,7 @@ export function figures(turns: readonly Turn[], connections: number): MintFigure
 
 const ISSUER = 'http://127.0.0.1:8091'
 /** Made of the issuer. */
-export const RECORDED_ORIGIN = '127.0.0.1:8091/ledger'
+export const RECORDED_ORIGIN = '127.0.0.1/ledger'
 
 /** Where the recorded ledger lies, once it was measured. */
 export function recordedHome(bench: Bench): Omit<BrokerSettings, 'ports'> {
