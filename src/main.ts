@@ -51,6 +51,10 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
       const config = configured(line.flags)
       return (await import('./subcommands/export-tiles.js')).exportTilesTo(line.directory, config)
     }
+    case 'backup': {
+      const config = configured(line.flags)
+      return (await import('./subcommands/backup.js')).backUpTo(line.directory, config)
+    }
     case 'init-eventstore':
       return (await import('./subcommands/init-eventstore.js')).initEventStoreFrom(line, process.env)
     case 'migrate-ledger':

@@ -11,7 +11,7 @@ import { printable } from '../config/variables.js'
 export type CommandLine =
   | { kind: 'run'; flags: Flags }
   | { kind: 'print-config'; flags: Flags }
-  | { kind: 'export-tiles'; flags: Flags; directory: string }
+  | { kind: 'export-tiles' | 'backup'; flags: Flags; directory: string }
   | { kind: 'init-eventstore'; appPasswordFile: string; auditPasswordFile: string; waitSeconds: number }
   | { kind: 'migrate-ledger'; from: string; to: string }
   | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
@@ -24,6 +24,7 @@ export type CommandLine =
 
 export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker export-tiles DIR
+       agentkeys-broker backup DIR
        agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE [--wait SECONDS]
        agentkeys-broker migrate-ledger --from STORE --to STORE
        agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
@@ -42,6 +43,8 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
 
   export-tiles DIR       write the ledger's checkpoint, tiles and entry bundles as files for a static host; entries
                          are written in clear, so publish tile/entries only where everyone may read them
+  backup DIR             copy the ledger and the sessions into a new folder, and verify the copy against the
+                         checkpoint that was signed last; the broker may run
   init-eventstore        give an EventStoreDB the ledger's users and rights, as the administrator of the URL in
                          BROKER_LEDGER_ADMIN_URL; run again it sets the passwords only; --wait for a database that
                          has no leader or no administrator yet
@@ -130,9 +133,10 @@ type Values = ReturnType<typeof parseValues>['values']
 function subcommand([command, ...rest]: string[], values: Values, flags: Flags): CommandLine {
   const { from, to, 'app-password-file': appPasswordFile, 'audit-password-file': auditPasswordFile } = values
   switch (command) {
-    case 'export-tiles': {
+    case 'export-tiles':
+    case 'backup': {
       const [directory, ...more] = rest
-      if (directory === undefined || more.length > 0) throw new WrongFlag('export-tiles takes one directory')
+      if (directory === undefined || more.length > 0) throw new WrongFlag(`${command} takes one directory`)
       assertNoSubcommandFlags(values)
       return { kind: command, flags, directory }
     }
@@ -160,7 +164,7 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, cut-off, export-tiles, init-eventstore, migrate-ledger, restore, session-backend',
+          'adopt-ledger, backup, cut-off, export-tiles, init-eventstore, migrate-ledger, restore, session-backend',
       )
   }
 }

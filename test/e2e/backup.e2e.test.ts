@@ -14,14 +14,19 @@ import { refusedStart } from '../support/refused-start.js'
 import { ledgerPath, verifiedLedger } from '../support/verified-ledger.js'
 
 const PROJECT = fileURLToPath(new URL('../../..', import.meta.url))
-const VERIFY_LEDGER = join(PROJECT, 'dist/tools/verify-ledger/main.js')
+const PROGRAMS = {
+  'agentkeys-broker': join(PROJECT, 'dist/src/main.js'),
+  'verify-ledger': join(PROJECT, 'dist/tools/verify-ledger/main.js'),
+}
 
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'backup-'))
   for (const name of ['bin', 'backup']) mkdirSync(join(folder, name))
-  const program = `#!/bin/sh\nexec '${process.execPath}' '${VERIFY_LEDGER}' "$@"\n`
-  writeFileSync(join(folder, 'bin/verify-ledger'), program, { mode: 0o755 })
+  for (const [name, main] of Object.entries(PROGRAMS)) {
+    const program = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`
+    writeFileSync(join(folder, 'bin', name), program, { mode: 0o755 })
+  }
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -39,7 +44,11 @@ function documented(dataDir: string): string[] {
 }
 
 async function run(commands: string): Promise<string> {
-  const env = { PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, HOME: folder }
+  const env = {
+    PATH: `${join(folder, 'bin')}:${process.env['PATH']}`,
+    HOME: folder,
+    BROKER_DATA_DIR: join(folder, 'data'),
+  }
   const { stdout } = await promisify(execFile)('bash', ['-euc', commands], { env })
   return stdout
 }
@@ -60,11 +69,13 @@ test('a copy that is taken under load verifies, is private, and is restored unti
   }
   expect(minted).toBeGreaterThan(0)
   const copies = join(folder, 'backup/agentkeys')
-  expect(readdirSync(copies).sort()).toEqual(
-    expect.arrayContaining(['checkpoint', 'ledger.sqlite', 'sessions.sqlite']),
-  )
+  expect(readdirSync(copies).sort()).toEqual(['checkpoint', 'ledger.sqlite', 'sessions.sqlite'])
+  expect(statSync(copies).mode & 0o777).toBe(0o700)
   for (const name of readdirSync(copies))
     expect([name, statSync(join(copies, name)).mode & 0o777]).toEqual([name, 0o600])
+
+  const again = run(`agentkeys-broker backup ${copies}`)
+  await expect(again).rejects.toMatchObject({ code: 3, stderr: expect.stringContaining('is not empty') })
 
   await broker.post('/v1/mint-oidc-jwt', session)
   expect(await broker.stop()).toBe(0)
