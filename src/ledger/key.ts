@@ -5,7 +5,12 @@ import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypt
 
 import { formatSkey, formatVkey, noteKey, parseSkey, type Signer } from '../domain/ledger/note.js'
 import { createFileAtomically } from '../storage/atomic-file.js'
-import { parsePrivateJson, PrivateFileError, readDurablePrivateFile } from '../storage/private-file.js'
+import {
+  parsePrivateJson,
+  PrivateFileError,
+  readDurablePrivateFile,
+  readPrivateFile,
+} from '../storage/private-file.js'
 
 export interface LedgerKey {
   /** The file was made just now. */
