@@ -93,7 +93,9 @@ async function withoutCommand(
 
 async function printHelp(commands: readonly Command[], command: Command | undefined): Promise<ExitCode> {
   const { commandHelp, overview } = await import('./help.js')
-  process.stdout.write(command ? commandHelp(command, GLOBAL) : overview(commands, GLOBAL))
+  // The terminal's width; undefined where it is none.
+  const { columns } = process.stdout
+  process.stdout.write(command ? commandHelp(command, GLOBAL, columns) : overview(commands, GLOBAL, columns))
   return 0
 }
 

@@ -4,11 +4,11 @@ import { type Call, type Command, UsageError } from '../command.js'
 import { GLOBAL } from '../command-line.js'
 
 export function run({ args: [shell], commands }: Call): Promise<number> {
-  process.stdout.write(scriptFor(shell, commands))
+  process.stdout.write(completionScript(shell, commands))
   return Promise.resolve(0)
 }
 
-function scriptFor(shell: string | undefined, commands: readonly Command[]): string {
+export function completionScript(shell: string | undefined, commands: readonly Command[]): string {
   switch (shell) {
     case 'bash':
       return bash(commands)
