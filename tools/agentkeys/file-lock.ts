@@ -1,6 +1,8 @@
 // One process at a time, across processes: a transaction on an SQLite file. The kernel releases its lock when the holder
 // ends, however it ends; a lock file with a process id in it would outlive a SIGKILL.
 
+import { closeSync, openSync } from 'node:fs'
+
 import Sqlite from 'better-sqlite3'
 
 import { CliError } from './report-error.js'
@@ -27,6 +29,8 @@ async function locked<T>(
   waitMs: number,
   work: () => Promise<T>,
 ): Promise<{ result: T } | undefined> {
+  // SQLite would make a file that others can read.
+  closeSync(openSync(path, 'a', 0o600))
   const file = new Sqlite(path, { timeout: waitMs })
   try {
     if (!begin(file)) return undefined

@@ -1,9 +1,12 @@
 // init: a wallet, a session for it, and the ledger key that receipts are verified with.
 
+import { join } from 'node:path'
+
 import { Backend } from '../backend.js'
 import type { Call } from '../command.js'
 import { Context } from '../context.js'
 import { shownVkey } from '../description.js'
+import { withFileLock } from '../file-lock.js'
 import { openKeychain } from '../keychain.js'
 import { logInWithToken, logInWithWallet } from '../login.js'
 import { checkPin, pinFirstUse, type Pin, readPin, writePin } from '../pin.js'
@@ -15,6 +18,11 @@ import { newWalletKey, parseWalletKey } from '../wallet-key.js'
 export async function run(call: Call): Promise<number> {
   const context = Context.of(call)
   context.home.make()
+  // Two at once would each make a wallet key, and the session of one would be kept beside the key of the other.
+  return withFileLock(join(context.home.folder, 'init.lock'), () => initialized(context))
+}
+
+async function initialized(context: Context): Promise<number> {
   const pin = await pinLedger(context)
   const session = await logIn(context, await Backend.of(context))
   const store = await saveSession(context.home, context.sessionId, session)
