@@ -29,14 +29,25 @@ async function locked<T>(
   waitMs: number,
   work: () => Promise<T>,
 ): Promise<{ result: T } | undefined> {
-  // SQLite would make a file that others can read.
-  closeSync(openSync(path, 'a', 0o600))
+  makePrivate(path)
   const file = new Sqlite(path, { timeout: waitMs })
   try {
     if (!begin(file)) return undefined
     return { result: await work() }
   } finally {
     file.close()
+  }
+}
+
+/**
+ * SQLite would make a file that others can read. One that exists is not opened here: POSIX drops the locks that a process
+ * has on a file when it closes any descriptor of it.
+ */
+function makePrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 
