@@ -221,10 +221,13 @@ describe('wrong usage exits with 2 and says what was expected', () => {
 describe('what cannot be read exits with 3', () => {
   test('a file that is not there, and is not made', async () => {
     const missing = join(folder, 'missing')
-    for (const source of [`sqlite:${missing}.sqlite`, `${missing}.jsonl`]) {
+    for (const [source, said] of [
+      [`sqlite:${missing}.sqlite`, /^verify-ledger: there is no ledger at .*missing\.sqlite\n$/],
+      [`${missing}.jsonl`, /^verify-ledger: .*missing.* cannot be read: .*\n$/],
+    ] as const) {
       const { code, stdout, stderr } = await run(source)
       expect([code, stdout]).toEqual([3, ''])
-      expect(stderr).toMatch(/^verify-ledger: .*missing.* cannot be read: .*\n$/)
+      expect(stderr).toMatch(said)
     }
     expect(existsSync(`${missing}.sqlite`)).toBe(false)
   })
