@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,6 +36,22 @@ beforeAll(async () => {
   used = broker.dataDir
 })
 afterAll(() => rmSync(folder, { recursive: true }))
+
+test('every file that a start makes in its folder is for its owner alone, whatever the umask says', async () => {
+  const dataDir = join(folder, 'umask')
+  const broker = await BrokerProcess.start({ dataDir, env, under: ['sh', '-c', 'umask 0; exec "$@"', 'sh'] })
+  const { session } = await broker.session()
+  expect(await broker.post('/v1/mint-oidc-jwt', session)).toMatchObject({ status: 200 })
+  const modes = () =>
+    ['.', ...readdirSync(dataDir).filter((name) => !name.endsWith('.tmp'))].map((name) => [
+      name,
+      statSync(join(dataDir, name)).mode & 0o077,
+    ])
+  expect(modes().filter(([, loose]) => loose !== 0)).toEqual([])
+  expect(await broker.stop()).toBe(0)
+  expect(modes().filter(([, loose]) => loose !== 0)).toEqual([])
+  await verifiedLedger(dataDir)
+})
 
 function copyOfUsed(): string {
   const copy = mkdtempSync(join(folder, 'copy-'))
