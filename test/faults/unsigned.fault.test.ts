@@ -15,6 +15,7 @@ import { MemoryEventStore } from '../../src/event-store/memory.js'
 import { SqliteEventStore } from '../../src/event-store/sqlite.js'
 import { BrokerProcess } from '../support/broker-process.js'
 import { LedgerBuilder } from '../support/ledger-builder.js'
+import { refusedStart } from '../support/refused-start.js'
 import { until } from '../support/until.js'
 import { ledgerPath, verdictOn } from '../support/verified-ledger.js'
 
@@ -58,6 +59,8 @@ test('a chained key that a program puts into ledger.sqlite is not served, stops 
   expect(await kids()).toEqual(own)
   expect((await broker.post('/v1/mint-oidc-jwt', session)).status).toBe(503)
   await broker.stop()
+  const { code, reason } = await refusedStart(broker.options)
+  expect([code, reason]).toEqual([1, expect.stringMatching(/not signed by a holder.*adopt-ledger/)])
 
   const { findingsByKind, findings } = await verdictOn(path)
   expect(findingsByKind).toEqual({ 'key-not-signed': 1, 'unsigned-entries': 1 })
