@@ -1,10 +1,12 @@
 // What the process is given by its surroundings, and must live with: signals, a log that takes nothing, a sandbox.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { afterEach, expect, test } from '@jest/globals'
 
 import { BrokerProcess } from '../support/broker-process.js'
+import { type Disk, mountedDisk } from '../support/full-disk.js'
 import { until } from '../support/until.js'
 import { ledgerPath, verdictOn } from '../support/verified-ledger.js'
 
@@ -45,6 +47,36 @@ test('a log without space (/dev/full) costs log lines, which are counted, and no
   await until(async () => (await lastMetric('agentkeys_log_lines_lost')) > 0)
   await endsWell()
 })
+
+const whereMounted = mountedDisk ? test : test.skip
+whereMounted(
+  'a log on a tmpfs that becomes full costs its lines: it mints, stops in order, and lets go of port and lock',
+  async () => {
+    const disk = (mountedDisk as Disk).folder()
+    try {
+      const log = join(disk.path, 'broker.log')
+      const under = ['sh', '-c', 'log=$1; shift; exec "$@" >>"$log" 2>&1', 'sh', log]
+      broker = await BrokerProcess.spawn({ under, env: { BROKER_LOG: 'debug' } })
+      await until(() => existsSync(log) && readFileSync(log, 'utf8').includes('broker listening on'))
+      disk.fill()
+      const full = statSync(log).size
+      await until(async () => {
+        expect(await mintStatus()).toBe(200)
+        return (await lastMetric('agentkeys_log_lines_lost')) > 0
+      })
+      expect(statSync(log).size - full).toBeLessThan(4096)
+      expect(await broker.stop()).toBe(0)
+
+      // The same port and the same data dir, with space again.
+      disk.free()
+      broker = await broker.restart({ under: [] })
+      expect(await mintStatus()).toBe(200)
+      await endsWell()
+    } finally {
+      disk.remove()
+    }
+  },
+)
 
 test("the read models' thread goes on where it may not set its priority", async () => {
   // From 19 any other priority is a raise, and that takes a right which root would have.

@@ -68,8 +68,11 @@ const fileSizeLimit: Disk = {
   },
 }
 
-/** What works here: a mount needs rights that a container often has not; the other limit works everywhere. */
-export const DISKS: readonly Disk[] = [fileSizeLimit, ...(mayMount() ? [tmpfs] : [])]
+/** Undefined where this user may not mount: a container often may not. */
+export const mountedDisk: Disk | undefined = mayMount() ? tmpfs : undefined
+
+/** What works here: the limit works everywhere. */
+export const DISKS: readonly Disk[] = [fileSizeLimit, ...(mountedDisk ? [mountedDisk] : [])]
 
 function mayMount(): boolean {
   const path = mkdtempSync(join(tmpdir(), 'agentkeys-disk-'))
