@@ -18,7 +18,7 @@ import { EventStoreDbHome, onDisk } from '../support/ledger-home.js'
 import { ledgerSigner, signedEntry } from '../support/ledger-signer.js'
 import { refusedStart } from '../support/refused-start.js'
 import { until } from '../support/until.js'
-import { verdictFrom, verifiedLedger } from '../support/verified-ledger.js'
+import { verdictFrom } from '../support/verified-ledger.js'
 
 const ISSUER = { BROKER_OIDC_ISSUER: 'https://broker.example.com' }
 const ORIGIN = 'broker.example.com/ledger'
