@@ -48,6 +48,7 @@ export const KIND_OF_REASON = {
   'service-not-in-scope': 'forbidden',
   'read-only-session': 'forbidden',
   'cut-off': 'forbidden',
+  'no-grant': 'forbidden',
   'other-wallet': 'forbidden',
   'auditor-only': 'forbidden',
   'no-such-path': 'not_found',

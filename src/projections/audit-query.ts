@@ -4,7 +4,9 @@ import Sqlite from 'better-sqlite3'
 
 import { BrokerError } from '../domain/errors.js'
 import type { MintKind } from '../domain/ledger/events.js'
+import type { Grant } from '../domain/ledger/grants.js'
 import type { CutOffRow } from './cut-offs.js'
+import { grantOf, type GrantRow } from './grants.js'
 import { type MintOutcome, type MintRow, STATES } from './mints.js'
 
 export interface MintFilter {
@@ -70,6 +72,21 @@ export class AuditQuery {
   cutOffs(): CutOffRow[] {
     const sql = 'SELECT kind, target, reason, entry_index, since FROM cut_offs ORDER BY entry_index'
     return this.consistently((db) => db.prepare<[], CutOffRow>(sql).all())
+  }
+
+  /** All grants; of a wallet, what it was granted and what it passed on. Newest first. */
+  grants(wallet?: string): GrantRow[] {
+    const which = wallet === undefined ? '' : 'WHERE wallet = @wallet OR granted_by = @wallet'
+    const sql = `SELECT * FROM grants ${which} ORDER BY entry_index DESC LIMIT 10000`
+    return this.consistently((db) => db.prepare<[object], GrantRow>(sql).all({ wallet }))
+  }
+
+  /** What the ledger's head has to know: whatever may still be used, or stands above something that may. */
+  grantsInForce(): Grant[] {
+    return this.consistently((db) => {
+      const rows = db.prepare<[], GrantRow>('SELECT * FROM grants ORDER BY entry_index').all()
+      return rows.map(grantOf)
+    })
   }
 
   close(): void {

@@ -8,6 +8,7 @@ import Sqlite from 'better-sqlite3'
 
 import { GENESIS } from '../domain/ledger/entry.js'
 import { cutOffs } from './cut-offs.js'
+import { grants } from './grants.js'
 import { mints } from './mints.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import type { Projection } from './projection.js'
@@ -15,10 +16,10 @@ import { refusals } from './refusals.js'
 import { signingKeys } from './signing-keys.js'
 import { TILES_SCHEMA } from './tiles.js'
 
-export const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys, cutOffs]
+export const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys, cutOffs, grants]
 
 /** Raise it with every change of a projection's tables or of what it makes of an event: files are then rebuilt. */
-const VERSION = 4
+const VERSION = 5
 
 /** "AgKR" in the file's header says that a SQLite file is a read model, and so may be thrown away. */
 const APPLICATION_ID = 0x41674b52

@@ -111,6 +111,9 @@ function ledgers(): LedgerVectors['ledgers'] {
     ['a child session given more than its scope', childMint(['s3']), [[6, 'outside-scope']]],
     ['good: a wallet cut off and restored', cutOff('restored'), []],
     ['a mint of a wallet that is cut off', cutOff('for good'), [[6, 'after-cut-off']]],
+    ['good: two uses of a grant of two', grantedMints(2, 2), []],
+    ['a use more than granted', grantedMints(1, 2), [[9, 'grant-used-up']]],
+    ['a use of no grant', grantedMints(0, 1), [[5, 'grant-unknown']]],
     ['good: an S3-compatible STS that names no session', compatibleMint(null), []],
     ['good: an S3-compatible STS that names the session', compatibleMint(COMPATIBLE_SESSION), []],
     [
@@ -156,6 +159,21 @@ function compatibleMint(prefix: string | null): string[] {
   const roleArn = 'arn:aws:iam::role/agentkeys-data'
   const assumedRoleArn = prefix && `${prefix}${sessionName(mint)}`
   return ledger.session(mint).stsJwt(mint, { roleArn }).credsMinted(mint, { roleArn, assumedRoleArn }).texts
+}
+
+/** A grant of so many uses, or none, and mints that use it. */
+function grantedMints(uses: number, mints: number): string[] {
+  const ledger = LedgerBuilder.opened()
+  const { wallet } = ledger.mint()
+  const grantId = 'grn-0196f1de-0000-7000-8000-000000000001'
+  const what = { actions: ['oidc_jwt' as const], resources: ['sts.amazonaws.com'], by: 'operator' }
+  const expiresAt = '2026-11-20T13:00:00Z'
+  if (uses > 0) ledger.append({ type: 'GrantCreated', data: { grantId, wallet, uses, expiresAt, ...what } })
+  for (let i = 0; i < mints; i += 1) {
+    const mint = ledger.mint(wallet)
+    ledger.session(mint).append({ type: 'GrantUsed', data: { ...mint, grantId } }).jwt(mint)
+  }
+  return ledger.texts
 }
 
 const swapped: Found[] = [

@@ -225,6 +225,7 @@ const refusalReason = growing<RefusalReason>({
   'service-not-in-scope': true,
   'read-only-session': true,
   'cut-off': true,
+  'no-grant': true,
 })
 const failureCode = growing<CredsFailureCode>({
   'access-denied': true,
@@ -247,6 +248,21 @@ const failureCode = growing<CredsFailureCode>({
   'session-not-valid': true,
   unexpected: true,
 })
+
+const grantId = pattern('grn- and a UUIDv7', /^grn-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+const grantor = pattern('operator, or a wallet', /^(?:operator|0x[0-9a-f]{40})$/)
+const actions = form('a list of kinds of mints, none twice', (value) => isSet(value, 8, 64))
+const resources = form('a list of 1 to 64 roles and audiences, none twice', (value) => isSet(value, 64, 2_048))
+
+function isSet(value: Json, most: number, longest: number): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length >= 1 &&
+    value.length <= most &&
+    new Set(value).size === value.length &&
+    (value as Json[]).every((one) => typeof one === 'string' && one !== '' && one.length <= longest)
+  )
+}
 
 const cutOffKind = growing<CutOffKind>({ wallet: true, session: true, mint: true, role: true })
 const cutOff = { kind: cutOffKind, target: name, reason: optional(name) }
@@ -328,6 +344,19 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
   }),
   AccessCutOff: listed<EventData['AccessCutOff']>(cutOff),
   AccessRestored: listed<EventData['AccessRestored']>(cutOff),
+  GrantCreated: listed<EventData['GrantCreated']>({
+    grantId,
+    wallet,
+    agent: optional(name),
+    actions,
+    resources,
+    uses: optional(integer('a whole number from 1', 1, Number.MAX_SAFE_INTEGER)),
+    expiresAt: time,
+    by: grantor,
+    from: optional(grantId),
+  }),
+  GrantRevoked: listed<EventData['GrantRevoked']>({ grantId, by: grantor, reason: optional(name) }),
+  GrantUsed: listed<EventData['GrantUsed']>({ mintId, wallet, grantId }),
   RefusalsCounted: listed<EventData['RefusalsCounted']>({ since: time, until: time, counts }),
 }
 

@@ -19,6 +19,7 @@ export type RefusalReason =
   | 'service-not-in-scope'
   | 'read-only-session'
   | 'cut-off'
+  | 'no-grant'
 
 export type CredsFailureCode =
   | 'access-denied'
@@ -128,6 +129,21 @@ export interface EventData {
   /** From here on nothing is minted for the target, nor handed out of what was under way. */
   AccessCutOff: CutOffTarget & { reason?: string }
   AccessRestored: CutOffTarget & { reason?: string }
+  /** The wallet may mint what is listed. `from`: the grant of the wallet `by` that it was passed on from. */
+  GrantCreated: {
+    grantId: string
+    wallet: string
+    agent?: string
+    actions: MintKind[]
+    resources: string[]
+    uses?: number
+    expiresAt: string
+    by: string
+    from?: string
+  }
+  GrantRevoked: { grantId: string; by: string; reason?: string }
+  /** In the append of the mint, so that no use is spent twice. It uses up the grants that this one comes from as well. */
+  GrantUsed: { mintId: string; wallet: string; grantId: string }
   RefusalsCounted: { since: string; until: string; counts: Record<string, number> }
 }
 

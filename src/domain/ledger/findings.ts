@@ -63,6 +63,12 @@ export type MeaningProblem =
   | 'key-not-signed'
   | 'too-many-keys'
   | 'too-many-cut-offs'
+  | 'grant-unknown'
+  | 'grant-expired'
+  | 'grant-used-up'
+  | 'grant-out-of-turn'
+  | 'outside-grant'
+  | 'too-many-grants'
   | 'span-backwards'
   | 'wrong-span'
 
@@ -114,6 +120,8 @@ const NEWER =
   'Written by a newer broker than this verifier knows: use a verify-ledger as new as the broker. If it is, the entry was not written by a broker.'
 const MINTED_OTHERWISE =
   'What was minted is not what was announced: look up the access key and the role session in CloudTrail, and take the credentials for stolen until explained.'
+const UNGRANTED =
+  'The mint names a grant that did not allow it: look up in CloudTrail what the credential was used for, and ask the operator which program wrote the entry.'
 const KEYS =
   'Take every JWT of this kid for suspect: compare the key with the JWKS served at the time, and revoke it if the entry cannot be explained.'
 
@@ -201,6 +209,13 @@ const ADVICE = {
     'No holder of the ledger key vouches for this change of the key: take every JWT of this kid for suspect, and ask the operator which program wrote the entry. In a ledger from before key events were signed, agentkeys-broker adopt-ledger vouches for them once.',
   'too-many-cut-offs':
     'So much is cut off at once that this verifier does not remember more: mints of what this entry names are not checked against it.',
+  'grant-unknown': UNGRANTED,
+  'grant-expired': UNGRANTED,
+  'grant-used-up': UNGRANTED,
+  'outside-grant': UNGRANTED,
+  'grant-out-of-turn': ASK_THE_BROKER,
+  'too-many-grants':
+    'So many grants are there at once that this verifier does not remember more: uses of what this entry names are reported as of no grant.',
   'too-many-keys': 'No broker publishes so many keys: ask the operator which program wrote them.',
   'span-backwards': 'The counts cover no span of time: compare them with the broker log of that minute.',
   'wrong-span': 'No broker counts so: compare the counts with the broker log of that time.',

@@ -13,6 +13,7 @@ import {
   sessionNameProblems,
 } from './credential-rules.js'
 import { CutOffs } from './cut-offs.js'
+import { type Grant, type GrantAsk, grantedResources, Grants, outsideGrant } from './grants.js'
 import type { EventOf } from './events.js'
 import type { MeaningProblem } from './findings.js'
 import { MintIdMemory, type MintIdState, mintIdTime } from './mint-id-memory.js'
@@ -28,6 +29,9 @@ const REMEMBERED_CREDENTIALS = 50_000
 interface Mint {
   wallet: string
   tokenSha256: string
+  agent?: string
+  /** What it uses, once that is known. */
+  grant?: Grant
   /** Of a child session. */
   scope?: Scope
   parents?: readonly ParentSession[]
@@ -49,6 +53,7 @@ export class Mints {
   at = 0
   /** Whom the operator has cut off by now. */
   cutOffs = new CutOffs()
+  grants = new Grants()
   private readonly mintIds = new MintIdMemory()
   /** Mints that ended are taken out, so that only those that never ended push one another out. */
   private readonly unfinished = new GenerationalMap<Mint>(REMEMBERED_UNFINISHED)
@@ -77,8 +82,9 @@ export class Mints {
     }
   }
 
-  sessionValidated({ mintId, wallet, tokenSha256 }: EventOf<'SessionValidated'>['data']): void {
-    if (this.begun(mintId)) this.unfinished.set(mintId, { wallet, tokenSha256 })
+  sessionValidated({ mintId, wallet, tokenSha256, agent }: EventOf<'SessionValidated'>['data']): void {
+    const mint = { wallet, tokenSha256, ...(agent === undefined ? {} : { agent }) }
+    if (this.begun(mintId)) this.unfinished.set(mintId, mint)
   }
 
   sessionScoped(data: EventOf<'SessionScoped'>['data']): void {
@@ -86,6 +92,16 @@ export class Mints {
     const mint = this.session(data)
     if (mint?.scope) this.found('mint-out-of-turn', `mint ${mintId} has a scope already`)
     else if (mint) Object.assign(mint, { scope: { services, readOnly }, parents })
+  }
+
+  /** Before the grant is told of the use. */
+  grantUsed(data: EventOf<'GrantUsed'>['data']): void {
+    const mint = this.session(data)
+    if (mint?.grant) this.found('grant-out-of-turn', `mint ${data.mintId} uses a grant already`)
+    const problem = this.grants.useProblem(data.grantId, this.at)
+    if (problem) this.found(problem.kind, problem.detail)
+    const grant = this.grants.get(data.grantId)
+    if (mint && grant) mint.grant = grant
   }
 
   refused(data: EventOf<'MintRefused'>['data']): void {
@@ -99,6 +115,8 @@ export class Mints {
     this.foundAll(jwtProblems(data, this.at))
     if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience, roleArn }))
     this.checkCutOff(mint, { mintId, roleArn })
+    const action = purpose === 'sts' ? 'aws_creds' : 'oidc_jwt'
+    this.checkGrant(mint, { action, resources: grantedResources(action, { audience, roleArn }) })
     if (!this.signingInputs.has(signingInputSha256)) this.signingInputs.set(signingInputSha256, true)
     else if (mint)
       this.found('signing-input-repeated', 'a JWT of the same signing input was announced before')
@@ -113,6 +131,7 @@ export class Mints {
     this.foundAll(sessionNameProblems(data))
     if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience: STS_AUDIENCE, roleArn }))
     this.checkCutOff(mint, data)
+    this.checkGrant(mint, { action: 'aws_creds', resources: grantedResources('aws_creds', { roleArn }) })
     this.announced(mint, { at: this.at, roleArn, roleSessionName, durationSeconds })
   }
 
@@ -188,6 +207,13 @@ export class Mints {
     const { wallet, tokenSha256, parents = [] } = mint
     const through = this.cutOffs.covering({ mintId, wallet, tokenSha256, parents, roleArn })
     if (through) this.found('after-cut-off', `the ${through} was cut off before this entry`)
+  }
+
+  private checkGrant(mint: Mint | undefined, asked: Pick<GrantAsk, 'action' | 'resources'>): void {
+    if (!mint?.grant) return
+    const { wallet, agent } = mint
+    const problem = outsideGrant(mint.grant, { wallet, agent, ...asked })
+    if (problem) this.found(problem.kind, problem.detail)
   }
 
   private foundAll(problems: Iterable<Problem>): void {

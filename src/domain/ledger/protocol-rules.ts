@@ -3,6 +3,7 @@
 import { spanProblems } from './credential-rules.js'
 import { type CutOffEvent, CutOffs, isCutOffTarget, TARGET_FORM } from './cut-offs.js'
 import type { Entry } from './entry.js'
+import { type Grant, Grants } from './grants.js'
 import type { CutOffTarget, EventOf, EventType, LedgerEvent } from './events.js'
 import { finding, type Finding, type MeaningProblem } from './findings.js'
 import { LedgerSignatures } from './ledger-signature.js'
@@ -15,7 +16,7 @@ import { type KeyEvent, type KnownKey, SigningKeys } from './signing-keys.js'
  * The version of the rules, here and in the files beside this one. A verifier that remembers entries as verified reads
  * them again when it has grown: raise it with every rule that an entry might break.
  */
-export const RULES_VERSION = 6
+export const RULES_VERSION = 7
 
 export interface Counts {
   /** Entries of each type. */
@@ -33,6 +34,7 @@ export interface ProtocolState {
   keys: KnownKey[]
   mints: MintsState
   cutOffs: CutOffTarget[]
+  grants: Grant[]
 }
 
 /** What entry 0 says of the ledger. */
@@ -57,6 +59,7 @@ export class ProtocolChecker {
     this.mints = new Mints((kind, detail) => this.found(kind, detail), this.counts, state?.mints)
     if (!state) return
     this.mints.cutOffs = new CutOffs(state.cutOffs)
+    this.mints.grants = new Grants(state.grants)
     this.opened = state.opened
     this.keys = new SigningKeys(signaturesOf(state.opened), state.keys)
   }
@@ -68,6 +71,7 @@ export class ProtocolChecker {
       keys: this.keys.all(),
       mints: this.mints.state(),
       cutOffs: this.mints.cutOffs.all(),
+      grants: this.mints.grants.all(),
     }
   }
 
@@ -87,6 +91,8 @@ export class ProtocolChecker {
     if (unknown)
       this.found('unknown-value', `${type}: ${unknown} has a value that this verifier does not know`)
     this.follow({ type, data } as unknown as LedgerEvent)
+    if (!this.mints.grants.take({ type, data, time }))
+      this.found('too-many-grants', 'more grants are there than are remembered')
   }
 
   /** After the last entry: of which keys the ledger key has not signed all that was said, not even later on. */
@@ -132,6 +138,12 @@ export class ProtocolChecker {
       case 'AccessCutOff':
       case 'AccessRestored':
         return this.cutOff(event)
+      case 'GrantCreated':
+        return this.grantEvent(this.mints.grants.creationProblem(event.data, this.mints.at))
+      case 'GrantRevoked':
+        return this.grantEvent(this.mints.grants.revocationProblem(event.data))
+      case 'GrantUsed':
+        return this.mints.grantUsed(event.data)
       case 'RefusalsCounted':
         for (const { kind, detail } of spanProblems(event.data, this.mints.at)) this.found(kind, detail)
     }
@@ -157,6 +169,10 @@ export class ProtocolChecker {
     if (Object.hasOwn(TARGET_FORM, kind) && !isCutOffTarget(event.data))
       this.found('wrong-shape', `${event.type}: target must be ${TARGET_FORM[kind]}`)
     if (!this.mints.cutOffs.take(event)) this.found('too-many-cut-offs', 'more is cut off than is remembered')
+  }
+
+  private grantEvent(problem: { kind: MeaningProblem; detail: string } | undefined): void {
+    if (problem) this.found(problem.kind, problem.detail)
   }
 
   private jwtIssued(data: EventOf<'JwtIssued'>['data']): void {
