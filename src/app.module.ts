@@ -6,6 +6,7 @@ import { Sts } from './aws/sts.js'
 import type { Parts } from './start/broker.js'
 import { MintAuthorizer } from './commands/mint-authorizer.js'
 import { ChangeCutOffHandler } from './commands/change-cut-off.js'
+import { CreateGrantHandler, RevokeGrantHandler } from './commands/change-grant.js'
 import { IdempotentMints } from './commands/idempotent-mints.js'
 import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
 import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
@@ -18,6 +19,7 @@ import { EventStore } from './event-store/event-store.js'
 import { AuditController } from './http/audit.controller.js'
 import { CutOffController } from './http/cut-off.controller.js'
 import { DescriptionController } from './http/description.controller.js'
+import { GrantController } from './http/grant.controller.js'
 import { HealthController } from './http/health.controller.js'
 import { Metrics, MetricsController } from './http/metrics.js'
 import { MintController } from './http/mint.controller.js'
@@ -47,6 +49,7 @@ export class AppModule {
         DescriptionController,
         AuditController,
         CutOffController,
+        GrantController,
         LedgerController,
         HealthController,
         MetricsController,
@@ -71,6 +74,8 @@ export class AppModule {
         { provide: IdempotentMints, useValue: new IdempotentMints() },
         MintAuthorizer,
         ChangeCutOffHandler,
+        CreateGrantHandler,
+        RevokeGrantHandler,
         MintOidcJwtHandler,
         MintAwsCredsHandler,
         Metrics,

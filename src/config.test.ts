@@ -24,6 +24,7 @@ test('an empty environment is a broker on this machine, with everything in the h
         sourceIdentity: true,
       },
       limits: { wallet: undefined, session: undefined, broker: undefined },
+      grantsRequired: false,
       backend: { kind: 'embedded', bind: { host: '127.0.0.1', port: 8090 } },
       clients: { sessionUrl: undefined, bucket: undefined, mailDomain: 'agentkeys-email.io' },
       aws: { kind: 'off' },

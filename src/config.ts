@@ -45,6 +45,8 @@ export abstract class Config {
   abstract readonly issuer: string
   abstract readonly policy: MintPolicy
   abstract readonly limits: LimitsPerMinute
+  /** Whether a mint needs a grant. */
+  abstract readonly grantsRequired: boolean
   abstract readonly backend: SessionBackendConfig
   abstract readonly clients: ClientsConfig
   abstract readonly aws: AwsConfig
@@ -86,6 +88,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     issuer,
     policy,
     limits: readLimits(env),
+    grantsRequired: env.read('BROKER_GRANTS', oneOf('off', 'required'), 'off') === 'required',
     backend: readSessionBackend(env, flags.port),
     clients: readClients(env),
     aws: readAws(env, policy, stsKind),

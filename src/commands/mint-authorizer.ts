@@ -3,14 +3,17 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { Injectable } from '@nestjs/common'
 
+import { Config } from '../config.js'
 import { BrokerError } from '../domain/errors.js'
 import type { Sealed } from '../domain/ledger/entry.js'
+import { grantedResources } from '../domain/ledger/grants.js'
 import type { LedgerEvent, MintKind } from '../domain/ledger/events.js'
 import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
 import { MintLimits } from '../domain/mint-limits.js'
 import {
   type Caller,
   type Decision,
+  type HeldGrant,
   mintBegun,
   mintRefused,
   type Refusal,
@@ -23,6 +26,8 @@ import { type Session, SessionBackend } from '../session/session-backend.js'
 
 interface Granted {
   roleArn: string | undefined
+  /** Of a JWT. */
+  audience?: string
 }
 
 /** A caller whose session can be looked at again. */
@@ -39,6 +44,9 @@ export interface Identified extends Caller {
  */
 const TRIES = 3
 
+const NO_GRANT =
+  'this broker mints for those who hold a grant, and this wallet has none for what it asks: ask the operator'
+
 /** Who is calling, and may they: the part every mint begins with. */
 @Injectable()
 export class MintAuthorizer {
@@ -46,6 +54,7 @@ export class MintAuthorizer {
     private readonly sessions: SessionBackend,
     private readonly ledger: Ledger,
     private readonly limits: MintLimits,
+    private readonly config: Config,
   ) {}
 
   /**
@@ -94,10 +103,44 @@ export class MintAuthorizer {
     announcement: LedgerEvent,
   ): Promise<Sealed[]> {
     try {
-      return await this.record(caller, grant, [...mintBegun(caller), announcement], caller.at)
+      if (!this.config.grantsRequired)
+        return await this.record(caller, grant, [...mintBegun(caller), announcement], caller.at)
+      return await this.announceWithGrant(caller, grant, kind, announcement)
     } catch (error) {
       if (!isCutOff(error)) throw error
       return this.refuse(caller, kind, { reason: 'cut-off', detail: error.message })
+    }
+  }
+
+  /** The grant that the mint would use now, which a policy may ask for; undefined: there is none. */
+  heldGrant(caller: Caller, kind: MintKind, { audience, roleArn }: Granted): HeldGrant | undefined {
+    const { grants } = this.ledger
+    const resources = grantedResources(kind, { roleArn, ...(audience === undefined ? {} : { audience }) })
+    const { wallet, agent } = caller
+    const grant = grants.covering({ wallet, agent, action: kind, resources }, this.ledger.clock().getTime())
+    return grant && { grantId: grant.grantId, usesLeft: grants.usesLeft(grant.grantId) }
+  }
+
+  /** The use is in the append of the mint: another broker that spends the last one first leaves none for this one. */
+  private async announceWithGrant(
+    caller: Identified,
+    grant: Granted,
+    kind: MintKind,
+    announcement: LedgerEvent,
+  ): Promise<Sealed[]> {
+    const { mintId, wallet } = caller
+    for (;;) {
+      const held = this.heldGrant(caller, kind, grant)
+      if (!held) return this.refuse(caller, kind, { reason: 'no-grant', detail: NO_GRANT })
+      const { grantId } = held
+      const use: LedgerEvent = { type: 'GrantUsed', data: { mintId, wallet, grantId } }
+      try {
+        const events = [...mintBegun(caller), use, announcement]
+        return await this.record(caller, { ...grant, grantId }, events, caller.at)
+      } catch (error) {
+        // What was there is spent, revoked or expired; another grant may do.
+        if (codeOf(error) !== 'grant-changed') throw error
+      }
     }
   }
 
@@ -107,7 +150,7 @@ export class MintAuthorizer {
    */
   async record(
     caller: Identified,
-    grant: Granted,
+    grant: Granted & { grantId?: string },
     events: readonly LedgerEvent[],
     at?: Date,
   ): Promise<Sealed[]> {
@@ -129,11 +172,17 @@ export class MintAuthorizer {
     if (through) throw cutOff(`the operator has cut off this ${through}`)
   }
 
-  private stillAllowed(caller: Identified, grant: Granted, isLast: boolean): AppendCondition {
+  private stillAllowed(
+    caller: Identified,
+    grant: Granted & { grantId?: string },
+    isLast: boolean,
+  ): AppendCondition {
     const subject = subjectOf(caller, grant)
-    return ({ cutOffs }) => {
+    return ({ cutOffs, grants, at }) => {
       const through = cutOffs.covering(subject)
       if (through) return new LedgerError('cut-off', `the operator has cut off this ${through}`)
+      const unusable = grant.grantId === undefined ? undefined : grants.useProblem(grant.grantId, at)
+      if (unusable) return new LedgerError('grant-changed', unusable.detail)
       if (isLast || this.sessions.unchangedSince(caller.mark)) return undefined
       return new LedgerError('session-changed', 'sessions changed while the mint was under way; ask again')
     }

@@ -35,6 +35,7 @@ test('the effective configuration is what decides who gets what, without a secre
       sourceIdentity: true,
     },
     limits: { walletPerMinute: null, sessionPerMinute: null, brokerPerMinute: null },
+    grantsRequired: false,
     backend: { kind: 'http', url: 'https://sessions.example.com' },
     aws: {
       kind: 'assume-role',

@@ -6,6 +6,7 @@
  * keys-changed    the events about signing keys no longer fit those of the ledger: decide again. Nothing was written.
  * key-not-active  a token under a key that another broker has replaced. Nothing was written.
  * cut-off         the operator has cut off whom the events are for. Nothing was written.
+ * grant-changed   the grant can no longer be used, or created so. Nothing was written.
  * session-changed the session has to be validated again. Nothing was written.
  */
 export type LedgerErrorCode =
@@ -16,6 +17,7 @@ export type LedgerErrorCode =
   | 'keys-changed'
   | 'key-not-active'
   | 'cut-off'
+  | 'grant-changed'
   | 'session-changed'
 
 /** The events were not confirmed: nothing they announce may happen or leave. */

@@ -63,6 +63,13 @@ export interface Refusal {
   detail: string
 }
 
+/** A grant that a mint may use: what a policy is asked with. */
+export interface HeldGrant {
+  grantId: string
+  /** Before this mint. Undefined: no limit. */
+  usesLeft: number | undefined
+}
+
 export type Decision<Grant> = { granted: Grant } | { refused: Refusal }
 
 /** May the caller have this JWT? Everything outside the configured lists, and the scope of a child session, is refused. */

@@ -24,6 +24,7 @@ const LEDGER_REASON = {
   'keys-changed': 'signing-key-changed',
   'key-not-active': 'signing-key-changed',
   'cut-off': 'cut-off',
+  'grant-changed': 'no-grant',
   'session-changed': 'ledger-unavailable',
 } satisfies Record<LedgerErrorCode, ErrorReason>
 

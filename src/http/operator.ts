@@ -5,8 +5,12 @@ import type { FileToken } from '../storage/token-file.js'
 export class Operators {
   constructor(private readonly token: FileToken) {}
 
+  is(bearer: string): boolean {
+    return this.token.matches(bearer)
+  }
+
   assert(bearer: string): void {
-    if (!this.token.matches(bearer))
+    if (!this.is(bearer))
       throw new BrokerError('not-the-operator', 'the operator token is wanted here')
   }
 }

@@ -9,7 +9,7 @@ import type { EntryToAppend } from '../event-store/event-store.js'
 import { type HeadFacts, type PendingAppend, rejectCaller, type SequencedAppend } from './callers.js'
 import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
 
-export interface BatchHead extends HeadFacts {
+export interface BatchHead extends Omit<HeadFacts, 'at'> {
   last: Sealed | undefined
   keys: SigningKeys | undefined
 }
@@ -17,19 +17,21 @@ export interface BatchHead extends HeadFacts {
 /** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
 export function chainBatch(
   batch: readonly PendingAppend[],
-  { last, keys, cutOffs }: BatchHead,
+  { last, keys, cutOffs, grants: durable }: BatchHead,
   maxBytes: number,
 ): { chained: SequencedAppend[]; rest: readonly PendingAppend[] } {
   const chained: SequencedAppend[] = []
+  const grants = durable.draft()
   let bytes = 0
   for (const [at, waiting] of batch.entries()) {
-    const entries = chainAll(waiting, { last, keys, cutOffs })
+    const entries = chainAll(waiting, { last, keys, cutOffs, grants })
     bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
     if (chained.length > 0 && bytes > maxBytes) return { chained, rest: batch.slice(at) }
     if (entries.length > 0) chained.push({ waiting, entries })
     last = entries.at(-1) ?? last
     keys &&= keysAfter(keys, entries)
     cutOffs = cutOffsAfter(cutOffs, entries)
+    for (const { entry } of entries) grants.take(entry)
   }
   return { chained, rest: [] }
 }
@@ -44,9 +46,10 @@ export function signed(entries: readonly Sealed[], signer: Signer): EntryToAppen
 }
 
 /** One caller's entries. A caller whose events cannot be entries is rejected, and has no entries. */
-function chainAll(waiting: PendingAppend, { last, keys, cutOffs }: BatchHead): Sealed[] {
+function chainAll(waiting: PendingAppend, { last, keys, cutOffs, grants }: BatchHead): Sealed[] {
   const entries: Sealed[] = []
-  const against = waiting.condition?.({ cutOffs })
+  const at = Math.max(waiting.at.getTime(), last ? Date.parse(last.entry.time) : 0)
+  const against = waiting.condition?.({ cutOffs, grants, at })
   if (against) {
     rejectCaller(waiting, against)
     return []

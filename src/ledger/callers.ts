@@ -1,5 +1,6 @@
 // Callers that wait until their events are durable: their queue, and how each of them learns the outcome.
 
+import type { Grants } from '../domain/ledger/grants.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
@@ -8,6 +9,9 @@ import { LedgerError } from '../domain/ledger-error.js'
 /** What a condition may look at: the ledger as it is before the events, those of the same batch included. */
 export interface HeadFacts {
   cutOffs: CutOffs
+  grants: Grants
+  /** The time that the entries will have, in milliseconds. */
+  at: number
 }
 
 /** Asked where the events are chained: why they must not be appended any more. Undefined: they may. */

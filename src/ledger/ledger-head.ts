@@ -3,6 +3,7 @@
 import { LedgerError } from '../domain/ledger-error.js'
 import { EntryError, type Sealed } from '../domain/ledger/entry.js'
 import { type CutOffs, cutOffsAfter } from '../domain/ledger/cut-offs.js'
+import type { Grants } from '../domain/ledger/grants.js'
 import { isFromFuture } from '../domain/plausible-time.js'
 import type { Stored } from '../event-store/event-store.js'
 import { type LedgerSignatures, signedLength } from '../domain/ledger/ledger-signature.js'
@@ -23,6 +24,7 @@ export class LedgerChanged extends Error {
 export interface HeadParts {
   keys: SigningKeys | undefined
   cutOffs: CutOffs
+  grants: Grants
   signatures: LedgerSignatures
   committed: Committed
   /** The system's time. Throws LedgerError while that is implausible. */
@@ -34,6 +36,8 @@ export interface HeadParts {
 export class LedgerHead {
   private signingKeys: SigningKeys | undefined
   private cutOff: CutOffs
+  /** As of the last durable entry. */
+  readonly grants: Grants
   private readonly signatures: LedgerSignatures
   private readonly committed: Committed
   private readonly now: () => Date
@@ -43,10 +47,11 @@ export class LedgerHead {
 
   constructor(
     private durable: Sealed | undefined,
-    { keys, cutOffs, signatures, committed, now, onFromFuture }: HeadParts,
+    { keys, cutOffs, grants, signatures, committed, now, onFromFuture }: HeadParts,
   ) {
     this.signingKeys = keys
     this.cutOff = cutOffs
+    this.grants = grants
     this.signatures = signatures
     this.committed = committed
     this.now = now
@@ -80,6 +85,7 @@ export class LedgerHead {
     this.durable = entries.at(-1)
     this.signingKeys &&= keysAfter(this.signingKeys, entries)
     this.cutOff = cutOffsAfter(this.cutOff, entries)
+    for (const { entry } of entries) this.grants.take(entry)
     this.committed(entries)
   }
 

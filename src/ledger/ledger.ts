@@ -1,6 +1,7 @@
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { CutOffs } from '../domain/ledger/cut-offs.js'
+import type { Grants } from '../domain/ledger/grants.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { ReleaseLevel } from '../domain/release.js'
 import type { AppendCondition } from './callers.js'
@@ -104,6 +105,10 @@ export class Ledger {
 
   get cutOffs(): CutOffs {
     return this.parts.sequencer.cutOffs
+  }
+
+  get grants(): Grants {
+    return this.parts.sequencer.grants
   }
 
   get size(): number {

@@ -2,6 +2,7 @@
 
 import type { Sealed } from '../domain/ledger/entry.js'
 import { CutOffs } from '../domain/ledger/cut-offs.js'
+import { Grants } from '../domain/ledger/grants.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
@@ -52,6 +53,8 @@ export interface SequencerOptions {
   keys?: SigningKeys
   /** Whom the operator has cut off as of the head. */
   cutOffs?: CutOffs
+  /** Grants as of the head. */
+  grants?: Grants
   /** Why this broker is no longer the one that may append here; asked before an append counts as durable. */
   displaced?: () => string | undefined
   /** Called with the reason when an append is in doubt, once until one succeeds: it is repeated until that is settled. */
@@ -91,9 +94,9 @@ export class Sequencer {
     private readonly limits: SequencerLimits,
     private readonly options: SequencerOptions,
   ) {
-    const { signer, keys, cutOffs = new CutOffs(), onDoubt, onFromFuture = () => undefined } = options
+    const { signer, keys, cutOffs = new CutOffs(), grants = new Grants(), onDoubt, onFromFuture = () => undefined } = options
     const signatures = new LedgerSignatures(signer.key)
-    const head = new LedgerHead(last, { keys, cutOffs, signatures, committed, now, onFromFuture })
+    const head = new LedgerHead(last, { keys, cutOffs, grants, signatures, committed, now, onFromFuture })
     const closing = this.closing.signal
     this.writer = new LedgerWriter({ store, head, limits, closing, onDoubt })
     this.queue = new CallerQueue(limits)
@@ -114,6 +117,11 @@ export class Sequencer {
   /** Whom the operator has cut off, by all entries that are known to be durable. */
   get cutOffs(): CutOffs {
     return this.head.cutOffs
+  }
+
+  /** Grants, by all entries that are known to be durable. */
+  get grants(): Grants {
+    return this.head.grants
   }
 
   /** The system's time, never behind the ledger's: what ids and entry times are drawn from. Throws as `now` does. */
@@ -221,8 +229,8 @@ export class Sequencer {
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
   private chained(batch: PendingAppend[]): SequencedAppend[] {
-    const { last, keys, cutOffs } = this.head
-    const { chained, rest } = chainBatch(batch, { last, keys, cutOffs }, this.limits.groupBytes)
+    const { last, keys, cutOffs, grants } = this.head
+    const { chained, rest } = chainBatch(batch, { last, keys, cutOffs, grants }, this.limits.groupBytes)
     this.queue.putBack(rest)
     return chained
   }

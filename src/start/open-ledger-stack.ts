@@ -10,6 +10,7 @@ import { isLoopback } from '../config/address.js'
 import type { LedgerStoreConfig } from '../config/ledger.js'
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import { CutOffs } from '../domain/ledger/cut-offs.js'
+import { Grants } from '../domain/ledger/grants.js'
 import { LedgerSignatures } from '../domain/ledger/ledger-signature.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import { LedgerError } from '../domain/ledger-error.js'
@@ -135,6 +136,7 @@ export async function openLedgerStack(
     signer: key.signer,
     keys: keys.known(),
     cutOffs: new CutOffs(audit.cutOffs()),
+    grants: new Grants(audit.grantsInForce()),
     displaced,
     onDoubt: (reason) =>
       log.error(

@@ -38,7 +38,7 @@ describe('the verifier', () => {
     [
       'one use too many',
       (l, m) => used(used(granted(l, m, { uses: 1 }), m).jwt(m), again(l, m)),
-      [[8, 'grant-used-up']],
+      [[9, 'grant-used-up']],
     ],
     [
       'a use of an expired one',

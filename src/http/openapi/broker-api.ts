@@ -24,6 +24,7 @@ const MINT: readonly ErrorReason[] = [
   ...reasonsOf('forbidden', 'too_many_requests').filter((reason) => !OF_READING.has(reason)),
 ]
 const AWS: readonly ErrorReason[] = [...reasonsOf('sts_error', 'aws_not_configured'), 'sts-queue-full']
+const GRANTOR: readonly ErrorReason[] = [...SESSION, ...LEDGER, 'no-grant', 'cut-off']
 const OPERATOR: readonly ErrorReason[] = [...BEARER, 'not-the-operator']
 const TEXT = 'text/plain'
 const BYTES = 'application/octet-stream'
@@ -187,6 +188,32 @@ const OPERATIONS: Readonly<Record<string, Operation<ErrorReason>>> = {
     replies: { 200: 'CutOffs' },
     errors: OPERATOR,
   },
+  'post /v1/grant/create': {
+    id: 'createGrant',
+    tag: 'grants',
+    summary: 'Allow a wallet to mint what is listed; a session passes on what it holds, the operator token creates',
+    bearer: true,
+    body: 'NewGrant',
+    replies: { 200: 'ChangedGrant' },
+    errors: [...GRANTOR, 'too-many-grants'],
+  },
+  'post /v1/grant/revoke': {
+    id: 'revokeGrant',
+    tag: 'grants',
+    summary: 'End a grant, and those that were passed on from it',
+    bearer: true,
+    body: 'GrantToRevoke',
+    replies: { 200: 'ChangedGrant' },
+    errors: [...GRANTOR, 'no-such-grant'],
+  },
+  'get /v1/grant/list': {
+    id: 'listGrants',
+    tag: 'grants',
+    summary: 'Grants of the wallet, and those it passed on; with the operator token all. Newest first',
+    bearer: true,
+    replies: { 200: 'Grants' },
+    errors: SESSION,
+  },
   'get /ledger/checkpoint': {
     id: 'getCheckpoint',
     tag: 'ledger',
@@ -265,6 +292,7 @@ const TAGS = [
   { name: 'mint', description: 'Credentials' },
   { name: 'audit', description: 'What was minted' },
   { name: 'cut-off', description: 'Refusing at once, for the operator' },
+  { name: 'grants', description: 'Which wallet may mint what, until when and how often' },
   { name: 'ledger', description: 'The read side of the ledger, in C2SP formats' },
   { name: 'issuer', description: 'What makes the broker an issuer' },
   { name: 'operations', description: 'Health, metrics and this description' },

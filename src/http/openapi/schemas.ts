@@ -50,6 +50,15 @@ const cutOffTarget = {
   }),
 }
 
+const grantId = text('the id of the grant', `grn-${ID_EXAMPLE}`, { pattern: '^grn-[0-9a-f-]{36}$' })
+const agent = text('only this agent of the wallet, by its name at the session backend', 'crawler')
+const grant = {
+  wallet,
+  actions: list({ type: 'string', enum: ['oidc_jwt', 'aws_creds'], examples: ['oidc_jwt'] }),
+  resources: list(text('an audience or the ARN of a role, as a whole', 'sts.amazonaws.com')),
+  expires_at: seconds('when it ends'),
+}
+
 const mintRow = {
   first_index: index('the first entry that names the mint'),
   last_index: index('the last entry that names the mint'),
@@ -143,6 +152,30 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
         reason: orNull(text('why, for people', 'laptop lost')),
         entry_index: index('the entry AccessCutOff'),
         since: time('since when'),
+      }),
+    ),
+  }),
+  NewGrant: object({ ...grant, agent, max_uses: whole('how often; none: no limit', 5, 1) }, ['agent', 'max_uses']),
+  GrantToRevoke: object(
+    { grant_id: grantId, reason: text('why, for people', 'job done', { minLength: 1, maxLength: 500 }) },
+    ['reason'],
+  ),
+  ChangedGrant: object({ grant_id: grantId, ledger: ref('LedgerReference') }),
+  Grants: object({
+    grants: list(
+      object({
+        grant_id: grantId,
+        ...grant,
+        agent: orNull(agent),
+        max_uses: orNull(whole('how often; null: no limit', 5, 1)),
+        used_count: whole('uses so far, of what was passed on too', 2),
+        granted_by: text('operator, or the wallet that passed it on', 'operator'),
+        passed_on_from: orNull(grantId),
+        created_at: time('since when'),
+        entry_index: index('the entry GrantCreated'),
+        revoked_at: orNull(time('when it was revoked')),
+        revoked_by: orNull(text('operator, or a wallet', 'operator')),
+        revoke_reason: orNull(text('why, for people', 'job done')),
       }),
     ),
   }),
