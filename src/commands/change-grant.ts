@@ -62,7 +62,8 @@ export class CreateGrantHandler implements ICommandHandler<CreateGrant> {
       ({ grantId }) => !this.ledger.grants.creationProblem({ ...data, from: grantId }, at.getTime()),
     )
     if (from) return from.grantId
-    const detail = 'a session passes on what it was granted, no wider and no longer, and holds no grant of this'
+    const detail =
+      'a session passes on what it was granted, no wider and no longer, and holds no grant of this'
     throw new BrokerError('no-grant', detail)
   }
 
@@ -70,7 +71,10 @@ export class CreateGrantHandler implements ICommandHandler<CreateGrant> {
     const { grants } = this.ledger
     const inForce = grants.ofWallet(wallet).filter(({ grantId }) => !grants.useProblem(grantId, at.getTime()))
     if (inForce.length >= MOST_GRANTS_OF_WALLET || grants.size >= MOST_GRANTS)
-      throw new BrokerError('too-many-grants', `a wallet has at most ${MOST_GRANTS_OF_WALLET} grants: revoke some`)
+      throw new BrokerError(
+        'too-many-grants',
+        `a wallet has at most ${MOST_GRANTS_OF_WALLET} grants: revoke some`,
+      )
   }
 }
 

@@ -10,7 +10,6 @@ export class Operators {
   }
 
   assert(bearer: string): void {
-    if (!this.is(bearer))
-      throw new BrokerError('not-the-operator', 'the operator token is wanted here')
+    if (!this.is(bearer)) throw new BrokerError('not-the-operator', 'the operator token is wanted here')
   }
 }

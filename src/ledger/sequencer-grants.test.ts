@@ -21,7 +21,11 @@ test('one of two sequencers has the last use, a thousand times, and the ledger v
   await store.append(signed(opened), 0)
   const now = () => ledger.now
   const brokers = [1, 2].map(
-    () => new Sequencer(store, opened.at(-1), now, () => undefined, DEFAULT_LIMITS, { signer: SIGNER, grants: new Grants() }),
+    () =>
+      new Sequencer(store, opened.at(-1), now, () => undefined, DEFAULT_LIMITS, {
+        signer: SIGNER,
+        grants: new Grants(),
+      }),
   )
   const [first] = brokers as [Sequencer, Sequencer]
   const won = [0, 0]
@@ -60,7 +64,9 @@ function minting(ledger: LedgerBuilder, wallet: string, grantId: string): Ledger
   const mint = ledger.mint(wallet)
   const scratch = new LedgerBuilder(1, 0, ledger.now.toISOString())
   scratch.kid = ledger.kid
-  scratch.session(mint).append({ type: 'GrantUsed', data: { ...mint, grantId } }).jwt(mint)
+  scratch
+    .session(mint)
+    .append({ type: 'GrantUsed', data: { ...mint, grantId } })
+    .jwt(mint)
   return scratch.entries.map(({ entry: { type, data } }) => ({ type, data }) as unknown as LedgerEvent)
 }
-

@@ -94,7 +94,14 @@ export class Sequencer {
     private readonly limits: SequencerLimits,
     private readonly options: SequencerOptions,
   ) {
-    const { signer, keys, cutOffs = new CutOffs(), grants = new Grants(), onDoubt, onFromFuture = () => undefined } = options
+    const {
+      signer,
+      keys,
+      cutOffs = new CutOffs(),
+      grants = new Grants(),
+      onDoubt,
+      onFromFuture = () => undefined,
+    } = options
     const signatures = new LedgerSignatures(signer.key)
     const head = new LedgerHead(last, { keys, cutOffs, grants, signatures, committed, now, onFromFuture })
     const closing = this.closing.signal

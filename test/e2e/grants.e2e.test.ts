@@ -16,7 +16,9 @@ const NO_SUCH = { status: 404, body: { reason: 'no-such-grant' } }
 let broker: BrokerProcess
 let operator: string
 beforeAll(async () => {
-  broker = await BrokerProcess.start({ env: { BROKER_GRANTS: 'required', BROKER_ALLOWED_AUDIENCES: 'api.example.com' } })
+  broker = await BrokerProcess.start({
+    env: { BROKER_GRANTS: 'required', BROKER_ALLOWED_AUDIENCES: 'api.example.com' },
+  })
   operator = readFileSync(join(broker.dataDir, 'operator-token'), 'utf8').trim()
 })
 afterAll(() => broker.dispose())
@@ -36,7 +38,8 @@ const create = (bearer: string, wallet: string, more: object = {}) =>
 const revoke = (bearer: string, grant_id: string) =>
   broker.post<Created>('/v1/grant/revoke', bearer, { grant_id })
 const list = async (bearer: string) =>
-  (await broker.get<{ grants: { grant_id: string; used_count: number }[] }>('/v1/grant/list', bearer)).body.grants
+  (await broker.get<{ grants: { grant_id: string; used_count: number }[] }>('/v1/grant/list', bearer)).body
+    .grants
 
 test('no grant means no; a grant of two uses is two mints; a revoked one none', async () => {
   const { session, wallet } = await broker.session('alice')
@@ -59,7 +62,9 @@ test('a wallet passes on what it holds, and makes nothing of its own', async () 
   expect(await create(parent.session, child.wallet)).toMatchObject(NO_GRANT)
   expect(await create(parent.session, parent.wallet)).toMatchObject(NO_GRANT)
   await create(operator, parent.wallet, { max_uses: 1 })
-  expect(await create(parent.session, child.wallet, { resources: ['api.example.com'] })).toMatchObject(NO_GRANT)
+  expect(await create(parent.session, child.wallet, { resources: ['api.example.com'] })).toMatchObject(
+    NO_GRANT,
+  )
   expect(await create(parent.session, child.wallet, { expires_at: inAnHour() + 60 })).toMatchObject(NO_GRANT)
   const soon = { expires_at: inAnHour() - 60 }
   expect(await create(parent.session, child.wallet, soon)).toMatchObject({ status: 200 })

@@ -171,7 +171,10 @@ function grantedMints(uses: number, mints: number): string[] {
   if (uses > 0) ledger.append({ type: 'GrantCreated', data: { grantId, wallet, uses, expiresAt, ...what } })
   for (let i = 0; i < mints; i += 1) {
     const mint = ledger.mint(wallet)
-    ledger.session(mint).append({ type: 'GrantUsed', data: { ...mint, grantId } }).jwt(mint)
+    ledger
+      .session(mint)
+      .append({ type: 'GrantUsed', data: { ...mint, grantId } })
+      .jwt(mint)
   }
   return ledger.texts
 }

@@ -249,10 +249,15 @@ const failureCode = growing<CredsFailureCode>({
   unexpected: true,
 })
 
-const grantId = pattern('grn- and a UUIDv7', /^grn-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+const grantId = pattern(
+  'grn- and a UUIDv7',
+  /^grn-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+)
 const grantor = pattern('operator, or a wallet', /^(?:operator|0x[0-9a-f]{40})$/)
 const actions = form('a list of kinds of mints, none twice', (value) => isSet(value, 8, 64))
-const resources = form('a list of 1 to 64 roles and audiences, none twice', (value) => isSet(value, 64, 2_048))
+const resources = form('a list of 1 to 64 roles and audiences, none twice', (value) =>
+  isSet(value, 64, 2_048),
+)
 
 function isSet(value: Json, most: number, longest: number): boolean {
   return (

@@ -70,7 +70,10 @@ describe('the verifier', () => {
     ],
     [
       'two uses in one mint',
-      (l, m) => used(granted(l, m), m).append({ type: 'GrantUsed', data: { ...m, grantId: grantId(1) } }).jwt(m),
+      (l, m) =>
+        used(granted(l, m), m)
+          .append({ type: 'GrantUsed', data: { ...m, grantId: grantId(1) } })
+          .jwt(m),
       [[7, 'grant-out-of-turn']],
     ],
     ['a grant created twice', (l, m) => granted(granted(l, m), m), [[5, 'grant-out-of-turn']]],
@@ -80,7 +83,11 @@ describe('the verifier', () => {
       (l, m) => revoked(granted(l, m), `0x${'9'.repeat(40)}`),
       [[5, 'grant-out-of-turn']],
     ],
-    ['one that a wallet makes from nothing', (l, m) => granted(l, m, { by: m.wallet }), [[4, 'grant-out-of-turn']]],
+    [
+      'one that a wallet makes from nothing',
+      (l, m) => granted(l, m, { by: m.wallet }),
+      [[4, 'grant-out-of-turn']],
+    ],
     ['one without resources', (l, m) => granted(l, m, { resources: [] }), [[4, 'wrong-shape']]],
   ])('%s', (_, then, findings) => expect(findingsAfter(then)).toEqual(findings))
 

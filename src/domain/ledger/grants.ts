@@ -85,8 +85,7 @@ export class Grants {
       return { kind: 'grant-unknown', detail: 'there is no such grant, or it was revoked' }
     if (chain.some(({ expiresAt }) => Date.parse(expiresAt) <= at))
       return { kind: 'grant-expired', detail: 'the grant has expired before this entry' }
-    if (this.usesLeft(grantId) === 0)
-      return { kind: 'grant-used-up', detail: 'the grant has no use left' }
+    if (this.usesLeft(grantId) === 0) return { kind: 'grant-used-up', detail: 'the grant has no use left' }
     return undefined
   }
 
@@ -141,7 +140,7 @@ export class Grants {
   /** The grant, then what it comes from; empty where one of them is not known. */
   private chain(grantId: string): Grant[] {
     const chain: Grant[] = []
-    for (let id: string | undefined = grantId; id !== undefined && chain.length <= MOST_PASSED_ON; ) {
+    for (let id: string | undefined = grantId; id !== undefined && chain.length <= MOST_PASSED_ON;) {
       const grant: Grant | undefined = this.get(id)
       if (!grant) return []
       chain.push(grant)

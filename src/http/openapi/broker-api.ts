@@ -191,7 +191,8 @@ const OPERATIONS: Readonly<Record<string, Operation<ErrorReason>>> = {
   'post /v1/grant/create': {
     id: 'createGrant',
     tag: 'grants',
-    summary: 'Allow a wallet to mint what is listed; a session passes on what it holds, the operator token creates',
+    summary:
+      'Allow a wallet to mint what is listed; a session passes on what it holds, the operator token creates',
     bearer: true,
     body: 'NewGrant',
     replies: { 200: 'ChangedGrant' },

@@ -155,7 +155,10 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       }),
     ),
   }),
-  NewGrant: object({ ...grant, agent, max_uses: whole('how often; none: no limit', 5, 1) }, ['agent', 'max_uses']),
+  NewGrant: object({ ...grant, agent, max_uses: whole('how often; none: no limit', 5, 1) }, [
+    'agent',
+    'max_uses',
+  ]),
   GrantToRevoke: object(
     { grant_id: grantId, reason: text('why, for people', 'job done', { minLength: 1, maxLength: 500 }) },
     ['reason'],
