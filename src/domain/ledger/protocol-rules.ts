@@ -37,6 +37,9 @@ export interface ProtocolState {
   grants: Grant[]
 }
 
+/** The events of one mint, each with its `mintId`. */
+type MintEvent = Extract<LedgerEvent, { data: { mintId: string } }>
+
 /** What entry 0 says of the ledger. */
 export type Opened = Pick<EventOf<'LedgerOpened'>['data'], 'origin' | 'vkey'>
 
@@ -120,10 +123,29 @@ export class ProtocolChecker {
       case 'SigningKeyRetired':
       case 'SigningKeyRevoked':
         return this.keyEvent(event)
+      case 'AccessCutOff':
+      case 'AccessRestored':
+        return this.cutOff(event)
+      case 'GrantCreated':
+        return this.grantEvent(this.mints.grants.creationProblem(event.data, this.mints.at))
+      case 'GrantRevoked':
+        return this.grantEvent(this.mints.grants.revocationProblem(event.data))
+      case 'RefusalsCounted':
+        for (const { kind, detail } of spanProblems(event.data, this.mints.at)) this.found(kind, detail)
+        return
+      default:
+        return this.followMint(event)
+    }
+  }
+
+  private followMint(event: MintEvent): void {
+    switch (event.type) {
       case 'SessionValidated':
         return this.mints.sessionValidated(event.data)
       case 'SessionScoped':
         return this.mints.sessionScoped(event.data)
+      case 'GrantUsed':
+        return this.mints.grantUsed(event.data)
       case 'MintRefused':
         return this.mints.refused(event.data)
       case 'JwtIssued':
@@ -135,17 +157,6 @@ export class ProtocolChecker {
       case 'CredsMintFailed':
         this.mints.answered(event.data)
         return
-      case 'AccessCutOff':
-      case 'AccessRestored':
-        return this.cutOff(event)
-      case 'GrantCreated':
-        return this.grantEvent(this.mints.grants.creationProblem(event.data, this.mints.at))
-      case 'GrantRevoked':
-        return this.grantEvent(this.mints.grants.revocationProblem(event.data))
-      case 'GrantUsed':
-        return this.mints.grantUsed(event.data)
-      case 'RefusalsCounted':
-        for (const { kind, detail } of spanProblems(event.data, this.mints.at)) this.found(kind, detail)
     }
   }
 
