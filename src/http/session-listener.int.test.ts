@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Logger } from '@nestjs/common'
 
 import { openLog } from '../logging.js'
+import { VERSION } from '../version.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { IssuedSession } from '../session/session-store.js'
 import { HttpSessionBackend } from '../session/http-backend.js'
@@ -336,12 +337,18 @@ describe('POST /session/revoke', () => {
 })
 
 describe('every other request', () => {
+  test('GET / says what this is, and where its description is', async () => {
+    expect(await send('/')).toEqual({
+      status: 200,
+      body: { name: 'AgentKeys session backend', version: VERSION, description: '/openapi.json' },
+    })
+  })
+
   test.each([['/healthz'], ['/health']])('%s is the text ok', async (path) => {
     expect(await send(path)).toEqual({ status: 200, body: 'ok' })
   })
 
   test.each([
-    ['GET', '/'],
     ['GET', '/session/validate/'],
     ['GET', '/session%2fvalidate'],
     ['GET', '//session/validate'],
@@ -522,6 +529,16 @@ describe('the address', () => {
   test.each([['localhost'], ['127.0.0.2']])('%s is served', async (host) => {
     const other = await startSessionListener(sessions, { host, port: 0 }, SETTINGS, LOG)
     expect(other.url).toMatch(/^http:\/\/127\.0\.0\.[12]:\d+$/)
+    expect(await (await fetch(`${other.url}/healthz`)).text()).toBe('ok')
+    await other.close()
+  })
+
+  const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+    all?.some(({ address }) => address === '::1'),
+  )
+  const testIpv6 = hasIpv6 ? test : test.skip
+  testIpv6('::1 is served, where the machine has it', async () => {
+    const other = await startSessionListener(sessions, { host: '::1', port: 0 }, SETTINGS, LOG)
     expect(await (await fetch(`${other.url}/healthz`)).text()).toBe('ok')
     await other.close()
   })

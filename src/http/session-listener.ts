@@ -6,7 +6,7 @@ import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import type { Logger } from 'pino'
 
-import { isLoopback } from '../config/address.js'
+import { formatAddress, isLoopback } from '../config/address.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import { WalletLogin } from '../session/wallet-login.js'
 import { VERSION } from '../version.js'
@@ -69,14 +69,18 @@ export async function startSessionListener(
   settings: SessionSettings,
   log: Logger,
 ): Promise<SessionListener> {
-  if (!settings.exposed && !isLoopback(host))
+  // An IPv4 address in IPv6 form is none to bind to here.
+  if (!settings.exposed && (!isLoopback(host) || /^::ffff:/i.test(host)))
     throw new Error(
       `the embedded session backend lets in whoever can reach it, and ${JSON.stringify(host)} is not a loopback address: ` +
         'bind it to 127.0.0.1 or [::1], or set BROKER_BACKEND_URL to a session backend of your own',
     )
   const app = await application(
     sessions,
-    new WalletLogin(new URL(settings.sessionUrl ?? `http://${host}:${port}`), () => new Date()),
+    new WalletLogin(
+      new URL(settings.sessionUrl ?? `http://${formatAddress({ host, port })}`),
+      () => new Date(),
+    ),
     settings,
     log,
   )
