@@ -42,7 +42,7 @@ module.exports = {
     only(
       'commands',
       '^src/commands/',
-      '^src/((commands|domain|event-store|ledger|oidc|aws|session)/|config[./])',
+      '^src/((commands|domain|event-store|ledger|oidc|aws|policy|session)/|config[./])',
     ),
     only(
       'storage',
@@ -60,6 +60,7 @@ module.exports = {
       '^src/subcommands/',
       '^src/(?!http/|commands/|app\\.module|start/run\\.ts|main\\.ts)',
     ),
+    only('policy', '^src/policy/', '^src/(policy|domain)/'),
     only('projections', '^src/projections/', '^src/(projections|domain|event-store|storage)/'),
     {
       name: 'only-the-start-imports-http',

@@ -34,7 +34,20 @@ import { AuditQuery } from './projections/audit-query.js'
 import { Projector } from './projections/projector.js'
 import { PublishedTiles } from './projections/published-tiles.js'
 import { KeysView } from './projections/signing-keys.js'
+import { Policies } from './policy/policies.js'
 import { SessionBackend } from './session/session-backend.js'
+
+const CONTROLLERS = [
+  MintController,
+  WellKnownController,
+  DescriptionController,
+  AuditController,
+  CutOffController,
+  GrantController,
+  LedgerController,
+  HealthController,
+  MetricsController,
+]
 
 /** The table of contents: everything that serves a request, made of the parts that broker.ts opened. */
 @Module({})
@@ -43,20 +56,11 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
-      controllers: [
-        MintController,
-        WellKnownController,
-        DescriptionController,
-        AuditController,
-        CutOffController,
-        GrantController,
-        LedgerController,
-        HealthController,
-        MetricsController,
-      ],
+      controllers: CONTROLLERS,
       providers: [
         { provide: Config, useValue: parts.config },
         { provide: MintPolicy, useValue: parts.policy },
+        { provide: Policies, useValue: parts.policies },
         { provide: ReleasePolicy, useValue: parts.config.release },
         { provide: SessionBackend, useValue: parts.sessions },
         { provide: Ledger, useValue: parts.ledger },

@@ -23,6 +23,7 @@ test('an empty environment is a broker on this machine, with everything in the h
         sessionDurationSeconds: 3600,
         sourceIdentity: true,
       },
+      policyFiles: { folder: undefined, candidateFolder: undefined, timezone: 'UTC' },
       limits: { wallet: undefined, session: undefined, broker: undefined },
       grantsRequired: false,
       backend: { kind: 'embedded', bind: { host: '127.0.0.1', port: 8090 } },

@@ -18,6 +18,7 @@ import {
 import { type ClientsConfig, readClients } from './config/clients.js'
 import { type LedgerConfig, readLedger } from './config/ledger.js'
 import { readLimits } from './config/limits.js'
+import { type PolicyFilesConfig, readPolicyFiles } from './config/policy.js'
 import { type LogLevel, readLogLevel } from './config/log-level.js'
 import { readSessionBackend, type SessionBackendConfig } from './config/session.js'
 import { parseIssuer } from './config/urls.js'
@@ -44,6 +45,7 @@ export abstract class Config {
   abstract readonly port: number
   abstract readonly issuer: string
   abstract readonly policy: MintPolicy
+  abstract readonly policyFiles: PolicyFilesConfig
   abstract readonly limits: LimitsPerMinute
   /** Whether a mint needs a grant. */
   abstract readonly grantsRequired: boolean
@@ -87,6 +89,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     ...flags,
     issuer,
     policy,
+    policyFiles: readPolicyFiles(env),
     limits: readLimits(env),
     grantsRequired: env.read('BROKER_GRANTS', oneOf('off', 'required'), 'off') === 'required',
     backend: readSessionBackend(env, flags.port),

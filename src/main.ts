@@ -63,6 +63,10 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
       const config = configured(line.flags)
       return (await import('./subcommands/adopt-ledger.js')).adoptLedger(line, config)
     }
+    case 'policy': {
+      const config = configured(line.flags)
+      return (await import('./subcommands/policy.js')).policy(line.line, config)
+    }
     case 'cut-off':
     case 'restore': {
       const config = configured(line.flags)

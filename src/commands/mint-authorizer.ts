@@ -12,20 +12,24 @@ import { LedgerError, type LedgerErrorCode } from '../domain/ledger-error.js'
 import { MintLimits } from '../domain/mint-limits.js'
 import {
   type Caller,
+  type CredsGrant,
   type Decision,
   type HeldGrant,
+  type JwtGrant,
   mintBegun,
   mintRefused,
   type Refusal,
   subjectOf,
   unlessCutOff,
 } from '../domain/mint.js'
+import type { PolicyDecision } from '../domain/policy-decision.js'
+import { askOf, policyDecided, policyRefusal } from '../domain/policy-request.js'
 import { Ledger } from '../ledger/ledger.js'
 import type { AppendCondition } from '../ledger/callers.js'
+import { Policies } from '../policy/policies.js'
 import { type Session, SessionBackend } from '../session/session-backend.js'
 
-interface Granted {
-  roleArn: string | undefined
+type Granted = Pick<JwtGrant, 'roleArn' | 'policy'> & {
   /** Of a JWT. */
   audience?: string
 }
@@ -55,6 +59,7 @@ export class MintAuthorizer {
     private readonly ledger: Ledger,
     private readonly limits: MintLimits,
     private readonly config: Config,
+    private readonly policies: Policies,
   ) {}
 
   /**
@@ -84,15 +89,25 @@ export class MintAuthorizer {
     }
   }
 
-  /** The grant, or a refusal that is durable before the caller hears of it. */
-  async requireGrant<Grant extends Granted>(
+  /**
+   * The grant, or a refusal that is durable before the caller hears of it. The operator's policy is asked last and once:
+   * it may refuse what the configured lists and the session's scope allow, and never the other way round.
+   */
+  async requireGrant<Grant extends JwtGrant | CredsGrant>(
     caller: Caller,
     kind: MintKind,
     decided: Decision<Grant>,
   ): Promise<Grant> {
     const decision = unlessCutOff(decided, caller, this.ledger.cutOffs)
-    if ('granted' in decision) return decision.granted
-    return this.refuse(caller, kind, decision.refused)
+    if ('refused' in decision) return this.refuse(caller, kind, decision.refused)
+    const { granted } = decision
+    const grants = this.heldGrant(caller, kind, granted) ? 1 : 0
+    // Where approvals are counted, their number comes in here.
+    const question = { caller, ask: askOf(granted), at: caller.at, entitlements: { grants, approvals: 0 } }
+    const policy = this.policies.decide(question)
+    if (!policy) return granted
+    const refusal = policyRefusal(policy)
+    return refusal ? this.refuse(caller, kind, refusal, policy) : { ...granted, policy }
   }
 
   /** The mint's first entries, durable. A cut-off that came in between is a refusal as any other. */
@@ -103,9 +118,12 @@ export class MintAuthorizer {
     announcement: LedgerEvent,
   ): Promise<Sealed[]> {
     try {
-      if (!this.config.grantsRequired)
-        return await this.record(caller, grant, [...mintBegun(caller), announcement], caller.at)
-      return await this.announceWithGrant(caller, grant, kind, announcement)
+      const events = [...mintBegun(caller), ...decidedBy(caller, grant.policy)]
+      // A policy may have allowed it for the sake of the grant, so a use is spent there too.
+      const spends =
+        this.config.grantsRequired || (grant.policy && this.heldGrant(caller, kind, grant) !== undefined)
+      if (!spends) return await this.record(caller, grant, [...events, announcement], caller.at)
+      return await this.announceWithGrant(caller, grant, kind, { events, announcement })
     } catch (error) {
       if (!isCutOff(error)) throw error
       return this.refuse(caller, kind, { reason: 'cut-off', detail: error.message })
@@ -126,7 +144,7 @@ export class MintAuthorizer {
     caller: Identified,
     grant: Granted,
     kind: MintKind,
-    announcement: LedgerEvent,
+    { events, announcement }: { events: LedgerEvent[]; announcement: LedgerEvent },
   ): Promise<Sealed[]> {
     const { mintId, wallet } = caller
     for (;;) {
@@ -135,8 +153,7 @@ export class MintAuthorizer {
       const { grantId } = held
       const use: LedgerEvent = { type: 'GrantUsed', data: { mintId, wallet, grantId } }
       try {
-        const events = [...mintBegun(caller), use, announcement]
-        return await this.record(caller, { ...grant, grantId }, events, caller.at)
+        return await this.record(caller, { ...grant, grantId }, [...events, use, announcement], caller.at)
       } catch (error) {
         // What was there is spent, revoked or expired; another grant may do.
         if (codeOf(error) !== 'grant-changed') throw error
@@ -204,8 +221,16 @@ export class MintAuthorizer {
     throw new BrokerError('rate-limited', detail, { retryAfterSeconds })
   }
 
-  private async refuse(caller: Caller, kind: MintKind, refusal: Refusal): Promise<never> {
-    await this.ledger.append([mintRefused(caller, kind, refusal)], caller.at)
+  private async refuse(
+    caller: Caller,
+    kind: MintKind,
+    refusal: Refusal,
+    policy?: PolicyDecision,
+  ): Promise<never> {
+    await this.ledger.append(
+      [mintRefused(caller, kind, refusal), ...decidedBy(caller, policy)],
+      caller.at,
+    )
     const { reason, detail } = refusal
     throw new BrokerError(reason, detail)
   }
@@ -214,6 +239,9 @@ export class MintAuthorizer {
 export function isCutOff(error: unknown): error is LedgerError {
   return codeOf(error) === 'cut-off'
 }
+
+const decidedBy = (caller: Caller, policy: PolicyDecision | undefined): LedgerEvent[] =>
+  policy ? [policyDecided(caller, policy)] : []
 
 function codeOf(error: unknown): LedgerErrorCode | undefined {
   return error instanceof LedgerError ? error.code : undefined

@@ -14,6 +14,7 @@ import type { WitnessConfig } from './witness.js'
 export function effectiveConfig({
   issuer,
   policy,
+  policyFiles,
   limits,
   grantsRequired,
   backend,
@@ -33,6 +34,7 @@ export function effectiveConfig({
       sessionDurationSeconds: policy.sessionDurationSeconds,
       sourceIdentity: policy.sourceIdentity,
     },
+    ...shownPolicyFiles(policyFiles),
     limits: shownLimits(limits),
     grantsRequired,
     backend: backend.kind === 'http' ? { kind: backend.kind, url: backend.url } : { kind: backend.kind },
@@ -56,7 +58,7 @@ export function configSha256(config: Config): string {
 
 /** For --print-config: the effective configuration, and what is this machine's own. */
 export function describeConfig(config: Config): Record<string, Json> {
-  const { backend, clients, ledger, witness } = config
+  const { backend, clients, ledger, policyFiles, witness } = config
   return {
     ...effectiveConfig(config),
     node: {
@@ -69,6 +71,10 @@ export function describeConfig(config: Config): Record<string, Json> {
       ...(clients.bucket === undefined ? {} : { dataBucket: clients.bucket }),
       mailDomain: clients.mailDomain,
       dataDir: config.dataDir,
+      ...(policyFiles.folder === undefined ? {} : { policyFolder: policyFiles.folder }),
+      ...(policyFiles.candidateFolder === undefined
+        ? {}
+        : { policyCandidateFolder: policyFiles.candidateFolder }),
       ...(ledger.store.kind === 'sqlite' ? { ledgerPath: ledger.store.path } : {}),
       ledgerKeyPath: ledger.keyPath,
       ...(witness.kind === 'policy' ? { witnessPolicyPath: witness.policyPath } : {}),
@@ -83,6 +89,11 @@ export function describeConfig(config: Config): Record<string, Json> {
       insecureLedger: config.insecureLedger,
     },
   }
+}
+
+/** What is in the folder has a hash and an entry of its own. */
+function shownPolicyFiles({ folder, timezone }: Config['policyFiles']): Record<string, Json> {
+  return folder === undefined ? {} : { policyFiles: { timezone } }
 }
 
 function shownLimits({ wallet, session, broker }: Config['limits']): Json {

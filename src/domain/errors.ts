@@ -50,6 +50,8 @@ export const KIND_OF_REASON = {
   'read-only-session': 'forbidden',
   'cut-off': 'forbidden',
   'no-grant': 'forbidden',
+  'policy-denied': 'forbidden',
+  'policy-error': 'forbidden',
   'other-wallet': 'forbidden',
   'auditor-only': 'forbidden',
   'no-such-path': 'not_found',

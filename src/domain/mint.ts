@@ -4,6 +4,7 @@
 import { AWS_SERVICE, type ChildSession, isForAudience, type Scope } from './ledger/child-session.js'
 import type { CutOffs, Subject } from './ledger/cut-offs.js'
 import { STS_AUDIENCE } from './ledger/audience.js'
+import type { PolicyDecision } from './policy-decision.js'
 import type { EventOf, JwtPurpose, LedgerEvent, MintKind, RefusalReason } from './ledger/events.js'
 
 /** The one audience AWS STS takes. Always allowed. */
@@ -50,11 +51,14 @@ export interface JwtGrant {
   audience: string
   ttlSeconds: number
   roleArn: string | undefined
+  /** Where the operator has a policy: what it said. */
+  policy?: PolicyDecision
 }
 
 export interface CredsGrant {
   roleArn: string
   durationSeconds: number
+  policy?: PolicyDecision
 }
 
 export interface Refusal {

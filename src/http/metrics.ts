@@ -4,6 +4,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 
 import type { StsOutcome } from '../aws/measured-sts.js'
 import type { ErrorReason } from '../domain/errors.js'
+import { Policies } from '../policy/policies.js'
 import { KeysView } from '../projections/signing-keys.js'
 import { Projector } from '../projections/projector.js'
 import { Ledger } from '../ledger/ledger.js'
@@ -26,7 +27,7 @@ export class Metrics {
   private readonly sts: Histogram<'outcome'>
   private rendering: Promise<Buffer> | undefined
 
-  constructor(ledger: Ledger, projector: Projector, keys: KeysView) {
+  constructor(ledger: Ledger, projector: Projector, keys: KeysView, policies: Policies) {
     const registers = [this.registry]
     collectDefaultMetrics({ register: this.registry, prefix: 'agentkeys_' })
     // Gauges with a counter's suffix, which Prometheus's linter refuses; those by type have the same numbers.
@@ -70,6 +71,7 @@ export class Metrics {
       'When the signing key in use was activated, unix time; 0 while there is none.',
       () => seconds(keys.activatedAt()),
     )
+    this.watchPolicies(policies)
     gauge('agentkeys_log_lines_lost', 'Log lines that could not be written.', () => stderrLog.lost)
     gauge('agentkeys_ledger_entries', 'Entries known to be durable.', () => ledger.size)
     gauge('agentkeys_ledger_ok', '1 while the ledger takes entries.', () => Number(ledger.status().ok))
@@ -90,6 +92,31 @@ export class Metrics {
     gauge('agentkeys_projection_lag_entries', 'Entries the read models have not seen yet.', () =>
       Math.max(0, ledger.size - projector.position),
     )
+  }
+
+  /** Where there is a policy, or a candidate for one. */
+  private watchPolicies(policies: Policies): void {
+    const gauge = this.gauge.bind(this)
+    if (policies.status()) {
+      const status = () => policies.status()
+      gauge('agentkeys_policy_stale', '1 while the policy in force is not that of its folder.', () =>
+        Number(status()?.stale !== undefined),
+      )
+      gauge(
+        'agentkeys_policy_errors',
+        'Mints refused because the policy failed.',
+        () => status()?.errors ?? 0,
+      )
+    }
+    if (policies.candidateStatus()) {
+      const candidate = () => policies.candidateStatus() ?? { decisions: 0, differences: 0 }
+      gauge('agentkeys_policy_candidate_decisions', 'Mints that the candidate was asked of.', () => {
+        return candidate().decisions
+      })
+      gauge('agentkeys_policy_candidate_differences', 'Mints that it would decide otherwise.', () => {
+        return candidate().differences
+      })
+    }
   }
 
   watch(connections: Connections): void {

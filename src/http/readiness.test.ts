@@ -12,6 +12,7 @@ function slowBackend() {
     { kid: 'k' },
     { isActive: () => true },
     { status: () => ({ ok: true }) },
+    { status: () => undefined },
   ] as unknown as ConstructorParameters<typeof Readiness>
   return { readiness: new Readiness(...parts), questions }
 }

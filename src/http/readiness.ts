@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common'
 
 import { Sts } from '../aws/sts.js'
 import { Ledger } from '../ledger/ledger.js'
+import { Policies } from '../policy/policies.js'
 import { KeysView } from '../projections/signing-keys.js'
 import { Projector } from '../projections/projector.js'
 import { TokenSigner } from '../oidc/token-signer.js'
@@ -14,11 +15,13 @@ export interface ReadinessReport {
   ledger_ok: boolean
   signer_ok: boolean
   projections_ok: boolean
+  /** Mints go on by the policy before. */
+  policy_stale?: string
   /** One line for each part that is not ok. */
   problems?: string[]
 }
 
-type Part = Exclude<keyof ReadinessReport, 'ready' | 'problems'>
+type Part = Exclude<keyof ReadinessReport, 'ready' | 'problems' | 'policy_stale'>
 
 /** Outside parties are asked at most this often, however often we are. */
 const FRESH_MS = 1_000
@@ -36,6 +39,7 @@ export class Readiness {
     private readonly signer: TokenSigner,
     private readonly keys: KeysView,
     private readonly projector: Projector,
+    private readonly policies: Policies,
   ) {}
 
   check(): Promise<ReadinessReport> {
@@ -69,7 +73,11 @@ export class Readiness {
     const parts = Object.fromEntries(
       Object.entries(problems).map(([part, problem]) => [part, problem === undefined]),
     )
-    const report = { ready: found.length === 0, ...(parts as Record<Part, boolean>) }
+    const stale = this.policies.status()?.stale
+    const report = {
+      ...{ ready: found.length === 0, ...(parts as Record<Part, boolean>) },
+      ...(stale === undefined ? {} : { policy_stale: stale }),
+    }
     return found.length === 0 ? report : { ...report, problems: found }
   }
 }

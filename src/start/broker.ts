@@ -28,6 +28,7 @@ import {
 import { TokenSigner } from '../oidc/token-signer.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { SessionBackend } from '../session/session-backend.js'
+import { checkPolicy, type OpenPolicies } from '../policy/open-policies.js'
 import { openLedgerStack, PRODUCTION, type LedgerStack, type Dependencies } from './open-ledger-stack.js'
 import { type DataDir, openDataDir } from '../storage/data-dir.js'
 import { looseModes } from '../storage/loose-modes.js'
@@ -36,7 +37,7 @@ import { VERSION } from '../version.js'
 import { readPolicyFile } from '../witness/witness-policy.js'
 
 /** What serves requests: app.module.ts hands each part to Nest. */
-export interface Parts extends LedgerStack {
+export interface Parts extends LedgerStack, OpenPolicies {
   config: Config
   policy: MintPolicy
   sessions: SessionBackend
@@ -83,6 +84,7 @@ async function openParts(
   // Before anything is made: a file that cannot be used must not leave half a broker behind.
   if (config.witness.kind === 'policy') readPolicyFile(config.witness.policyPath, isGated(config.release))
   for (const problem of looseModes(config.dataDir, databasesOf(config))) log.warn(problem)
+  const checkedPolicy = await checkPolicy(config.policyFiles, log)
   const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
   onClose(() => dataDir.release())
   const key = loadOrCreateSigningKey(config.oidcKeypairPath)
@@ -97,26 +99,39 @@ async function openParts(
   log.info(sts.describeCredentials())
 
   // Whatever can be refused is refused before the ledger hears of this start.
-  const auditorToken = loadOrCreateToken(config.auditorTokenFile)
-  const operatorToken = loadOrCreateToken(config.operatorTokenFile)
+  const tokens = loadTokens(config)
 
   const opened = await openWithKey(config, key, dataDir, { log, onClose, dependencies })
   const { ledger, projector } = opened
   time.believed = opened.believed
   await projector.caughtUpTo(ledger.size)
   projector.started()
+  const record = (event: LedgerEvent) => ledger.append([event])
+  const inForce = await checkedPolicy.open({ node: dataDir.nodeId, record })
 
   const refusals = new RefusalCounter(now)
   onClose(writeRefusals(refusals, ledger, log))
   return {
     ...opened,
-    ...{ config, policy: config.policy, sessions, sts, refusals, auditorToken, operatorToken },
+    ...tokens,
+    ...inForce,
+    ...{ config, policy: config.policy, sessions, sts, refusals },
     signer: new TokenSigner(key),
   }
 }
 
 function databasesOf({ auditDbPath, ledger: { store } }: Config): string[] {
   return store.kind === 'sqlite' ? [store.path, auditDbPath] : [auditDbPath]
+}
+
+function loadTokens({
+  auditorTokenFile,
+  operatorTokenFile,
+}: Config): Pick<Parts, `${'auditor' | 'operator'}Token`> {
+  return {
+    auditorToken: loadOrCreateToken(auditorTokenFile),
+    operatorToken: loadOrCreateToken(operatorTokenFile),
+  }
 }
 
 /** The ledger, in which `key` is the active one. A key that was made for nothing is taken away again. */

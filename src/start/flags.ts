@@ -7,6 +7,7 @@ import { isHost } from '../config/address.js'
 import { CUT_OFF_KINDS, isCutOffTarget, TARGET_FORM } from '../domain/ledger/cut-offs.js'
 import type { CutOffTarget } from '../domain/ledger/events.js'
 import { printable } from '../config/variables.js'
+import { parsePolicyLine, POLICY_USAGE, type PolicyLine, WrongPolicyLine } from './policy-line.js'
 
 export type CommandLine =
   | { kind: 'run'; flags: Flags }
@@ -17,6 +18,7 @@ export type CommandLine =
   | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
   | { kind: 'session-backend' }
   | { kind: 'cut-off' | 'restore'; flags: Flags; target: CutOffTarget; reason: string | undefined }
+  | { kind: 'policy'; flags: Flags; line: PolicyLine }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
@@ -30,6 +32,7 @@ export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
        agentkeys-broker session-backend
        agentkeys-broker cut-off|restore --wallet W | --session S | --mint M | --role R [--reason TEXT]
+       ${POLICY_USAGE}
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
 
@@ -57,6 +60,9 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
   cut-off                from now on, no broker of the ledger mints for this wallet, session (sha256:…, the audit's
                          token_sha256), mint or role, nor hands out what is under way; restore undoes it. Asks the
                          broker at --bind and --port with the operator's token; prints the policy that ends AWS sessions
+  policy                 schema: what a policy may speak of; default: what the settings allow, as a policy; check: whether
+                         a folder (BROKER_POLICY) can be loaded; test: expectations in a JSON file; explain: one
+                         decision; replay: which mints of the ledger a policy would have refused
 
 The rest is set by environment variables, all in docs/configuration.md. The ones most used:
 
@@ -86,6 +92,8 @@ export const DEFAULT_FLAGS: Flags = {
 
 export function parseFlags(args: readonly string[]): CommandLine {
   try {
+    if (args[0] === 'policy' && !args.includes('--help'))
+      return { kind: 'policy', flags: DEFAULT_FLAGS, line: parsePolicyLine(args.slice(1)) }
     const { values, positionals } = parseValues(args)
     if (values.help) return { kind: 'help' }
     if (values.version) return { kind: 'version' }
@@ -164,7 +172,8 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, backup, cut-off, export-tiles, init-eventstore, migrate-ledger, restore, session-backend',
+          'adopt-ledger, backup, cut-off, export-tiles, init-eventstore, migrate-ledger, ' +
+          'policy, restore, session-backend',
       )
   }
 }
@@ -246,7 +255,7 @@ function parseBind(text: string): string {
 
 /** Undefined for an error that is not about the arguments. */
 function whyWrong(error: unknown): string | undefined {
-  if (error instanceof WrongFlag) return error.message
+  if (error instanceof WrongFlag || error instanceof WrongPolicyLine) return error.message
   if (!isArgumentError(error)) return undefined
   return printable(error.message.replace(/(?:\.\s|\n)[^]*/, ''))
 }

@@ -21,6 +21,7 @@ export function run(config: Config): Promise<void> {
     const stopServing = await serveOrClose(config, broker, log)
     return {
       address: `${config.bind}:${config.port}`,
+      ...(broker.parts.reloadPolicy ? { reload: broker.parts.reloadPolicy } : {}),
       close: () => stopServing().then(() => broker.close()),
     }
   })

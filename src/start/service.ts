@@ -12,6 +12,8 @@ export interface Service {
   address: string
   /** Takes nothing new, finishes what is under way, and lets go of everything. */
   close(): Promise<void>
+  /** What SIGHUP asks for. Never rejects. */
+  reload?: () => Promise<void>
 }
 
 interface ServiceConfig {
@@ -32,9 +34,14 @@ export async function runService(
   // Makes a pipe on standard error non-blocking: a write that its reader never takes would hold up the exit.
   process.stderr.on('error', () => undefined)
   ignoreSignals(log)
+  const running: { service?: Service } = {}
+  process.on('SIGHUP', () => {
+    if (running.service?.reload) void running.service.reload()
+    else ignored(log, 'SIGHUP')
+  })
   const stopped = signalled()
   try {
-    const service = await open(log)
+    const service = (running.service = await open(log))
     log.info(`${name} listening on ${service.address}`)
 
     await stopped
@@ -85,9 +92,11 @@ function signalled(): Promise<void> {
  * all who may connect to this machine's loopback; the others would end the broker without draining it.
  */
 function ignoreSignals(log: Logger): void {
-  for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
-    process.on(signal, () => log.warn({ signal }, 'signal ignored: settings are read at a start only'))
-  }
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => ignored(log, signal))
+}
+
+function ignored(log: Logger, signal: NodeJS.Signals): void {
+  log.warn({ signal }, 'signal ignored: settings are read at a start only')
 }
 
 /** Whether `work` ended within `ms`. */

@@ -110,6 +110,10 @@ export class BrokerProcess {
     return this.child.exitCode ?? (this.child.signalCode as NodeJS.Signals)
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal)
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
     this.child.kill(signal)
     return this.exited()

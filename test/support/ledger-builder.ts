@@ -203,6 +203,17 @@ export class LedgerBuilder {
     return this.append({ type: 'AccessRestored', data: target })
   }
 
+  policyLoaded(change: Change<'PolicyLoaded'> = {}): this {
+    const data = { node: 'node-a', sha256: this.hash('policy'), policies: 3, timezone: 'UTC', ...change }
+    return this.append({ type: 'PolicyLoaded', data })
+  }
+
+  policyDecided(mint: Mint, change: Change<'PolicyDecided'> = {}): this {
+    const decided = { policySha256: this.hash('policy'), decision: 'allow', policies: ['agents'] } as const
+    const data = { ...mint, ...decided, policies: [...decided.policies], ...change }
+    return this.append({ type: 'PolicyDecided', data })
+  }
+
   /** A whole mint for a JWT: two entries. */
   oidcMint(mint = this.mint()): this {
     return this.session(mint).jwt(mint)

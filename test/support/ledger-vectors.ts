@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { canonicalize, type Json } from '../../src/domain/ledger/canonical.js'
 import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { leafHash } from '../../src/domain/ledger/entry.js'
+import type { PolicyVerdict } from '../../src/domain/ledger/events.js'
 import type { FindingKind } from '../../src/domain/ledger/findings.js'
 import { inclusionProof } from '../../src/domain/ledger/merkle.js'
 import { formatVkey, signerFromSeed } from '../../src/domain/ledger/note.js'
@@ -121,6 +122,9 @@ function ledgers(): LedgerVectors['ledgers'] {
       compatibleMint(OTHER_SESSION),
       [[6, 'wrong-assumed-role']],
     ],
+    ['good: mints that a policy allowed and refused', decided('allow', 'deny'), []],
+    ['a mint that the policy had refused', decided('deny', 'deny'), [[7, 'against-policy']]],
+    ['a mint by a policy that was never loaded', undeclared(), [[5, 'policy-not-loaded']]],
     ['a mint twice', rechained([...good, ...good.slice(4, 6)]), timesBack],
   ]
   return cases.map(([name, entries, findings]) => {
@@ -138,6 +142,20 @@ function childMint(services: string[]): string[] {
   const ledger = LedgerBuilder.opened()
   const mint = ledger.mint()
   return ledger.session(mint).scoped(mint, { services }).jwt(mint).texts
+}
+
+function decided(decision: PolicyVerdict, refusal: PolicyVerdict): string[] {
+  const ledger = LedgerBuilder.opened()
+  const [mint, refused] = [ledger.mint(), ledger.mint()]
+  ledger.policyLoaded().session(mint).policyDecided(mint, { decision }).jwt(mint)
+  ledger.refused(refused, 'policy-denied')
+  return ledger.policyDecided(refused, { decision: refusal, policies: [] }).texts
+}
+
+function undeclared(): string[] {
+  const ledger = LedgerBuilder.opened()
+  const mint = ledger.mint()
+  return ledger.session(mint).policyDecided(mint).jwt(mint).texts
 }
 
 function cutOff(until: 'restored' | 'for good'): string[] {

@@ -11,12 +11,14 @@ import type {
   EventType,
   JwtPurpose,
   MintKind,
+  PolicyVerdict,
   PublicJwk,
   RefusalReason,
 } from './events.js'
 import { isOnCurve } from './jwk.js'
 import { signatureBytes, type SignedKeyState } from './ledger-signature.js'
 import { parseVkey } from './note.js'
+import { MOST_POLICIES, POLICY_ID } from './policy-rules.js'
 import { FormatError } from './encoding.js'
 
 /** Whether `type` is one of ours. A member of Object.prototype is not. */
@@ -209,6 +211,14 @@ const parents = form(
     (value as Json[]).every((each) => isObject(each) && membersProblem(parentSession, each) === undefined),
 )
 
+const policyIds = form(
+  `a list of at most ${MOST_POLICIES} ids: 1 to 64 letters, digits, dots, dashes and underscores each`,
+  (value) =>
+    Array.isArray(value) &&
+    value.length <= MOST_POLICIES &&
+    (value as Json[]).every((id) => typeof id === 'string' && POLICY_ID.test(id)),
+)
+
 const counts = form(
   'a positive count for each reason',
   (value) => isObject(value) && Object.values(value).every((n) => typeof n === 'number' && n > 0),
@@ -226,7 +236,10 @@ const refusalReason = growing<RefusalReason>({
   'read-only-session': true,
   'cut-off': true,
   'no-grant': true,
+  'policy-denied': true,
+  'policy-error': true,
 })
+const policyVerdict = growing<PolicyVerdict>({ allow: true, deny: true, error: true })
 const failureCode = growing<CredsFailureCode>({
   'access-denied': true,
   'invalid-identity-token': true,
@@ -303,6 +316,13 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
     readOnly: form('true or false', (value) => typeof value === 'boolean'),
     parents,
   }),
+  PolicyDecided: listed<EventData['PolicyDecided']>({
+    mintId,
+    wallet,
+    policySha256: sha256,
+    decision: policyVerdict,
+    policies: policyIds,
+  }),
   MintRefused: listed<EventData['MintRefused']>({
     mintId,
     wallet,
@@ -362,6 +382,12 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
   }),
   GrantRevoked: listed<EventData['GrantRevoked']>({ grantId, by: grantor, reason: optional(name) }),
   GrantUsed: listed<EventData['GrantUsed']>({ mintId, wallet, grantId }),
+  PolicyLoaded: listed<EventData['PolicyLoaded']>({
+    node: name,
+    sha256,
+    policies: integer(`1 to ${MOST_POLICIES}`, 1, MOST_POLICIES),
+    timezone: name,
+  }),
   RefusalsCounted: listed<EventData['RefusalsCounted']>({ since: time, until: time, counts }),
 }
 

@@ -20,6 +20,11 @@ export type RefusalReason =
   | 'read-only-session'
   | 'cut-off'
   | 'no-grant'
+  | 'policy-denied'
+  | 'policy-error'
+
+/** deny: a forbid held, or no permit did. error: the policy could not be evaluated, and nothing is minted. */
+export type PolicyVerdict = 'allow' | 'deny' | 'error'
 
 export type CredsFailureCode =
   | 'access-denied'
@@ -86,6 +91,17 @@ export interface EventData {
   SessionValidated: { mintId: string; wallet: string; tokenSha256: string; backend: string; agent?: string }
   /** Of a child session: what the decision was bound by, between SessionValidated and what was decided. */
   SessionScoped: { mintId: string; wallet: string } & ChildSession
+  /**
+   * Where the operator has a policy: what it said of this mint, by which of its policies. Before what was decided is
+   * announced, or right after the refusal.
+   */
+  PolicyDecided: {
+    mintId: string
+    wallet: string
+    policySha256: string
+    decision: PolicyVerdict
+    policies: string[]
+  }
   MintRefused: {
     mintId: string
     wallet: string
@@ -144,6 +160,8 @@ export interface EventData {
   GrantRevoked: { grantId: string; by: string; reason?: string }
   /** In the append of the mint, so that no use is spent twice. It uses up the grants that this one comes from as well. */
   GrantUsed: { mintId: string; wallet: string; grantId: string }
+  /** From here on the broker `node` decides by this policy. `timezone`: of the hours and weekdays in it. */
+  PolicyLoaded: { node: string; sha256: string; policies: number; timezone: string }
   RefusalsCounted: { since: string; until: string; counts: Record<string, number> }
 }
 

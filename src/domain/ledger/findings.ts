@@ -43,6 +43,9 @@ export type MeaningProblem =
   | 'mint-out-of-turn'
   | 'outside-scope'
   | 'after-cut-off'
+  | 'policy-not-loaded'
+  | 'against-policy'
+  | 'too-many-policies'
   | 'wrong-wallet'
   | 'wrong-role'
   | 'wrong-subject'
@@ -180,6 +183,12 @@ const ADVICE = {
     'A child session was given what its scope does not hold: look up in CloudTrail what was done with it, and ask the operator which program wrote the entry.',
   'after-cut-off':
     'The operator had cut this off before: look up in CloudTrail what the credential was used for, and ask which broker wrote the entry. One of an older version obeys no cut-off.',
+  'policy-not-loaded':
+    'No broker said before that it decides by this policy: ask the operator for the policy files of this hash, and which program wrote the entry.',
+  'against-policy':
+    'A credential that the policy had refused: look up in CloudTrail what it was used for, and take it for stolen until explained.',
+  'too-many-policies':
+    'More policies were loaded than this verifier remembers: decisions by the one that this entry names are not checked.',
   'wrong-wallet':
     'A session of one wallet was used for another: look up both in CloudTrail and revoke the role session.',
   'wrong-role':

@@ -14,9 +14,10 @@ import {
 } from './credential-rules.js'
 import { CutOffs } from './cut-offs.js'
 import { type Grant, type GrantAsk, grantedResources, Grants, outsideGrant } from './grants.js'
-import type { EventOf } from './events.js'
+import type { EventOf, PolicyVerdict } from './events.js'
 import type { MeaningProblem } from './findings.js'
 import { MintIdMemory, type MintIdState, mintIdTime } from './mint-id-memory.js'
+import { LoadedPolicies } from './policy-rules.js'
 import { GenerationalMap, type GenerationalMapIds, type GenerationalMapState } from './generational-map.js'
 
 /** How many mints without an end are remembered at least, to match an outcome with its request. */
@@ -35,15 +36,21 @@ interface Mint {
   /** Of a child session. */
   scope?: Scope
   parents?: readonly ParentSession[]
+  /** Where the operator has a policy: what it said. */
+  policy?: PolicyVerdict
   /** Set once STS is about to be asked. */
   announced?: Announced
 }
+
+type Refused = Pick<Mint, 'wallet'> & { mintId: string }
 
 export interface MintsState {
   mintIds: MintIdState
   unfinished: GenerationalMapState<Mint>
   accessKeys: GenerationalMapIds
   signingInputs: GenerationalMapIds
+  policies: string[]
+  justRefused: Refused | null
 }
 
 type Credential = EventOf<'CredsMinted' | 'CredsMintFailed'>['data']
@@ -54,6 +61,9 @@ export class Mints {
   /** Whom the operator has cut off by now. */
   cutOffs = new CutOffs()
   grants = new Grants()
+  policies = new LoadedPolicies()
+  /** The mint that the entry before refused. */
+  justRefused: Refused | undefined
   private readonly mintIds = new MintIdMemory()
   /** Mints that ended are taken out, so that only those that never ended push one another out. */
   private readonly unfinished = new GenerationalMap<Mint>(REMEMBERED_UNFINISHED)
@@ -71,6 +81,8 @@ export class Mints {
     this.unfinished.restore(state.unfinished)
     this.accessKeys.restoreIds(state.accessKeys, true)
     this.signingInputs.restoreIds(state.signingInputs, true)
+    this.policies = new LoadedPolicies(state.policies)
+    this.justRefused = state.justRefused ?? undefined
   }
 
   state(): MintsState {
@@ -79,6 +91,8 @@ export class Mints {
       unfinished: structuredClone(this.unfinished.state()),
       accessKeys: this.accessKeys.ids(),
       signingInputs: this.signingInputs.ids(),
+      policies: this.policies.all(),
+      justRefused: this.justRefused ?? null,
     }
   }
 
@@ -104,8 +118,25 @@ export class Mints {
     if (mint && grant) mint.grant = grant
   }
 
+  policyDecided(data: EventOf<'PolicyDecided'>['data']): void {
+    const { mintId, wallet, policySha256, decision } = data
+    if (!this.policies.has(policySha256))
+      this.found('policy-not-loaded', 'no entry before this one loads a policy of this hash')
+    const refused = this.justRefused
+    this.justRefused = undefined
+    if (refused?.mintId === mintId) {
+      if (refused.wallet !== wallet) this.found('wrong-wallet', 'another wallet was refused')
+      if (decision === 'allow') this.found('mint-out-of-turn', 'the policy allowed what was refused')
+      return
+    }
+    const mint = this.session(data)
+    if (mint?.policy) this.found('mint-out-of-turn', `a policy has decided mint ${mintId} already`)
+    else if (mint) mint.policy = decision
+  }
+
   refused(data: EventOf<'MintRefused'>['data']): void {
     this.begun(data.mintId)
+    this.justRefused = { mintId: data.mintId, wallet: data.wallet }
     this.foundAll(refusalProblems(data))
   }
 
@@ -113,6 +144,7 @@ export class Mints {
     const { mintId, purpose, aud: audience, roleArn, signingInputSha256 } = data
     const mint = this.session(data)
     this.foundAll(jwtProblems(data, this.at))
+    this.checkPolicy(mint)
     if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience, roleArn }))
     this.checkCutOff(mint, { mintId, roleArn })
     const action = purpose === 'sts' ? 'aws_creds' : 'oidc_jwt'
@@ -129,6 +161,7 @@ export class Mints {
     const { roleArn, roleSessionName, durationSeconds } = data
     const mint = this.session(data)
     this.foundAll(sessionNameProblems(data))
+    this.checkPolicy(mint)
     if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience: STS_AUDIENCE, roleArn }))
     this.checkCutOff(mint, data)
     this.checkGrant(mint, { action: 'aws_creds', resources: grantedResources('aws_creds', { roleArn }) })
@@ -196,6 +229,11 @@ export class Mints {
     if (!mint) return
     mint.announced = announced
     this.counts.unanswered += 1
+  }
+
+  private checkPolicy(mint: Mint | undefined): void {
+    if (mint?.policy && mint.policy !== 'allow')
+      this.found('against-policy', 'the policy did not allow this mint')
   }
 
   /** Brokers decide this inside the append, so no order of events lets a mint through. */

@@ -304,3 +304,80 @@ test('the role that the builder announces is the one it mints for', () => {
   const { entries } = LedgerBuilder.opened().awsMint()
   expect(entries.slice(-2).map(({ entry }) => entry.data.roleArn)).toEqual([ROLE_ARN, ROLE_ARN])
 })
+
+describe('a policy', () => {
+  const loaded = (ledger: LedgerBuilder) => ledger.policyLoaded()
+
+  test('may allow a mint, refuse one, and fail', () => {
+    const decided = (ledger: LedgerBuilder, mint: Mint): unknown => {
+      const [refused, failed] = [ledger.mint(), ledger.mint()]
+      loaded(ledger).session(mint).scoped(mint).policyDecided(mint).stsJwt(mint).credsMinted(mint)
+      ledger.refused(refused, 'policy-denied').policyDecided(refused, { decision: 'deny', policies: [] })
+      return ledger.refused(failed, 'policy-error').policyDecided(failed, { decision: 'error' })
+    }
+    expect(findingsAfter(decided)).toEqual([])
+  })
+
+  test.each(['deny', 'error'] as const)('that said %s lets no mint through', (decision) => {
+    const jwt = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).session(mint).policyDecided(mint, { decision }).jwt(mint)
+    expect(findingsAfter(jwt)).toEqual([[7, 'against-policy']])
+    const creds = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).session(mint).policyDecided(mint, { decision }).credsRequested(mint)
+    expect(findingsAfter(creds)).toEqual([[7, 'against-policy']])
+  })
+
+  test('that no entry before it loads is found, of a refusal too', () => {
+    const other = { policySha256: 'f'.repeat(64) }
+    const minted = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).session(mint).policyDecided(mint, other).jwt(mint)
+    expect(findingsAfter(minted)).toEqual([[6, 'policy-not-loaded']])
+    const refused = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      ledger.refused(mint, 'policy-denied').policyDecided(mint, { decision: 'deny' }).policyLoaded()
+    expect(findingsAfter(refused)).toEqual([[5, 'policy-not-loaded']])
+  })
+
+  test('decides a mint once, while it is under way or right after it was refused', () => {
+    const twice = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).session(mint).policyDecided(mint).policyDecided(mint, { decision: 'deny' }).jwt(mint)
+    expect(findingsAfter(twice)).toEqual([[7, 'mint-out-of-turn']])
+    const late = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).oidcMint(mint).policyDecided(mint)
+    expect(findingsAfter(late)).toEqual([[7, 'mint-out-of-turn']])
+    const unbegun = (ledger: LedgerBuilder, mint: Mint): unknown => loaded(ledger).policyDecided(mint)
+    expect(findingsAfter(unbegun)).toEqual([[5, 'no-session']])
+    const deny = { decision: 'deny' } as const
+    const apart = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).refused(mint, 'policy-denied').refused().policyDecided(mint, deny)
+    expect(findingsAfter(apart)).toEqual([[7, 'mint-out-of-turn']])
+    const allowed = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).refused(mint, 'policy-denied').policyDecided(mint)
+    expect(findingsAfter(allowed)).toEqual([[6, 'mint-out-of-turn']])
+  })
+
+  test('decides for the wallet whose session it is', () => {
+    const other = { wallet: otherWallet }
+    const mint = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger).session(mint).policyDecided(mint, other).jwt(mint)
+    expect(findingsAfter(mint)).toEqual([[6, 'wrong-wallet']])
+    const refused = (ledger: LedgerBuilder, mint: Mint): unknown =>
+      loaded(ledger)
+        .refused(mint, 'policy-denied')
+        .policyDecided(mint, { ...other, decision: 'deny' })
+    expect(findingsAfter(refused)).toEqual([[6, 'wrong-wallet']])
+  })
+
+  test('is remembered where a reading stopped, and so is the refusal before it', () => {
+    const ledger = LedgerBuilder.opened().policyLoaded()
+    const mint = ledger.mint()
+    ledger.refused(mint, 'policy-denied').policyDecided(mint, { decision: 'deny' })
+    const findings: Finding[] = []
+    let checker = new ProtocolChecker((found) => findings.push(found))
+    for (const { entry } of ledger.entries) {
+      const state = JSON.parse(JSON.stringify(checker.state())) as ReturnType<ProtocolChecker['state']>
+      if (entry.index > 0) checker = new ProtocolChecker((found) => findings.push(found), state)
+      checker.take(entry)
+    }
+    expect(findings).toEqual([])
+  })
+})

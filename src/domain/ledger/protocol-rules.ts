@@ -84,9 +84,11 @@ export class ProtocolChecker {
     this.lastTime = time
     if (index === 0 && type !== 'LedgerOpened') this.found('not-opened', 'entry 0 must be LedgerOpened')
     if (!isEventType(type)) {
+      this.mints.justRefused = undefined
       this.counts.unknownType += 1
       return this.found('unknown-type', 'this verifier knows no event of this type')
     }
+    if (type !== 'PolicyDecided') this.mints.justRefused = undefined
     this.counts.byType[type] = (this.counts.byType[type] ?? 0) + 1
     const problem = schemaProblem(type, data)
     if (problem) return this.found('wrong-shape', `${type}: ${problem}`)
@@ -130,6 +132,10 @@ export class ProtocolChecker {
         return this.grantEvent(this.mints.grants.creationProblem(event.data, this.mints.at))
       case 'GrantRevoked':
         return this.grantEvent(this.mints.grants.revocationProblem(event.data))
+      case 'PolicyLoaded':
+        if (!this.mints.policies.loaded(event.data.sha256))
+          this.found('too-many-policies', 'more policies were loaded than are remembered')
+        return
       case 'RefusalsCounted':
         for (const { kind, detail } of spanProblems(event.data, this.mints.at)) this.found(kind, detail)
         return
@@ -146,6 +152,8 @@ export class ProtocolChecker {
         return this.mints.sessionScoped(event.data)
       case 'GrantUsed':
         return this.mints.grantUsed(event.data)
+      case 'PolicyDecided':
+        return this.mints.policyDecided(event.data)
       case 'MintRefused':
         return this.mints.refused(event.data)
       case 'JwtIssued':

@@ -231,9 +231,10 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       ledger_ok: flag('the ledger takes entries'),
       signer_ok: flag('the signing key is the active one'),
       projections_ok: flag('the read models follow the ledger'),
+      policy_stale: text('why the policy in force is not that of its folder', 'the policy was not loaded'),
       problems: list(text('what is missing', 'the session backend does not answer')),
     },
-    ['problems'],
+    ['policy_stale', 'problems'],
   ),
   Start: object({
     name: text('what this is', 'AgentKeys Broker'),
