@@ -15,6 +15,7 @@ const pure = [
 
 /** Their constructors are called by Nest with the parts of the broker, or are the one place where a thing is put together. */
 const MANY_PARAMETERS = [
+  'src/commands/mint-authorizer.ts',
   'src/commands/mint-aws-creds.ts',
   'src/commands/mint-oidc-jwt.ts',
   'src/http/ledger.controller.ts',

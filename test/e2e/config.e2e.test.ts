@@ -9,7 +9,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { expectVerified } from '../support/audited-ledger.js'
 import { BrokerProcess } from '../support/broker-process.js'
-import { freePort } from '../support/free-port.js'
 
 let dir: string
 
@@ -192,8 +191,10 @@ describe('a start that fails later', () => {
   test('with another issuer on the same ledger: exit 1, and it says how to go back', async () => {
     const first = await BrokerProcess.start()
     await first.stop()
-    const port = await freePort()
-    const second = await BrokerProcess.spawn({ dataDir: first.dataDir, port })
+    const second = await BrokerProcess.spawn({
+      dataDir: first.dataDir,
+      env: { BROKER_OIDC_ISSUER: 'https://broker.example.com' },
+    })
     expect(await second.exited()).toBe(1)
     expect(second.log).toMatch(/refusing to start: .*set BROKER_LEDGER_ORIGIN \(or BROKER_OIDC_ISSUER\) back/)
     await expectVerified(first.dataDir)
