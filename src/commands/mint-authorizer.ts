@@ -227,10 +227,7 @@ export class MintAuthorizer {
     refusal: Refusal,
     policy?: PolicyDecision,
   ): Promise<never> {
-    await this.ledger.append(
-      [mintRefused(caller, kind, refusal), ...decidedBy(caller, policy)],
-      caller.at,
-    )
+    await this.ledger.append([mintRefused(caller, kind, refusal), ...decidedBy(caller, policy)], caller.at)
     const { reason, detail } = refusal
     throw new BrokerError(reason, detail)
   }
