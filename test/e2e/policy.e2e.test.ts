@@ -1,6 +1,6 @@
 // An operator's policy from its files to the ledger: a broker that decides by it, and what it says when it cannot.
 
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -126,4 +126,22 @@ test('a policy that is missing, or that fails, is no policy that allows', async 
   expect(await mint(session)).toMatchObject({ status: 403, body: { reason: 'policy-error' } })
   const ledger = await verifiedLedger(world.broker.dataDir)
   expect(ledger.of('PolicyDecided').at(-1)).toMatchObject({ data: { decision: 'error', policies: ['sum'] } })
+})
+
+test('a policy may ask for a grant: its mint uses it up', async () => {
+  const { session, wallet } = await world.broker.session('dora')
+  const granted = '@id("granted") permit (principal, action, resource) when { context.grants >= 1 };'
+  await reloaded({ 'granted.cedar': granted }, /policy in force/)
+  expect(await mint(session)).toMatchObject({ status: 403, body: { reason: 'policy-denied' } })
+
+  const operator = readFileSync(join(world.broker.dataDir, 'operator-token'), 'utf8').trim()
+  const expires_at = Math.floor(Date.now() / 1000) + 3_600
+  const resources = ['sts.amazonaws.com', DATA_ROLE_ARN]
+  const ask = { wallet, actions: ['oidc_jwt'], resources, expires_at, max_uses: 1 }
+  expect(await world.broker.post('/v1/grant/create', operator, ask)).toMatchObject({ status: 200 })
+  expect(await mint(session)).toMatchObject({ status: 200 })
+  expect(await mint(session)).toMatchObject({ status: 403, body: { reason: 'policy-denied' } })
+
+  const used = (await verifiedLedger(world.broker.dataDir)).of('GrantUsed')
+  expect(used).toMatchObject([{ data: { wallet } }])
 })
