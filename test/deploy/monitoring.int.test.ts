@@ -36,12 +36,23 @@ const namesIn = (text: string) =>
 let text = ''
 let live = new Set<string>()
 beforeAll(async () => {
-  // With EventStoreDB and a witness a broker has every metric that there is.
+  // With EventStoreDB, a witness, a policy and a candidate a broker has every metric that there is.
   const standIn = await StandInProcess.start()
   const folder = await WitnessedFolder.open(1, 1)
+  const [policy, candidate] = ['policy-', 'candidate-'].map((prefix) => {
+    const path = mkdtempSync(join(tmpdir(), prefix))
+    writeFileSync(join(path, 'all.cedar'), '@id("all") permit (principal, action, resource);')
+    return path
+  }) as [string, string]
   const broker = await BrokerProcess.start({
     dataDir: folder.dataDir,
-    env: { ...folder.env, BROKER_OIDC_ISSUER: 'https://broker.example.com', BROKER_LEDGER_URL: standIn.url },
+    env: {
+      ...folder.env,
+      BROKER_OIDC_ISSUER: 'https://broker.example.com',
+      BROKER_LEDGER_URL: standIn.url,
+      BROKER_POLICY: policy,
+      BROKER_POLICY_CANDIDATE: candidate,
+    },
     flags: ['--insecure-ledger'],
   })
   const metrics = async () => (await fetch(`${broker.url}/metrics`)).text()
@@ -53,6 +64,7 @@ beforeAll(async () => {
   await broker.stop()
   await standIn.end()
   await folder.dispose()
+  for (const path of [policy, candidate]) rmSync(path, { recursive: true })
 })
 
 test('refusals are counted by reason; key, checkpoint and witness have their times', () => {
