@@ -82,7 +82,7 @@ export class CreateGrantHandler implements ICommandHandler<CreateGrant> {
 export class RevokeGrantHandler implements ICommandHandler<RevokeGrant> {
   constructor(private readonly ledger: Ledger) {}
 
-  /** Of a grant that is another's, nothing is told but that there is none. */
+  /** A grant of another wallet is answered as one that does not exist. */
   async execute({ grantor, grantId, reason }: RevokeGrant): Promise<ChangedGrant> {
     const data = { grantId, by: grantor.by, ...(reason === undefined ? {} : { reason }) }
     const missing = () => new BrokerError('no-such-grant', 'there is no such grant, or it was revoked')

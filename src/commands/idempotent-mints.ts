@@ -7,7 +7,7 @@ import { BrokerError } from '../domain/errors.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import type { Caller } from '../domain/mint.js'
 
-/** How a retry is told from another mint. */
+/** What distinguishes a retry from another mint. */
 export interface Keyed {
   key: string
   /** What is asked for, in one form: the same key for another ask is refused. */

@@ -13,7 +13,7 @@ const SKEW_MS = 60_000
 /**
  * fresh    hand it out
  * renew    hand it out only if no new one can be had: it is past half of its life, and has enough left
- * expired  never hand it out: too little is left, and the caller is told why there is no new one
+ * expired  never hand it out: too little is left; the caller gets the reason why there is no new one
  */
 export function freshness({ mintedAt, expiresAt }: Lifetime, now: number): 'fresh' | 'renew' | 'expired' {
   const left = expiresAt - now

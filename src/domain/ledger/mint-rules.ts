@@ -108,7 +108,7 @@ export class Mints {
     else if (mint) Object.assign(mint, { scope: { services, readOnly }, parents })
   }
 
-  /** Before the grant is told of the use. */
+  /** Called before the grant counts the use. */
   grantUsed(data: EventOf<'GrantUsed'>['data']): void {
     const mint = this.session(data)
     if (mint?.grant) this.found('grant-out-of-turn', `mint ${data.mintId} uses a grant already`)

@@ -11,7 +11,7 @@ import { RecentEntries } from './recent-entries.js'
 const FOLLOW_TIMEOUT_MS = 250
 
 export interface SharedStoreOptions {
-  /** The node id of this broker: appends of its own are told from those of others by it. */
+  /** The node id of this broker: distinguishes its own appends from those of others. */
   node: string
   /** The ledger's size when it was opened: what was written before says nothing about whose turn it is. */
   size: number
