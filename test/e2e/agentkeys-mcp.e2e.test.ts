@@ -1,7 +1,8 @@
 // The MCP server, driven by the official client over stdio, and by a client of 2024 that knows the first protocol.
 
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -102,6 +103,7 @@ describe('a current client', () => {
     const { session, receipt } = result
     expect(JSON.parse(session.content[0]?.text ?? '')).toEqual(session.structuredContent)
     expect(receipt.structuredContent?.['receipt']).toContain('c2sp.org/tlog-proof@v1')
+    for (const secret of await secretsOf()) expect(transcript).not.toContain(secret)
     const { config_file: config, profile } = session.structuredContent as Record<string, string>
     const words = /credential_process = (.*)/.exec(readFileSync(config ?? '', 'utf8'))?.[1]?.split(' ') ?? []
     const { stdout } = await promisify(execFile)(words[0] ?? '', words.slice(1), { env: { HOME: cli.home } })
@@ -131,12 +133,29 @@ describe('a current client', () => {
   })
 })
 
-test('a client of 2024-11-05 is served: initialize, list and call by a dotted name', async () => {
+/** The session's bearer, and the AWS secrets of its cache. */
+async function secretsOf(): Promise<string[]> {
+  const root = join(cli.home, '.agentkeys')
+  const [session = ''] = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('sessions/master.json'),
+  )
+  const { token } = JSON.parse(readFileSync(join(root, session), 'utf8')) as { token: string }
+  const { stdout } = await cli.run(['credential-process'])
+  const { SecretAccessKey = '', SessionToken = '' } = JSON.parse(stdout) as Record<string, string>
+  const secrets = [token, SecretAccessKey, SessionToken]
+  expect(secrets.every((secret) => secret.length >= 32)).toBe(true)
+  return secrets
+}
+
+test('a client of 2024-11-05 is served: initialize, list, a call by a dotted name, an error', async () => {
   const { child, ended } = cli.start(['mcp'], { keepOpen: true })
   const replies = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
+  let transcript = ''
   const ask = async (message: object) => {
     child.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`)
-    return JSON.parse((await replies.next()).value as string) as { result: Record<string, never> }
+    const line = (await replies.next()).value as string
+    transcript += line
+    return JSON.parse(line) as { result: Record<string, never> }
   }
   const params = {
     protocolVersion: '2024-11-05',
@@ -151,7 +170,23 @@ test('a client of 2024-11-05 is served: initialize, list and call by a dotted na
     method: 'tools/call',
     params: { name: 'agentkeys.whoami', arguments: {} },
   })
+  const session = await ask({
+    id: 4,
+    method: 'tools/call',
+    params: { name: 'agentkeys.aws_session', arguments: {} },
+  })
+  const { result: failed } = await ask({
+    id: 5,
+    method: 'tools/call',
+    params: { name: 'agentkeys.provision', arguments: { service: 'no-such' } },
+  })
+  const unknown = await ask({ id: 6, method: 'tools/call', params: { name: 'agentkeys.no_such' } })
   child.stdin?.end()
+  expect(session.result).toMatchObject({ content: [{ type: 'text' }] })
+  expect(failed).toMatchObject({ isError: true })
+  expect(JSON.stringify(failed)).toContain('SERVICE_NOT_SUPPORTED')
+  expect(unknown).toMatchObject({ error: { code: -32602 } })
+  for (const secret of await secretsOf()) expect(transcript).not.toContain(secret)
   expect(hello).toMatchObject({ protocolVersion: '2024-11-05', serverInfo: { name: 'agentkeys-mcp' } })
   expect(JSON.stringify(list)).toContain('agentkeys_whoami')
   expect(JSON.stringify(who)).toContain('0x')
