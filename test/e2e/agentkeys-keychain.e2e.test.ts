@@ -20,13 +20,12 @@ const KEYRING = '/usr/bin/gnome-keyring-daemon'
 
 let world: BrokerWithAws
 let cli: Cli
-let closing: (() => Promise<unknown>)[] = []
+const closing: (() => Promise<unknown>)[] = []
 beforeAll(async () => {
   world = await startBrokerWithAws()
 })
 afterEach(async () => {
-  for (const close of closing.reverse()) await close()
-  closing = []
+  for (const close of closing.splice(0).reverse()) await close()
 })
 afterAll(async () => {
   await verifiedLedger(world.broker.dataDir)
@@ -70,7 +69,7 @@ async function signedIn(): Promise<{ wallets: Set<string | undefined>; store: st
 test('a bus that takes the connection and says nothing is given up, and files are used', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mute-bus-'))
   const path = join(folder, 'bus')
-  const bus = createServer((socket) => socket.on('error', () => undefined)).listen(path)
+  const bus = createServer((socket) => socket.on('error', () => undefined).resume()).listen(path)
   await once(bus, 'listening')
   closing.push(() => {
     rmSync(folder, { recursive: true })
