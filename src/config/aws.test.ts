@@ -8,6 +8,7 @@ const OTHER_ROLE = 'arn:aws:iam::111122223333:role/team/other@x'
 const STS = { region: 'us-east-1', stsKind: 'aws', stsEndpoint: 'https://sts.us-east-1.amazonaws.com' }
 const KEY_ID = 'AKIAIOSFODNN7EXAMPLE'
 const KEY_SECRET = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'
+const KEYS = { DAEMON_ACCESS_KEY_ID: KEY_ID, DAEMON_SECRET_ACCESS_KEY: KEY_SECRET }
 
 describe('AWS', () => {
   const aws = (variables: Variables) => config({ BROKER_DATA_ROLE_ARN: ROLE, ...variables }).aws
@@ -93,12 +94,31 @@ describe('AWS', () => {
   })
 
   test('static keys that web-identity has no use for are a warning, and so is a mode without a role', () => {
-    const keys = { DAEMON_ACCESS_KEY_ID: KEY_ID, DAEMON_SECRET_ACCESS_KEY: KEY_SECRET }
+    const keys = { ...KEYS, BROKER_OIDC_ISSUER: 'https://broker.example.com' }
     expect(warnings({ ...keys, BROKER_DATA_ROLE_ARN: ROLE })).toEqual([
       'DAEMON_ACCESS_KEY_ID and DAEMON_SECRET_ACCESS_KEY are set but not used: BROKER_STS_MODE is web-identity',
     ])
     expect(warnings(keys)).toEqual([expect.stringContaining('there is no role, so AWS credentials stay off')])
     expect(warnings({ BROKER_STS_MODE: 'assume-role' })).toHaveLength(1)
+  })
+
+  test.each([undefined, 'http://[::1]:9000', 'https://localhost'])(
+    'static keys beside issuer %s, which no cloud can reach, mean assume-role, in one line',
+    (issuer) => {
+      const variables = { ...KEYS, BROKER_OIDC_ISSUER: issuer, BROKER_DATA_ROLE_ARN: ROLE }
+      expect(config(variables).aws).toMatchObject({ kind: 'assume-role', credentials: { kind: 'static' } })
+      const lines = warnings(variables).filter((line) => line.includes('AWS keys'))
+      expect(lines).toEqual([expect.stringMatching(/^AWS keys are set and no cloud .* assume-role mode/)])
+    },
+  )
+
+  test.each(['web-identity', 'assume-role'] as const)('BROKER_STS_MODE=%s decides, keys or not', (mode) => {
+    expect(aws({ ...KEYS, BROKER_STS_MODE: mode }).kind).toBe(mode)
+    expect(aws({ ...KEYS, BROKER_STS_MODE: mode, BROKER_OIDC_ISSUER: undefined }).kind).toBe(mode)
+  })
+
+  test('static keys beside a public issuer leave the mode at web-identity', () => {
+    expect(aws({ ...KEYS, BROKER_OIDC_ISSUER: 'https://broker.example.com' }).kind).toBe('web-identity')
   })
 
   test('more than an hour is a warning where roles are chained', () => {

@@ -2,6 +2,7 @@
 
 import { type Environment, listOf, matching, oneOf, type Parse, InvalidSettingError } from './environment.js'
 import { checkCompatibleEndpoint, checkPartition, readStsEndpoint } from './sts-endpoint.js'
+import { isOnLoopback } from './urls.js'
 import type { Variable } from './variables.js'
 
 /** What the broker shows STS in assume-role mode. */
@@ -76,11 +77,12 @@ function readDataRole(
 
 export function readAws(
   env: Environment,
-  { dataRoleArn, allowedRoleArns }: Omit<Roles, 'readOnlyRoleArns'>,
+  { issuer, dataRoleArn, allowedRoleArns }: Omit<Roles, 'readOnlyRoleArns'> & { issuer: string },
   stsKind: StsKind,
 ): AwsConfig {
-  const mode = env.read('BROKER_STS_MODE', oneOf('web-identity', 'assume-role'), 'web-identity')
   const credentials = readCredentials(env)
+  const keysDecide = credentials.kind === 'static' && isOnLoopback(issuer)
+  const mode = env.read('BROKER_STS_MODE', oneOf(...STS_MODES), keysDecide ? 'assume-role' : 'web-identity')
   const region = readRegion(env)
   const sts = { region, stsKind, stsEndpoint: readStsEndpoint(env, region) }
 
@@ -97,6 +99,11 @@ export function readAws(
     )
   switch (mode) {
     case 'assume-role':
+      if (!env.has('BROKER_STS_MODE')) {
+        env.warnings.push(
+          `AWS keys are set and no cloud can reach the issuer ${issuer}, so STS is asked in assume-role mode; BROKER_STS_MODE decides when it is set`,
+        )
+      }
       return { kind: mode, credentials, ...sts }
     case 'web-identity':
       if (credentials.kind === 'static') {
@@ -107,6 +114,8 @@ export function readAws(
       return { kind: mode, ...sts }
   }
 }
+
+const STS_MODES = ['web-identity', 'assume-role'] as const
 
 function warnOfNoRole(env: Environment): void {
   // A role that is there but malformed is a problem already.

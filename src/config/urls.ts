@@ -14,8 +14,11 @@ export function parseServiceUrl(text: string): string {
 
 /** Whether what is sent to `url` can be read on the way. */
 export function crossesInClear(url: string): boolean {
-  const { protocol, hostname } = new URL(url)
-  return protocol === 'http:' && !isLoopback(withoutBrackets(hostname))
+  return new URL(url).protocol === 'http:' && !isOnLoopback(url)
+}
+
+export function isOnLoopback(url: string): boolean {
+  return isLoopback(withoutBrackets(new URL(url).hostname))
 }
 
 /** AWS takes no longer one. */

@@ -70,7 +70,7 @@ The rest is set by environment variables, all in docs/configuration.md. The ones
   BROKER_BACKEND_URL     session backend to ask (default: the embedded one, on BROKER_SESSION_BIND)
   BROKER_DATA_ROLE_ARN   AWS role that callers get; ACCOUNT_ID alone means its agentkeys-data-role
   BROKER_AWS_REGION      region of the STS to call (default us-east-1)
-  BROKER_STS_MODE        web-identity (default) or assume-role
+  BROKER_STS_MODE        web-identity (default) or assume-role (default with AWS keys and a loopback issuer)
   BROKER_DATA_DIR        where keys and databases live (default $HOME/.agentkeys/broker)
   BROKER_LEDGER_URL      sqlite:PATH (default, in the data dir) or esdb://USER:PASSWORD@HOST:PORT
   BROKER_LOG             trace, debug, info (default), warn, error or off
