@@ -36,6 +36,7 @@ module.exports = {
     only('ledger-process', '^src/ledger/', '^src/(ledger|witness|domain|event-store|storage)/'),
     only('remote', '^src/remote/', '^src/remote/', 'What bounds every remote party knows none of them.'),
     only('witnesses', '^src/witness/', '^src/(witness|domain|remote|storage)/'),
+    only('mail', '^src/mail/', '^src/(mail|domain|remote)/'),
     only('session', '^src/session/', '^src/(session|domain|remote|storage)/'),
     only('oidc', '^src/oidc/', '^src/(oidc|domain|ledger|event-store|storage)/'),
     only('aws', '^src/aws/', '^src/((aws|domain|remote)/|config[./])'),

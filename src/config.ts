@@ -195,6 +195,8 @@ function checkFilesDiffer(env: Environment, config: Config): void {
     ['BROKER_AUDITOR_TOKEN_FILE', config.auditorTokenFile],
     ['BROKER_OPERATOR_TOKEN_FILE', config.operatorTokenFile],
   ]
+  const { mailRouterTokenFile } = config.clients
+  if (mailRouterTokenFile !== undefined) files.push(['BROKER_MAIL_ROUTER_TOKEN_FILE', mailRouterTokenFile])
   if (store.kind === 'sqlite') files.push(['BROKER_LEDGER_URL', store.path])
   if (config.witness.kind === 'policy') files.push(['BROKER_WITNESS_POLICY', config.witness.policyPath])
   const owner = new Map<string, string>()

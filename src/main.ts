@@ -8,6 +8,7 @@ import { writeSync } from 'node:fs'
 
 import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
+import { readMailRouter } from './config/mail-router.js'
 import { readSessionService } from './config/session-service.js'
 import { type CommandLine, DEFAULT_FLAGS, parseFlags, USAGE } from './start/flags.js'
 import { withKeptOrigin } from './start/kept-origin.js'
@@ -30,6 +31,10 @@ async function main(): Promise<void> {
       const config = settled(readSessionService(process.env))
       return (await import('./start/run-session-backend.js')).runSessionBackend(config)
     }
+    case 'mail-router': {
+      const config = settled(readMailRouter(process.env))
+      return (await import('./start/run-mail-router.js')).runMailRouter(config)
+    }
     case 'run': {
       const config = configured(line.flags)
       return (await import('./start/run.js')).run(config)
@@ -41,7 +46,7 @@ async function main(): Promise<void> {
 
 type Subcommand = Exclude<
   CommandLine,
-  { kind: 'help' | 'version' | 'wrong-usage' | 'print-config' | 'session-backend' | 'run' }
+  { kind: 'help' | 'version' | 'wrong-usage' | 'print-config' | 'session-backend' | 'mail-router' | 'run' }
 >
 
 /** A subcommand that does its work and ends. */

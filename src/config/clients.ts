@@ -1,7 +1,7 @@
 // What clients learn from GET /.well-known/agentkeys, so that the broker's URL is all they have to be given.
 
 import { type Address, formatAddress, isHostName, isLoopback } from './address.js'
-import { type Environment, matching, InvalidSettingError } from './environment.js'
+import { type Environment, matching, InvalidSettingError, path } from './environment.js'
 import type { SessionBackendConfig } from './session.js'
 import { crossesInClear, parseServiceUrl } from './urls.js'
 
@@ -12,16 +12,19 @@ export interface ClientsConfig {
   readonly bucket: string | undefined
   /** Of the addresses that wallets are given. */
   readonly mailDomain: string
+  /** With the token in it, the mail router asks whose inbox an address is; undefined: there is no mail router. */
+  readonly mailRouterTokenFile: string | undefined
 }
 
 const DEFAULT_MAIL_DOMAIN = 'agentkeys-email.io'
-const BUCKET = matching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'the name of an S3 bucket')
+export const BUCKET = matching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'the name of an S3 bucket')
 
 export function readClients(env: Environment): ClientsConfig {
   return {
     sessionUrl: env.read('BROKER_SESSION_URL', parseSessionUrl, undefined),
     bucket: env.read('BROKER_DATA_BUCKET', BUCKET, undefined),
     mailDomain: env.read('BROKER_MAIL_DOMAIN', parseMailDomain, DEFAULT_MAIL_DOMAIN),
+    mailRouterTokenFile: env.read('BROKER_MAIL_ROUTER_TOKEN_FILE', path, undefined),
   }
 }
 

@@ -70,6 +70,9 @@ export function describeConfig(config: Config): Record<string, Json> {
       ...(clients.sessionUrl === undefined ? {} : { sessionUrl: clients.sessionUrl }),
       ...(clients.bucket === undefined ? {} : { dataBucket: clients.bucket }),
       mailDomain: clients.mailDomain,
+      ...(clients.mailRouterTokenFile === undefined
+        ? {}
+        : { mailRouterTokenFile: clients.mailRouterTokenFile }),
       dataDir: config.dataDir,
       ...(policyFiles.folder === undefined ? {} : { policyFolder: policyFiles.folder }),
       ...(policyFiles.candidateFolder === undefined

@@ -5,6 +5,7 @@ import { expect, test } from '@jest/globals'
 import { FLAGS } from '../../test/support/config-reading.js'
 import { readConfig } from '../config.js'
 import { USAGE } from '../start/flags.js'
+import { readMailRouter } from './mail-router.js'
 import { printable, unknownVariables, VARIABLES } from './variables.js'
 
 const NAME = /`([A-Z][A-Z0-9_]*_[A-Z0-9_]+|HOME|REGION)`/g
@@ -21,6 +22,7 @@ function namesRead(): Set<string> {
       },
     })
     readConfig(watched, FLAGS)
+    readMailRouter(watched)
   }
   return read
 }

@@ -33,6 +33,7 @@ beforeAll(async () => {
     address,
     {
       mailDomain: MAIL_DOMAIN,
+      mailRouterToken: undefined,
       sessionUrl: undefined,
       exposed: false,
     },
@@ -43,6 +44,7 @@ beforeAll(async () => {
     address,
     {
       mailDomain: MAIL_DOMAIN,
+      mailRouterToken: undefined,
       sessionUrl: url,
       exposed: true,
     },

@@ -15,10 +15,17 @@ import { VERSION } from '../version.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { IssuedSession } from '../session/session-store.js'
 import { HttpSessionBackend } from '../session/http-backend.js'
+import { FileToken } from '../storage/token-file.js'
 import { until } from '../../test/support/until.js'
 import { type SessionListener, startSessionListener } from './session-listener.js'
 
-const SETTINGS = { mailDomain: 'agentkeys-email.io', sessionUrl: undefined, exposed: false }
+const ROUTER_TOKEN = 'd'.repeat(64)
+const SETTINGS = {
+  mailDomain: 'agentkeys-email.io',
+  mailRouterToken: new FileToken(ROUTER_TOKEN),
+  sessionUrl: undefined,
+  exposed: false,
+}
 const lines: string[] = []
 const LOG = openLog('info', { write: (line) => void lines.push(line) })
 
@@ -507,6 +514,35 @@ describe('a web page on this machine', () => {
     const socket = connect(Number(port), hostname)
     socket.write(`${head}Connection: close\r\n\r\n`)
     expect(await text(socket)).toMatch(status)
+  })
+})
+
+describe('GET /inbox/owner', () => {
+  const owner = (address: string, token: string) =>
+    send(`/inbox/owner?address=${encodeURIComponent(address)}`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+
+  test('names the wallet of an inbox to the mail router, and to no session', async () => {
+    const ann = await created('ann')
+    const body = { agent_id: ann.wallet }
+    const inbox = await send('/mock/inbox/provision', { headers: bearer(ann), body })
+    const { address } = inbox.body as { address: string }
+    expect(await owner(address, ROUTER_TOKEN)).toEqual({ status: 200, body: { wallet: ann.wallet } })
+    expect((await owner(address.toUpperCase(), ROUTER_TOKEN)).status).toBe(200)
+    expect(await owner('bot-0@agentkeys-email.io', ROUTER_TOKEN)).toMatchObject({
+      status: 404,
+      body: { reason: 'no-such-thing' },
+    })
+    for (const token of [ann.session, 'e'.repeat(64)])
+      expect(await owner(address, token)).toEqual(problem(401, 'UNAUTHORIZED'))
+    expect(
+      (
+        await send('/inbox/owner?address=a&address=b', {
+          headers: { authorization: `Bearer ${ROUTER_TOKEN}` },
+        })
+      ).status,
+    ).toBe(400)
   })
 })
 

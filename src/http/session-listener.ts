@@ -31,6 +31,7 @@ import {
 } from './session-error-body.js'
 import { SessionErrorFilter } from './session-error.filter.js'
 import { SessionController } from './session.controller.js'
+import { InboxOwnerController } from './inbox-owner.controller.js'
 import { guardSessions } from './session-guard.js'
 import { SessionSettings } from './session-settings.js'
 import { WalletLoginController } from './wallet-login.controller.js'
@@ -42,7 +43,7 @@ class SessionBackendModule {
   static of(sessions: EmbeddedSessions, login: WalletLogin, settings: SessionSettings): DynamicModule {
     return {
       module: SessionBackendModule,
-      controllers: [SessionController, AccountController, WalletLoginController],
+      controllers: [SessionController, AccountController, InboxOwnerController, WalletLoginController],
       providers: [
         { provide: EmbeddedSessions, useValue: sessions },
         { provide: WalletLogin, useValue: login },

@@ -103,6 +103,11 @@ export class AccountStore {
     return id
   }
 
+  /** For the mail router: whose inbox an address is. */
+  inboxOwner(address: string): Wallet | undefined {
+    return this.ownerOf(address)
+  }
+
   private scope(caller: Caller, wallet: Wallet): Scope {
     this.assertOwned(caller, wallet)
     const text = this.value<string>(

@@ -22,6 +22,7 @@ export type SessionRequest =
   | { op: 'create-for'; wallet: Wallet }
   | { op: 'account'; bearer: string; call: AccountCall }
   | { op: 'deliver'; mail: Mail }
+  | { op: 'inbox-owner'; address: string }
   | { op: 'child'; bearer: string; scope: Scope }
   | { op: 'revoke'; bearer: string; target: RevokeTarget }
 
@@ -108,6 +109,11 @@ export class EmbeddedSessions extends SessionBackend {
 
   async deliver(mail: Mail): Promise<string> {
     return (await this.call({ op: 'deliver', mail })) as string
+  }
+
+  /** For the mail router. */
+  async inboxOwner(address: string): Promise<Wallet | undefined> {
+    return (await this.call({ op: 'inbox-owner', address })) as Wallet | undefined
   }
 
   async child(bearer: string, scope: Scope): Promise<IssuedSession> {

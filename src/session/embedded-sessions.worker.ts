@@ -56,6 +56,8 @@ async function answer(question: SessionRequest): Promise<unknown> {
       return sessions.account(question.bearer, question.call)
     case 'deliver':
       return sessions.deliver(question.mail)
+    case 'inbox-owner':
+      return sessions.inboxOwner(question.address)
     case 'child':
       return sessions.child(question.bearer, question.scope)
     case 'revoke':

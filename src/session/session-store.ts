@@ -158,6 +158,11 @@ export class SessionStore extends SessionBackend {
     return answer
   }
 
+  /** For the mail router. Addresses are kept in lower case. */
+  inboxOwner(address: string): Wallet | undefined {
+    return this.store(() => this.accounts.inboxOwner(address))
+  }
+
   deliver(mail: Mail): string {
     return this.change(() => this.accounts.deliver(mail))
   }

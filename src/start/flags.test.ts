@@ -37,10 +37,10 @@ test('what only prints is told apart, and needs no other flag to be right', () =
   })
 })
 
-test('session-backend is told where to listen by its variable alone', () => {
-  expect(parseFlags(['session-backend'])).toEqual({ kind: 'session-backend' })
+test.each(['session-backend', 'mail-router'])('%s takes its settings from variables alone', (command) => {
+  expect(parseFlags([command])).toEqual({ kind: command })
   for (const more of [['--port', '1'], ['--bind', '::1'], ['x'], ['--from', 'x']])
-    expect(parseFlags(['session-backend', ...more]).kind).toBe('wrong-usage')
+    expect(parseFlags([command, ...more]).kind).toBe('wrong-usage')
 })
 
 describe('wrong usage', () => {

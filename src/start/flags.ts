@@ -16,7 +16,7 @@ export type CommandLine =
   | { kind: 'init-eventstore'; appPasswordFile: string; auditPasswordFile: string; waitSeconds: number }
   | { kind: 'migrate-ledger'; from: string; to: string }
   | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
-  | { kind: 'session-backend' }
+  | { kind: 'session-backend' | 'mail-router' }
   | { kind: 'cut-off' | 'restore'; flags: Flags; target: CutOffTarget; reason: string | undefined }
   | { kind: 'policy'; flags: Flags; line: PolicyLine }
   | { kind: 'help' }
@@ -31,6 +31,7 @@ export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker migrate-ledger --from STORE --to STORE
        agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
        agentkeys-broker session-backend
+       agentkeys-broker mail-router
        agentkeys-broker cut-off|restore --wallet W | --session S | --mint M | --role R [--reason TEXT]
        ${POLICY_USAGE}
 
@@ -57,6 +58,8 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
                          prints them, take them over. Needed once for a ledger from before appends were signed
   session-backend        run the session backend on its own, at BROKER_SESSION_BIND (default 127.0.0.1:8090), for
                          brokers that name it in BROKER_BACKEND_URL; its data dir is not a broker's
+  mail-router            take mail out of inbound/ in BROKER_DATA_BUCKET to the wallets whose inboxes it was received
+                         for, with an AWS role of its own; several may run
   cut-off                from now on, no broker of the ledger mints for this wallet, session (sha256:…, the audit's
                          token_sha256), mint or role, nor hands out what is under way; restore undoes it. Asks the
                          broker at --bind and --port with the operator's token; prints the policy that ends AWS sessions
@@ -160,8 +163,9 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
       if (rest.length > 0) throw new WrongFlag('adopt-ledger takes --expect-size N and --expect-head HASH')
       return { kind: command, flags, ...parseExpected(values['expect-size'], values['expect-head']) }
     case 'session-backend':
+    case 'mail-router':
       if (rest.length > 0 || values.port !== undefined || values.bind !== undefined)
-        throw new WrongFlag('session-backend takes no flags: BROKER_SESSION_BIND says where it listens')
+        throw new WrongFlag(`${command} takes no flags: ${FLAGLESS[command]}`)
       assertNoSubcommandFlags(values)
       return { kind: command }
     case 'cut-off':
@@ -172,10 +176,15 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, backup, cut-off, export-tiles, init-eventstore, migrate-ledger, ' +
+          'adopt-ledger, backup, cut-off, export-tiles, init-eventstore, mail-router, migrate-ledger, ' +
           'policy, restore, session-backend',
       )
   }
+}
+
+const FLAGLESS = {
+  'session-backend': 'BROKER_SESSION_BIND says where it listens',
+  'mail-router': 'BROKER_DATA_BUCKET names the bucket',
 }
 
 const SUBCOMMAND_FLAGS = [

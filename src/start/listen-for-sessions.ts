@@ -6,6 +6,7 @@ import type { Address } from '../config/address.js'
 import { type ClientsConfig, isExposed } from '../config/clients.js'
 import { type SessionListener, startSessionListener } from '../http/session-listener.js'
 import { refuseAddress } from './service.js'
+import { loadOrCreateToken } from '../storage/token-file.js'
 import type { EmbeddedSessions } from '../session/embedded-sessions.js'
 
 export function listenForSessions(
@@ -14,6 +15,8 @@ export function listenForSessions(
   clients: ClientsConfig,
   log: Logger,
 ): Promise<SessionListener> {
-  const settings = { ...clients, exposed: isExposed(bind, clients) }
+  const { mailRouterTokenFile: tokenFile } = clients
+  const mailRouterToken = tokenFile === undefined ? undefined : loadOrCreateToken(tokenFile)
+  const settings = { ...clients, mailRouterToken, exposed: isExposed(bind, clients) }
   return startSessionListener(sessions, bind, settings, log).catch(refuseAddress('BROKER_SESSION_BIND'))
 }

@@ -196,6 +196,15 @@ const INBOXES: Readonly<Record<string, SessionOperation>> = {
     replies: { 200: 'Messages' },
     errors: THING,
   },
+  'get /inbox/owner': {
+    id: 'getInboxOwner',
+    tag: 'inboxes',
+    summary: 'Whose inbox an address is; for the mail router, with its token',
+    bearer: true,
+    parameters: [query('address', text('the address', 'bot-1@agentkeys-email.io'), true)],
+    replies: { 200: 'InboxOwner' },
+    errors: [...BEARER, 'no-such-thing'],
+  },
   'post /mock/inbox/deliver': {
     id: 'deliverMail',
     tag: 'inboxes',

@@ -100,6 +100,7 @@ export const SESSION_SCHEMAS: Readonly<Record<string, Schema>> = {
   }),
   Identity: object({ wallet_address: wallet }),
   Inbox: object({ address: text('the address', ADDRESS_EXAMPLE), agent_wallet: wallet }),
+  InboxOwner: object({ wallet }),
   Inboxes: list(text('an address', ADDRESS_EXAMPLE)),
   Messages: list(
     object({
