@@ -72,6 +72,10 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
       const config = configured(line.flags)
       return (await import('./subcommands/policy.js')).policy(line.line, config)
     }
+    case 'recovery': {
+      const config = configured(line.flags)
+      return (await import('./subcommands/recovery.js')).recover(line.line, config)
+    }
     case 'cut-off':
     case 'restore': {
       const config = configured(line.flags)

@@ -7,6 +7,13 @@ import { isHost } from '../config/address.js'
 import { CUT_OFF_KINDS, isCutOffTarget, TARGET_FORM } from '../domain/ledger/cut-offs.js'
 import type { CutOffTarget } from '../domain/ledger/events.js'
 import { printable } from '../config/variables.js'
+import {
+  isRecovery,
+  parseRecoveryLine,
+  RECOVERY_USAGE,
+  type RecoveryLine,
+  WrongRecoveryLine,
+} from './recovery-line.js'
 import { parsePolicyLine, POLICY_USAGE, type PolicyLine, WrongPolicyLine } from './policy-line.js'
 
 export type CommandLine =
@@ -19,6 +26,7 @@ export type CommandLine =
   | { kind: 'session-backend' | 'mail-router' }
   | { kind: 'cut-off' | 'restore'; flags: Flags; target: CutOffTarget; reason: string | undefined }
   | { kind: 'policy'; flags: Flags; line: PolicyLine }
+  | { kind: 'recovery'; flags: Flags; line: RecoveryLine }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
@@ -27,6 +35,7 @@ export type CommandLine =
 export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker export-tiles DIR
        agentkeys-broker backup DIR
+       ${RECOVERY_USAGE}
        agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE [--wait SECONDS]
        agentkeys-broker migrate-ledger --from STORE --to STORE
        agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
@@ -49,6 +58,10 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
                          are written in clear, so publish tile/entries only where everyone may read them
   backup DIR             copy the ledger and the sessions into a new folder, and verify the copy against the
                          checkpoint that was signed last; the broker may run
+  restore-backup DIR     put a backup in the ledger's place; its first line says which entries would be lost, and without
+                         --yes it stops there. The broker must be stopped
+  import SOURCE          append the entries that are missing here, from what verify-ledger reads (tiles over http(s) or
+                         in a folder, FILE.jsonl, sqlite:PATH), where the ledger's own key signed for all of them
   init-eventstore        give an EventStoreDB the ledger's users and rights, as the administrator of the URL in
                          BROKER_LEDGER_ADMIN_URL; run again it sets the passwords only; --wait for a database that
                          has no leader or no administrator yet
@@ -97,6 +110,8 @@ export function parseFlags(args: readonly string[]): CommandLine {
   try {
     if (args[0] === 'policy' && !args.includes('--help'))
       return { kind: 'policy', flags: DEFAULT_FLAGS, line: parsePolicyLine(args.slice(1)) }
+    if (isRecovery(args[0]) && !args.includes('--help'))
+      return { kind: 'recovery', flags: DEFAULT_FLAGS, line: parseRecoveryLine(args) }
     const { values, positionals } = parseValues(args)
     if (values.help) return { kind: 'help' }
     if (values.version) return { kind: 'version' }
@@ -176,8 +191,8 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, backup, cut-off, export-tiles, init-eventstore, mail-router, migrate-ledger, ' +
-          'policy, restore, session-backend',
+          'adopt-ledger, backup, cut-off, export-tiles, import, init-eventstore, mail-router, ' +
+          'migrate-ledger, policy, restore, restore-backup, session-backend',
       )
   }
 }
@@ -264,7 +279,8 @@ function parseBind(text: string): string {
 
 /** Undefined for an error that is not about the arguments. */
 function whyWrong(error: unknown): string | undefined {
-  if (error instanceof WrongFlag || error instanceof WrongPolicyLine) return error.message
+  if (error instanceof WrongFlag || error instanceof WrongPolicyLine || error instanceof WrongRecoveryLine)
+    return error.message
   if (!isArgumentError(error)) return undefined
   return printable(error.message.replace(/(?:\.\s|\n)[^]*/, ''))
 }

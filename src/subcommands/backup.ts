@@ -1,26 +1,16 @@
 // agentkeys-broker backup DIR: a copy of the ledger and the sessions that was verified, beside a running broker or without one.
 
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import Sqlite from 'better-sqlite3'
-
 import type { Config } from '../config.js'
-import {
-  formatSignedCheckpoint,
-  type SignedCheckpoint,
-  verifyCheckpoint,
-} from '../domain/ledger/checkpoint.js'
-import { sameBytes } from '../domain/ledger/encoding.js'
-import { leafHash } from '../domain/ledger/entry.js'
-import { Tree } from '../domain/ledger/merkle.js'
-import { type Verdict, verifyLedger } from '../domain/ledger/verify.js'
-import { loadLedgerKey } from '../ledger/key.js'
-import { LedgerRefused } from '../ledger/open-ledger.js'
-import { RollbackGuard } from '../ledger/rollback-guard.js'
+import { formatSignedCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
+import type { Verdict } from '../domain/ledger/verify.js'
 import { lastCheckpointPath } from '../start/open-ledger-stack.js'
 import { createFileAtomically } from '../storage/atomic-file.js'
 import { makeFolder, syncFolder } from '../storage/folder.js'
+import { existingLedgerKey, rememberedCheckpoints } from './backup/known-checkpoints.js'
+import { copyDatabase, verifiedFile } from './backup/ledger-file.js'
 import { codeOfFailure, type Outcome } from './outcome.js'
 
 const SESSIONS = 'sessions.sqlite'
@@ -43,7 +33,7 @@ export function backUpTo(directory: string, config: Config): Outcome {
     const sessions = join(config.dataDir, SESSIONS)
     if (existsSync(sessions)) copyDatabase(sessions, note(made, directory, SESSIONS))
     syncFolder(directory)
-    const { size, head } = verified(copy, checkpoint)
+    const { size, head } = verifiedFile(copy, [checkpoint])
     return { code: 0, message: report(directory, checkpoint, { size, head }) }
   } catch (error) {
     for (const file of made) rmSync(file, { force: true })
@@ -77,58 +67,8 @@ function note(made: string[], directory: string, name: string): string {
 }
 
 function signedLast(config: Config): SignedCheckpoint {
-  const { keyPath, origin } = config.ledger
-  const checkpoint = new RollbackGuard(lastCheckpointPath(config), () => undefined).last()
+  const key = existingLedgerKey(config)
+  const [checkpoint] = rememberedCheckpoints(config, key)
   if (!checkpoint) throw new Error(`${lastCheckpointPath(config)} is missing: start the broker once`)
-  const key = loadLedgerKey(keyPath, origin)
-  if (!key) throw new Error(`there is no ledger key at ${keyPath}: let BROKER_LEDGER_KEY_PATH name it`)
-  if (!verifyCheckpoint(checkpoint, [key.signer.key]).ok)
-    throw new LedgerRefused(`${lastCheckpointPath(config)} is not signed by the key at ${keyPath}`)
   return checkpoint
-}
-
-/** One read transaction, so it is the file of one moment, and no writer waits for it. */
-function copyDatabase(from: string, to: string): void {
-  const source = new Sqlite(from, { readonly: true, fileMustExist: true, timeout: 10_000 })
-  try {
-    // SQLite takes an empty file, and would make one that others may read.
-    const target = openSync(to, 'wx', 0o600)
-    try {
-      source.prepare('VACUUM INTO ?').run(to)
-      fsyncSync(target)
-    } finally {
-      closeSync(target)
-    }
-  } finally {
-    source.close()
-  }
-}
-
-/** By the verifier's own code. Throws LedgerRefused. */
-function verified(path: string, checkpoint: SignedCheckpoint): Verdict {
-  const db = new Sqlite(path, { readonly: true })
-  try {
-    const tree = new Tree()
-    let root = new Uint8Array()
-    const rows = function* (): Iterable<string> {
-      for (const text of db.prepare<[], string>('SELECT entry FROM ledger ORDER BY idx').pluck().iterate()) {
-        yield text
-        tree.append(Buffer.from(leafHash(text), 'hex'))
-        if (tree.size === checkpoint.size) root = Uint8Array.from(tree.root())
-      }
-    }
-    const verdict = verifyLedger(rows(), { size: checkpoint.size })
-    if (!verdict.ok)
-      throw new LedgerRefused(
-        `the ledger has ${verdict.findingCount} findings, the first at entry ${verdict.firstFinding?.index}: ` +
-          `${verdict.firstFinding?.detail}; run verify-ledger and keep the file`,
-      )
-    if (!sameBytes(root, checkpoint.root))
-      throw new LedgerRefused(
-        `the ledger is not what the checkpoint of ${checkpoint.size} entries was signed for`,
-      )
-    return verdict
-  } finally {
-    db.close()
-  }
 }
