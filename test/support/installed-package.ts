@@ -10,7 +10,17 @@ export const PROJECT = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** What a build and a package are made of. */
 const CHECKED_OUT = [
-  ...['src', 'tools', 'packages', 'docs', 'deploy', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json'],
+  ...[
+    'src',
+    'tools',
+    'packages',
+    'docs',
+    'deploy',
+    'scripts',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+  ],
   ...['tsconfig.build.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md'],
 ]
 
