@@ -36,8 +36,6 @@ export interface LogTreeOptions {
   signer: Signer
   /** Complete subtrees that are not among the latest: those of the start, and what the read models hold since. */
   older: HashReader
-  /** Hears of every checkpoint as soon as it is signed. Must not throw or wait. */
-  onSigned?: (checkpoint: SignedCheckpoint) => void
 }
 
 /**
@@ -61,12 +59,12 @@ export class LogTree {
     this.published = this.sign()
   }
 
-  /** Takes durable entries in order. */
-  append(entries: readonly Sealed[]): void {
+  /** Takes durable entries in order, and signs the head that they end with. */
+  append(entries: readonly Sealed[]): SignedCheckpoint {
     for (const { leafHash } of entries) {
       this.tree.append(hexBytes(leafHash), (level, index, hash) => this.keep(level, index, hash))
     }
-    this.sign()
+    return this.sign()
   }
 
   /** The signed head of everything appended so far. */
@@ -101,12 +99,11 @@ export class LogTree {
   }
 
   private sign(): SignedCheckpoint {
-    const { origin, signer, onSigned } = this.options
+    const { origin, signer } = this.options
     const checkpoint = parseSignedCheckpoint(signCheckpoint({ origin, ...this.tree.head() }, signer))
     this.recent.push(checkpoint)
     this.signedAt = new Date()
     if (this.recent.length > RECENT_CHECKPOINTS) this.recent.shift()
-    onSigned?.(checkpoint)
     return checkpoint
   }
 

@@ -1,8 +1,6 @@
 // Opens the broker's parts in the one order that is safe: the ledger before what follows it, the read models before
 // anything is decided by them, the signing key announced before anything is signed with it.
 
-import { join } from 'node:path'
-
 import type { Logger } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
 
@@ -11,6 +9,7 @@ import type { Sts } from '../aws/sts.js'
 import { RefusalCounter } from '../commands/refusal-counter.js'
 import type { Config } from '../config.js'
 import type { SessionBackendConfig } from '../config/session.js'
+import { sessionsPath } from '../config/data-dir.js'
 import { configSha256 } from '../config/effective.js'
 import { isGated } from '../config/witness.js'
 import type { MintPolicy } from '../domain/mint.js'
@@ -29,8 +28,9 @@ import { TokenSigner } from '../oidc/token-signer.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { SessionBackend } from '../session/session-backend.js'
 import { checkPolicy, type OpenPolicies } from '../policy/open-policies.js'
-import { openLedgerStack, PRODUCTION, type LedgerStack, type Dependencies } from './open-ledger-stack.js'
-import { type DataDir, openDataDir } from '../storage/data-dir.js'
+import { type LedgerStack, openLedgerStack, PRODUCTION } from './open-ledger-stack.js'
+import type { Dependencies, Opening } from './opening.js'
+import { openDataDir } from '../storage/data-dir.js'
 import { looseModes } from '../storage/loose-modes.js'
 import { type FileToken, loadOrCreateToken } from '../storage/token-file.js'
 import { VERSION } from '../version.js'
@@ -101,7 +101,7 @@ async function openParts(
   // Whatever can be refused is refused before the ledger hears of this start.
   const tokens = loadTokens(config)
 
-  const opened = await openWithKey(config, key, dataDir, { log, onClose, dependencies })
+  const opened = await openWithKey(key, { config, dataDir, log, onClose, dependencies })
   const { ledger, projector } = opened
   time.believed = opened.believed
   await projector.caughtUpTo(ledger.size)
@@ -135,15 +135,11 @@ function loadTokens({
 }
 
 /** The ledger, in which `key` is the active one. A key that was made for nothing is taken away again. */
-async function openWithKey(
-  config: Config,
-  key: SigningKey,
-  dataDir: DataDir,
-  opening: Parameters<typeof openLedgerStack>[2],
-): Promise<LedgerStack> {
+async function openWithKey(key: SigningKey, opening: Opening): Promise<LedgerStack> {
+  const { config, dataDir } = opening
   const { oidcKeypairPath: path } = config
   try {
-    const stack = await openLedgerStack(config, dataDir, opening)
+    const stack = await openLedgerStack(opening)
     const data = { node: dataDir.nodeId, version: VERSION, configSha256: configSha256(config) }
     const shared = config.ledger.store.kind === 'esdb'
     await announceBroker(stack, key, { shared, started: { type: 'BrokerStarted', data } })
@@ -179,7 +175,7 @@ async function openSessions(
 ): Promise<SessionBackend> {
   switch (backend.kind) {
     case 'embedded':
-      return new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), believed)
+      return new EmbeddedSessions(sessionsPath(dataDir), believed)
     case 'http': {
       // It brings an HTTP client, which no other broker needs.
       const { HttpSessionBackend } = await import('../session/http-backend.js')

@@ -1,4 +1,4 @@
-// Where the ledger is kept: its store, and what has to hold around one that brokers share.
+// Step 1: where the ledger is kept, and what has to hold around a store that brokers share.
 
 import type { Logger } from 'pino'
 
@@ -8,14 +8,36 @@ import type { EventStore } from '../event-store/event-store.js'
 import { parseAddress } from '../event-store/eventstoredb/address.js'
 import { SqliteEventStore } from '../event-store/sqlite.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
+import type { Opener, Opening } from './opening.js'
 
-/** Who opens the store: its node id, and whether `--insecure-ledger` was given. */
-export interface Opener {
-  node: string
-  insecure: boolean
-  warn?: (warning: string) => void
-  /** Hears why this broker may not read the ledger, although it may append; undefined: it may again. */
-  onSight?: (problem: string | undefined) => void
+export interface OpenedStore {
+  store: EventStore
+  /** Why this broker may not read the ledger, although it may append to it; undefined: it may. */
+  unreadable: () => string | undefined
+}
+
+/** Rejects with LedgerRefused or the store's StoreError. */
+export async function openLedgerStore({
+  config,
+  dataDir: { nodeId: node },
+  log,
+  dependencies,
+  onClose,
+}: Opening): Promise<OpenedStore> {
+  await assertAppendOnly(config, log)
+  let unreadable: string | undefined
+  const store = await dependencies.openStore(config.ledger.store, {
+    node,
+    insecure: config.insecureLedger,
+    warn: (warning) => log.warn(warning),
+    onSight: (problem) => {
+      unreadable = problem
+      if (problem === undefined) log.info('the ledger can be read again: minting goes on')
+      else log.error(`minting stops, because this broker may not read the ledger or its metadata: ${problem}`)
+    },
+  })
+  onClose(() => store.close())
+  return { store, unreadable: () => unreadable }
 }
 
 export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<EventStore> {
@@ -36,10 +58,7 @@ export async function openStore(store: LedgerStoreConfig, as: Opener): Promise<E
  * A shared ledger is append-only by the rights around it, and whole by its metadata. The server itself is asked for
  * both, before the ledger is opened. Rejects with LedgerRefused, or the store's StoreError.
  */
-export async function assertAppendOnly(
-  { ledger: { store }, insecureLedger }: Config,
-  log: Logger,
-): Promise<void> {
+async function assertAppendOnly({ ledger: { store }, insecureLedger }: Config, log: Logger): Promise<void> {
   if (store.kind !== 'esdb') return
   const { auditPermissions } = await import('../event-store/eventstoredb/setup.js')
   const { permissionsProblem } = await import('../event-store/eventstoredb/powers.js')

@@ -1,11 +1,10 @@
 // The session backend on its own: one for all brokers of a ledger, which ask it by BROKER_BACKEND_URL.
 
-import { join } from 'node:path'
-
 import { Logger as NestLogger } from '@nestjs/common'
 import type { Logger } from 'pino'
 
 import type { SessionServiceConfig } from '../config/session-service.js'
+import { sessionsPath } from '../config/data-dir.js'
 import { listenForSessions } from './listen-for-sessions.js'
 import { NestLog } from '../logging.js'
 import { runService, type Service } from './service.js'
@@ -21,7 +20,7 @@ async function open({ dataDir, bind, clients }: SessionServiceConfig, log: Logge
   for (const problem of looseModes(dataDir, [])) log.warn(problem)
   // No broker and no second backend on the same sessions.
   const folder = openDataDir(dataDir, 'session-backend', () => '')
-  const sessions = new EmbeddedSessions(join(dataDir, 'sessions.sqlite'), () => new Date())
+  const sessions = new EmbeddedSessions(sessionsPath(dataDir), () => new Date())
   const release = async () => {
     await sessions.close()
     folder.release()

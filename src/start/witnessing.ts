@@ -1,10 +1,6 @@
-// Opens what the witnesses are shown and say: their policy, the proofs they ask for, the checkpoint they cosigned last.
+// Step 5: opens what the witnesses are shown and say: their policy, the proofs they ask for, the checkpoint they cosigned last.
 
-import { join } from 'node:path'
-
-import type { Logger } from 'pino'
-
-import type { Config } from '../config.js'
+import { witnessAlarmPath, witnessedCheckpointPath } from '../config/data-dir.js'
 import { isGated } from '../config/witness.js'
 import { parseSignedCheckpoint, signCheckpoint } from '../domain/ledger/checkpoint.js'
 import { Tree } from '../domain/ledger/merkle.js'
@@ -16,13 +12,9 @@ import type { LogTree } from '../ledger/log-tree.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
 import type { PublishedTiles } from '../projections/published-tiles.js'
 import { AlarmFile } from '../witness/witness-alarm.js'
+import type { Opening } from './opening.js'
 import type { OwnLog } from '../witness/witness.js'
 import { readWitnessPolicy } from '../witness/witness-policy.js'
-
-/** Where the last checkpoint is kept that had its quorum, for those who show the ledger when the broker does not run. */
-export function witnessedPath(dataDir: string): string {
-  return join(dataDir, 'last-witnessed-checkpoint')
-}
 
 interface Witnessed {
   store: EventStore
@@ -33,12 +25,11 @@ interface Witnessed {
 
 /** Shows the ledger, as it was found, to its witnesses: one that knows more of it stops the start. */
 export async function openWitnessing(
-  { witness, release, dataDir }: Config,
+  { config: { witness, release, dataDir }, log, onClose }: Opening,
   { signer }: LedgerKey,
-  { log, onClose }: { log: Logger; onClose: (step: () => unknown) => void },
   { store, tree, tiles, tilesReach }: Witnessed,
 ): Promise<Witnessing | undefined> {
-  const alarmFile = new AlarmFile(join(dataDir, 'witness-alarm.json'))
+  const alarmFile = new AlarmFile(witnessAlarmPath(dataDir))
   const unresolved = alarmFile.unresolved()
   // Also without a policy: leaving the witness out does not make the ledger whole.
   if (unresolved) throw new LedgerRefused(unresolved.reason)
@@ -46,7 +37,7 @@ export async function openWitnessing(
   // Their HTTP client is loaded by a broker that has witnesses, and by no other.
   const { Witnesses } = await import('../witness/witnesses.js')
   const { DEFAULT_WITNESS_LIMITS } = await import('../witness/witness.js')
-  const witnessed = new RollbackGuard(witnessedPath(dataDir), (error) =>
+  const witnessed = new RollbackGuard(witnessedCheckpointPath(dataDir), (error) =>
     log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),
   )
   onClose(() => witnessed.close())

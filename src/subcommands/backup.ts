@@ -4,9 +4,9 @@ import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Config } from '../config.js'
+import { lastCheckpointPath } from '../config/data-dir.js'
 import { formatSignedCheckpoint, type SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Verdict } from '../domain/ledger/verify.js'
-import { lastCheckpointPath } from '../start/open-ledger-stack.js'
 import { createFileAtomically } from '../storage/atomic-file.js'
 import { makeFolder, syncFolder } from '../storage/folder.js'
 import { existingLedgerKey, rememberedCheckpoints } from './backup/known-checkpoints.js'
@@ -69,6 +69,6 @@ function note(made: string[], directory: string, name: string): string {
 function signedLast(config: Config): SignedCheckpoint {
   const key = existingLedgerKey(config)
   const [checkpoint] = rememberedCheckpoints(config, key)
-  if (!checkpoint) throw new Error(`${lastCheckpointPath(config)} is missing: start the broker once`)
+  if (!checkpoint) throw new Error(`${lastCheckpointPath(config.dataDir)} is missing: start the broker once`)
   return checkpoint
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 
 import type { Config } from '../config.js'
+import { lastCheckpointPath, witnessedCheckpointPath } from '../config/data-dir.js'
 import { type SignedCheckpoint, verifyCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { EventStore } from '../event-store/event-store.js'
 import { RollbackGuard } from '../ledger/rollback-guard.js'
@@ -8,8 +9,6 @@ import { exportTiles } from './export-tiles/tile-export.js'
 import { loadLedgerKey } from '../ledger/key.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
 import { openStore } from '../start/ledger-store.js'
-import { lastCheckpointPath } from '../start/open-ledger-stack.js'
-import { witnessedPath } from '../start/witnessing.js'
 import { codeOfFailure, type Outcome } from './outcome.js'
 
 /**
@@ -36,10 +35,10 @@ class MissingFileError extends Error {}
 
 function signedLast(config: Config): { checkpoint: SignedCheckpoint; vkey: string } {
   const { keyPath, origin } = config.ledger
-  const checkpoint = new RollbackGuard(lastCheckpointPath(config), () => undefined).last()
+  const checkpoint = new RollbackGuard(lastCheckpointPath(config.dataDir), () => undefined).last()
   if (!checkpoint)
     throw new MissingFileError(
-      `no checkpoint was signed yet: ${lastCheckpointPath(config)} is missing; start the broker once`,
+      `no checkpoint was signed yet: ${lastCheckpointPath(config.dataDir)} is missing; start the broker once`,
     )
   const key = loadLedgerKey(keyPath, origin)
   if (!key)
@@ -50,7 +49,7 @@ function signedLast(config: Config): { checkpoint: SignedCheckpoint; vkey: strin
   for (const each of [checkpoint, shown])
     if (!verifyCheckpoint(each, [key.signer.key]).ok)
       throw new LedgerRefused(
-        `${lastCheckpointPath(config)} or ${witnessedPath(config.dataDir)} is not signed by the key at ${keyPath}: put the right one back`,
+        `${lastCheckpointPath(config.dataDir)} or ${witnessedCheckpointPath(config.dataDir)} is not signed by the key at ${keyPath}: put the right one back`,
       )
   return { checkpoint: shown, vkey: key.vkey }
 }
@@ -58,7 +57,7 @@ function signedLast(config: Config): { checkpoint: SignedCheckpoint; vkey: strin
 /** Of a ledger with witnesses, readers are shown what had its quorum, as the broker does: anything else fails `--policy`. */
 function witnessedLast({ witness, dataDir }: Config): SignedCheckpoint | undefined {
   if (witness.kind === 'none') return undefined
-  return new RollbackGuard(witnessedPath(dataDir), () => undefined).last()
+  return new RollbackGuard(witnessedCheckpointPath(dataDir), () => undefined).last()
 }
 
 async function existingStore({ ledger: { store }, insecureLedger }: Config): Promise<EventStore> {

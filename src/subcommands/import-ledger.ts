@@ -9,6 +9,7 @@ import { openSource, parseSource } from '../../tools/verify-ledger/sources/open.
 import { type Source, SourceFault } from '../../tools/verify-ledger/sources/source.js'
 import { UsageError } from '../../tools/verify-ledger/usage-error.js'
 import type { Config } from '../config.js'
+import { lastCheckpointPath } from '../config/data-dir.js'
 import {
   formatSignedCheckpoint,
   parseSignedCheckpoint,
@@ -19,7 +20,6 @@ import type { LedgerKey } from '../ledger/key.js'
 import { migrateLedger } from '../ledger/migrate.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
 import { openStore } from '../start/ledger-store.js'
-import { lastCheckpointPath } from '../start/open-ledger-stack.js'
 import type { ImportLine } from '../start/recovery-line.js'
 import { writeFileAtomically } from '../storage/atomic-file.js'
 import { openDataDir } from '../storage/data-dir.js'
@@ -91,7 +91,7 @@ async function bring(from: EventStore, to: EventStore): Promise<number> {
 /** What was imported is remembered as if it had been signed here: an older copy is refused from now on. */
 function remember(config: Config, checkpoints: readonly SignedCheckpoint[]): void {
   const [newest] = [...checkpoints].sort((a, b) => b.size - a.size)
-  const path = lastCheckpointPath(config)
+  const path = lastCheckpointPath(config.dataDir)
   if (newest) writeFileAtomically(path, formatSignedCheckpoint(newest), 0o600)
 }
 

@@ -7,10 +7,10 @@ import { basename, dirname, join } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
 
 import type { Config } from '../config.js'
+import { lastCheckpointPath } from '../config/data-dir.js'
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
 import { sizeOfReadModels } from '../projections/read-model-file.js'
-import { lastCheckpointPath } from '../start/open-ledger-stack.js'
 import type { RestoreBackupLine } from '../start/recovery-line.js'
 import { createFileAtomically } from '../storage/atomic-file.js'
 import { type DataDir, openDataDir } from '../storage/data-dir.js'
@@ -142,6 +142,6 @@ function restoreSessions(directory: string, { dataDir, backend }: Config): strin
 
 /** A machine that remembers nothing begins to. */
 function restoreCheckpoint(directory: string, config: Config): string[] {
-  createFileAtomically(lastCheckpointPath(config), readFileSync(join(directory, 'checkpoint')), 0o600)
+  createFileAtomically(lastCheckpointPath(config.dataDir), readFileSync(join(directory, 'checkpoint')), 0o600)
   return []
 }

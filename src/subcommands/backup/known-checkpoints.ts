@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 
 import type { Config } from '../../config.js'
+import { lastCheckpointPath, witnessedCheckpointPath } from '../../config/data-dir.js'
 import {
   parseSignedCheckpoint,
   type SignedCheckpoint,
@@ -12,8 +13,6 @@ import { FormatError } from '../../domain/ledger/encoding.js'
 import { type LedgerKey, loadLedgerKey } from '../../ledger/key.js'
 import { LedgerRefused } from '../../ledger/open-ledger.js'
 import { RollbackGuard } from '../../ledger/rollback-guard.js'
-import { lastCheckpointPath } from '../../start/open-ledger-stack.js'
-import { witnessedPath } from '../../start/witnessing.js'
 
 /** The key that the ledger has for life; none is made here, where it would be taken for the broker's own. */
 export function existingLedgerKey({ ledger: { keyPath, origin } }: Config): LedgerKey {
@@ -26,7 +25,7 @@ export function existingLedgerKey({ ledger: { keyPath, origin } }: Config): Ledg
 
 /** What was signed last, and what witnesses had of it last. Throws LedgerRefused for one of another key. */
 export function rememberedCheckpoints(config: Config, key: LedgerKey): SignedCheckpoint[] {
-  return [lastCheckpointPath(config), witnessedPath(config.dataDir)].flatMap((path) => {
+  return [lastCheckpointPath(config.dataDir), witnessedCheckpointPath(config.dataDir)].flatMap((path) => {
     const checkpoint = new RollbackGuard(path, () => undefined).last()
     return checkpoint ? [signedBy(key, checkpoint, path)] : []
   })
