@@ -12,6 +12,7 @@ import {
 import { type HashReader, Tree } from '../domain/ledger/merkle.js'
 import type { NoteKey } from '../domain/ledger/note.js'
 import { FormatError, sameBytes } from '../domain/ledger/encoding.js'
+import { accessRemedy } from '../storage/access-remedy.js'
 import { replaceFile } from '../storage/atomic-file.js'
 import { LedgerRefused } from './open-ledger.js'
 
@@ -83,7 +84,7 @@ export class RollbackGuard {
         await replaceFile(this.path, formatSignedCheckpoint(checkpoint), 0o600)
         this.failing = false
       } catch (error) {
-        if (!this.failing) this.onTrouble(error as Error)
+        if (!this.failing) this.onTrouble(unwritten(this.path, error as NodeJS.ErrnoException))
         this.failing = true
         // A new file each time: its pages are written again, so that its sync means something.
         if (!this.closed) this.next ??= checkpoint
@@ -96,4 +97,10 @@ export class RollbackGuard {
   private refused(problem: string): LedgerRefused {
     return new LedgerRefused(`the last signed checkpoint, ${this.path}, ${problem}`)
   }
+}
+
+/** Whatever it is, the writing goes on, and the next success settles it. */
+function unwritten(path: string, cause: NodeJS.ErrnoException): Error {
+  const remedy = accessRemedy(path, cause.code) ?? 'see that its disk works'
+  return new Error(`${path} cannot be written (${cause.code}): ${remedy}`, { cause })
 }

@@ -10,6 +10,7 @@ import { GENESIS } from '../domain/ledger/entry.js'
 import { cutOffs } from './cut-offs.js'
 import { grants } from './grants.js'
 import { mints } from './mints.js'
+import { writeWalAgain } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
 import type { Projection } from './projection.js'
 import { refusals } from './refusals.js'
@@ -47,7 +48,7 @@ export function openReadModelFile(path: string): Sqlite.Database {
       closeSync(openSync(path, 'ax', 0o600))
       db = connect(path)
       create(db)
-    }
+    } else settle(db, path)
     return db
   } catch (error) {
     db.close()
@@ -70,6 +71,15 @@ export function sizeOfReadModels(path: string): number {
   } finally {
     db?.close()
   }
+}
+
+/**
+ * After a sync that failed, a checkpoint could leave the file half written at a power cut, with a WAL that the disk does
+ * not have: what an earlier connection left in it is written again first. Throws where that cannot be synced.
+ */
+function settle(db: Sqlite.Database, path: string): void {
+  writeWalAgain(db, path)
+  db.pragma('wal_checkpoint(PASSIVE)')
 }
 
 function connect(path: string): Sqlite.Database {

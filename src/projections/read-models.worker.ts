@@ -1,5 +1,6 @@
 // The thread that owns the read models' file: parses entries, checks that they follow, and applies every projection.
 
+import { statSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 
@@ -15,6 +16,9 @@ import { ForeignDatabaseError, openReadModelFile, PROJECTIONS } from './read-mod
 import type { Answer, Applied, Head, ReadModelErrorCode, Row, ThreadData, Trust } from './read-models.js'
 import type { SigningKeyRow } from './signing-keys.js'
 import { TileTable } from './tiles.js'
+
+/** As SQLite's own default: a thousand pages. */
+const CHECKPOINT_BYTES = 4 * 1024 * 1024
 
 class Models {
   private head: Head
@@ -42,6 +46,10 @@ class Models {
     this.signatures = new LedgerSignatures(trust.ledgerKey)
     // Nothing is synced at a commit. A power cut may take the last batches, never part of one: they are applied again.
     db.pragma('synchronous = NORMAL')
+    // SQLite's own checkpoints keep a failed sync to themselves.
+    db.pragma('wal_autocheckpoint = 0')
+    // A WAL that begins again is cut first: its length is what the file does not have yet.
+    db.pragma('journal_size_limit = 0')
     this.head = db.prepare<[], Head>('SELECT size, leaf_hash AS leafHash, time FROM position').get() as Head
     this.tiles = new TileTable(db, this.head.size)
     this.apply = PROJECTIONS.map((projection) => projection.prepare(db))
@@ -57,8 +65,14 @@ class Models {
 
   take(rows: readonly Row[]): Applied {
     const applied = this.takeAll.immediate(rows)
+    this.checkpoint()
     this.head = applied.head
     return applied
+  }
+
+  /** Throws when a sync fails; the batch is committed by then, so the reopened file goes on after it. */
+  private checkpoint(): void {
+    if (statSync(`${this.db.name}-wal`).size >= CHECKPOINT_BYTES) this.db.pragma('wal_checkpoint(PASSIVE)')
   }
 
   /** As many of the rows as follow the head and are signed. */
@@ -188,9 +202,9 @@ function answer(act: () => Applied): Answer {
     const code = codeOf(error)
     const remedy =
       code === 'refused' && !(error instanceof ForeignDatabaseError)
-        ? `: BROKER_AUDIT_DB_PATH ${path} must be a writable SQLite file; once moved away it is rebuilt from the ledger`
+        ? `: BROKER_AUDIT_DB_PATH must be a writable SQLite file; once moved away it is rebuilt from the ledger`
         : ''
-    return { ok: false, code, message: (error as Error).message + remedy }
+    return { ok: false, code, message: `${path}: ${(error as Error).message}${remedy}` }
   }
 }
 

@@ -35,7 +35,7 @@ export async function verifyIdentity(
   const { config, log, onClose } = opening
   const { origin } = config.ledger
   const rollbackGuard = new RollbackGuard(lastCheckpointPath(config.dataDir), (error) =>
-    log.error({ err: error }, 'the last checkpoint could not be kept'),
+    log.error(`what would show a roll-back is not kept: ${error.message}`),
   )
   onClose(() => rollbackGuard.close())
   if (nothingRemembers(config, rollbackGuard) && (await store.size()) > 0)

@@ -38,7 +38,7 @@ export async function openWitnessing(
   const { Witnesses } = await import('../witness/witnesses.js')
   const { DEFAULT_WITNESS_LIMITS } = await import('../witness/witness.js')
   const witnessed = new RollbackGuard(witnessedCheckpointPath(dataDir), (error) =>
-    log.error({ err: error }, 'the last witnessed checkpoint could not be kept'),
+    log.error(`the newest witnessed checkpoint is not kept: ${error.message}`),
   )
   onClose(() => witnessed.close())
   const witnesses = new Witnesses({

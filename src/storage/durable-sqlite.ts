@@ -45,10 +45,7 @@ export class DurableSqlite {
       this.db.pragma('journal_mode = WAL')
       this.db.pragma('synchronous = FULL')
       this.db.pragma(`journal_size_limit = ${WAL_BYTES}`)
-      // No other process may write to the WAL meanwhile. SQLite keeps no lock on that file that closing it would drop.
-      this.db.exec('BEGIN IMMEDIATE')
-      writeAgain(`${path}-wal`)
-      this.db.exec('COMMIT')
+      writeWalAgain(this.db, path)
       prepare(this.db)
       this.db.pragma('wal_checkpoint(TRUNCATE)')
       syncFolder(dirname(path))
@@ -76,6 +73,14 @@ export class DurableSqlite {
 function identityOf(path: string): { dev: bigint; ino: bigint } {
   const { dev, ino } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? { dev: 0n, ino: 0n }
   return { dev, ino }
+}
+
+/** The WAL of an open file, byte for byte, and synced: for what a checkpoint then copies from it. */
+export function writeWalAgain(db: Sqlite.Database, path: string): void {
+  // No other process may write to the WAL meanwhile. SQLite keeps no lock on that file that closing it would drop.
+  db.exec('BEGIN IMMEDIATE')
+  writeAgain(`${path}-wal`)
+  db.exec('COMMIT')
 }
 
 function writeAgain(path: string): void {
