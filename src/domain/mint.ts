@@ -80,10 +80,7 @@ export type Decision<Grant> = { granted: Grant } | { refused: Refusal }
 export function decideJwt(ask: JwtAsk, policy: MintPolicy, scope?: Scope): Decision<JwtGrant> {
   const audience = ask.audience ?? STS_AUDIENCE
   if (audience !== STS_AUDIENCE && !policy.allowedAudiences.includes(audience)) {
-    return refused(
-      'audience-not-allowed',
-      `audience must be ${STS_AUDIENCE} or listed in BROKER_ALLOWED_AUDIENCES`,
-    )
+    return refused('audience-not-allowed', `audience must be ${STS_AUDIENCE} or one that this broker allows`)
   }
   const ttlSeconds = ask.ttlSeconds ?? policy.jwtTtlSeconds
   if (ttlSeconds < JWT_TTL.min || ttlSeconds > policy.jwtTtlSeconds) {
@@ -144,12 +141,12 @@ function outsideScope(
   if (audience === STS_AUDIENCE && onlyReads) return undefined
   return refused(
     'read-only-session',
-    `the session is read-only: it may ask for ${STS_AUDIENCE} and a role in BROKER_READ_ONLY_ROLE_ARNS`,
+    `the session is read-only: it may ask for ${STS_AUDIENCE} and a role that this broker lists as read-only`,
   )
 }
 
 const AWS_NOT_CONFIGURED =
-  'this broker has no AWS role: the operator sets BROKER_DATA_ROLE_ARN (or ACCOUNT_ID) to switch AWS credentials on'
+  'this broker has no AWS role: its operator has to set one to switch AWS credentials on'
 
 function mayAssume(roleArn: string, policy: MintPolicy): boolean {
   return roleArn === policy.dataRoleArn || policy.allowedRoleArns.includes(roleArn)
@@ -159,10 +156,7 @@ const ROLE_ARN = /^(?:arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512})$/
 
 function roleRefused(roleArn: string): { refused: Refusal } {
   const asked = ROLE_ARN.test(roleArn) ? roleArn : 'the role asked for, which is no role ARN,'
-  return refused(
-    'role-not-allowed',
-    `${asked} is neither the data role nor listed in BROKER_ALLOWED_ROLE_ARNS`,
-  )
+  return refused('role-not-allowed', `${asked} is neither the data role nor another that this broker allows`)
 }
 
 function refused(reason: RefusalReason, detail: string): { refused: Refusal } {
