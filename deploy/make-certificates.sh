@@ -35,4 +35,4 @@ if [ "$(id -u)" = 0 ]; then
 elif [ "$(id -u)" != "$container_user" ]; then
   echo "Now let the containers' user have them: sudo chown -R $container_user:$container_user deploy/secrets/certificates" >&2
 fi
-echo 'made deploy/secrets/certificates. Keep deploy/secrets/ca elsewhere: whoever has ca.key can be a node of this cluster.'
+echo 'made deploy/secrets/certificates. Keep deploy/secrets/ca elsewhere: anyone who has ca.key can be a node of this cluster.'

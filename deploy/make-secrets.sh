@@ -7,7 +7,7 @@ umask 077
 deploy=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 secrets=$deploy/secrets
 mkdir -p "$secrets/broker" "$secrets/ledger-setup"
-# Whom the broker's container runs as. It takes keys and passwords that nobody else can read, so they must be its own.
+# Whom the broker's container runs as. It takes keys and passwords that no one else can read, so they must be its own.
 container_user=1000
 
 nodes='ledger-node1:2113,ledger-node2:2113,ledger-node3:2113'

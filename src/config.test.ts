@@ -107,7 +107,7 @@ describe('the issuer', () => {
     ])
   })
 
-  test('cannot be made of a port nobody knows yet', () => {
+  test('cannot be made of a port no one knows yet', () => {
     expect(problems({ BROKER_OIDC_ISSUER: undefined }, { port: 0 })).toEqual([
       'BROKER_OIDC_ISSUER is not set, and with --port 0 it has no default: set it',
     ])

@@ -459,7 +459,7 @@ describe('what is no answer', () => {
     expect(pauses).toHaveLength(2)
   })
 
-  test('a connection nobody accepts is given up in time and tried three times', async () => {
+  test('a connection no one accepts is given up in time and tried three times', async () => {
     const { url, end } = await nobodyAccepts()
     const timeouts = { connectMs: 100, attemptMs: 10_000, totalMs: 20_000 }
     const { sts, pauses } = broker(url, { timeouts })
@@ -674,7 +674,7 @@ describe('assume role', () => {
     expect(aws.requests[0]?.form.has('SourceIdentity')).toBe(false)
   })
 
-  test('what AWS says of its own keys is told apart from what it says of the caller', async () => {
+  test('what AWS says of its own keys is distinguished from what it says of the caller', async () => {
     for (const wire of [
       'InvalidClientTokenId',
       'ExpiredToken',

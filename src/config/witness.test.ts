@@ -17,7 +17,7 @@ const config = (variables: Variables) => reading.config({ ...ROLES, ...variables
 const problems = (variables: Variables) => reading.problems({ ...ROLES, ...variables })
 const warnings = (variables: Variables) => reading.warnings({ ...ROLES, ...variables })
 
-test('without a policy nobody is asked, and what is durable may be released', () => {
+test('without a policy no one is asked, and what is durable may be released', () => {
   const { witness, release } = config({})
   expect(witness).toEqual({ kind: 'none' })
   expect(release).toEqual({ requires: 'durable', witnessedRoles: [], witnessedAudiences: [] })
@@ -94,7 +94,7 @@ describe('a problem', () => {
     expect(problems({ ...WITNESSED, [name]: value })).toEqual([expect.stringMatching(`^${name}="`)])
   })
 
-  test('a role or an audience that nobody may ask for', () => {
+  test('a role or an audience that no one may ask for', () => {
     const variables = {
       BROKER_WITNESSED_ROLES: `${ROLE},arn:aws:iam::111122223333:role/dat`,
       BROKER_WITNESSED_AUDIENCES: 'Vault',

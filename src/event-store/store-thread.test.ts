@@ -13,7 +13,7 @@ type Question =
   | { op: 'fail'; code: string; message: string; damage?: boolean }
   | { op: 'hang' | 'append' | 'throw' | 'exit' | 'throw-when-closed' }
 
-/** A thread that does as it is told. What it held back it answers at the next 'release', last first. */
+/** A thread that does as ordered. What it held back it answers at the next 'release', last first. */
 const THREAD = `
   const { parentPort } = require('node:worker_threads')
   const held = []
@@ -126,7 +126,7 @@ test('the end of a thread that was replaced takes nothing from the one that took
   expect(await held).toBe('kept')
 })
 
-test('a thread that cannot be started at all is no exception that nobody expects', async () => {
+test('a thread that cannot be started rejects the call', async () => {
   const thread = threadOf('throw new Error("no such module")')
   expect(await failureOf(thread.call({ op: 'append' }))).toMatchObject({ code: 'unknown' })
   expect(await failureOf(thread.call({ op: 'hang' }))).toMatchObject({ code: 'unavailable' })
@@ -143,7 +143,7 @@ test('close waits for the thread to end, and nothing can be asked any more', asy
   })
 })
 
-test('close settles what is still asked: nobody waits for a thread that is gone', async () => {
+test('close settles what is still asked: no one waits for a thread that is gone', async () => {
   const thread = threadOf()
   const asked = [failureOf(thread.call({ op: 'append' })), failureOf(thread.call({ op: 'hang' }))]
   await thread.close()

@@ -114,7 +114,7 @@ export class AccountController {
     return { ok: true }
   }
 
-  /** Asks for a session, where the original asked for none: it told anyone which names there are. */
+  /** Asks for a session, where the original asked for none: it showed anyone which names there are. */
   @Get('identity/resolve')
   async resolve(
     @Query('identity_type') type: unknown,

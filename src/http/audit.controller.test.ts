@@ -123,7 +123,7 @@ describe('who sees what', () => {
     expect(idsOf(await get(`?wallet=${spelled}`))).toEqual(newestFirst(mintsOfAlice))
   })
 
-  test('a session that names another wallet is told that it may not', async () => {
+  test('a session that names another wallet is refused', async () => {
     expect(await get(`?wallet=${bob.wallet}`, alice.session)).toMatchObject({
       status: 403,
       body: { error: 'forbidden', message: 'forbidden: a session sees only the mints of its own wallet' },
@@ -155,7 +155,7 @@ describe('who sees what', () => {
     ['0'.repeat(64), 'Bearer'],
     ['auditor', 'bearer'],
     ['auditor', 'Basic'],
-  ])('nobody sees anything with bearer %j and scheme %s', async (bearer, scheme) => {
+  ])('nothing is shown with bearer %j and scheme %s', async (bearer, scheme) => {
     const { status, body } = await get('', bearer === 'auditor' ? auditorToken : bearer, scheme)
     expect([status, body]).toMatchObject([401, { error: 'unauthorized' }])
   })

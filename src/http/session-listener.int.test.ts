@@ -122,7 +122,7 @@ describe('POST /session/create', () => {
       { auth_token: 'a'.repeat(4097) },
       'auth_token must be a string of 0 to 4096 characters',
     ],
-    ['a field nobody knows', { auth_token: 'alice', admin: true }, 'there is no field admin'],
+    ['an unknown field', { auth_token: 'alice', admin: true }, 'there is no field admin'],
     ['a field called constructor', '{"auth_token":"alice","constructor":1}', 'there is no field constructor'],
     ['a field called prototype', { auth_token: 'alice', prototype: 1 }, 'there is no field prototype'],
     ['a member twice', '{"auth_token":"alice","\\u0061uth_token":"bob"}', 'the body has a member twice'],

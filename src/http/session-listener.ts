@@ -73,7 +73,7 @@ export async function startSessionListener(
   // An IPv4 address in IPv6 form is none to bind to here.
   if (!settings.exposed && (!isLoopback(host) || /^::ffff:/i.test(host)))
     throw new Error(
-      `the embedded session backend lets in whoever can reach it, and ${JSON.stringify(host)} is not a loopback address: ` +
+      `the embedded session backend lets in anyone who can reach it, and ${JSON.stringify(host)} is not a loopback address: ` +
         'bind it to 127.0.0.1 or [::1], or set BROKER_BACKEND_URL to a session backend of your own',
     )
   const app = await application(

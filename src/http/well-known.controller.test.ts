@@ -161,7 +161,7 @@ describe('the JWKS', () => {
     expect(await kids()).toEqual(['a'])
   })
 
-  test('without any key is kept by nobody', async () => {
+  test('without any key is not cached', async () => {
     const response = await get('jwks.json')
     expect([await response.text(), response.headers.get('cache-control')]).toEqual([
       '{"keys":[]}\n',

@@ -60,7 +60,7 @@ test('events are chained in the order they arrive, one append for all that wait'
   expect((await ledgerOf(store)).length).toBe(600)
 })
 
-/** Writes when it is told to. */
+/** Writes when it is asked to. */
 class HeldStore extends MemoryEventStore {
   readonly groups: number[] = []
   private release: (() => void) | undefined
@@ -191,7 +191,7 @@ describe.each(FAULTS)('an append that meets "%s"', (fault) => {
   })
 })
 
-test('while the outcome is unknown the caller is told so, and what it wanted may still be recorded', async () => {
+test('while the outcome is unknown the caller gets an answer that says so, and what it wanted may still be recorded', async () => {
   const store = new FaultyStore(new MemoryEventStore())
   const writer = sequencer(store, { ...QUICK, callerMs: 40, storeMs: 20 })
   store.faults.push(...Array.from({ length: 4 }, () => 'no answer, not persisted' as const))
@@ -289,7 +289,7 @@ class Unreadable extends Shrunk {
   }
 }
 
-test('closed while nobody can read what holds the place: unknown to its caller, and no damage to the ledger', async () => {
+test('closed while no one can read what holds the place: unknown to its caller, and no damage to the ledger', async () => {
   const writer = sequencer(new Unreadable())
   const hit = writer.append([event('hit')]).catch((error: unknown) => error)
   while (writer.status().ok) await new Promise((resolve) => setTimeout(resolve, 1))

@@ -121,7 +121,7 @@ test('while the store is away the status says so, the keys still answer, and all
 describe('a store that refuses to be followed', () => {
   const refusal = 'does not know this user and password'
 
-  test('ends the start: whoever waits is told why, and so is whoever asks afterwards', async () => {
+  test('ends the start: callers that wait, and callers that ask afterwards, get the reason', async () => {
     const store = new Interrupted(await memoryOf(entriesOf(10)))
     const { projector } = projecting.over(store)
     store.refusal = refusal

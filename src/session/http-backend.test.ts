@@ -250,7 +250,7 @@ describe('any other status', () => {
     [500],
     [502],
     [503],
-  ])('%i means that nobody could tell', async (status) => {
+  ])('%i means that no one could tell', async (status) => {
     const { backend } = await answering({ kind: 'reply', status, body: JSON.stringify({ wallet: WALLET }) })
     await expect(backend.validate(BEARER)).rejects.toMatchObject(unreachable(`backend returned ${status}`))
   })
@@ -323,7 +323,7 @@ describe('a network that fails', () => {
     expect(remote.calls).toHaveLength(2)
   })
 
-  test('a backend that is not there is unreachable, and its address is not told', async () => {
+  test('a backend that is not there is unreachable, and its address is not shown', async () => {
     const { remote, backend } = await answering({ kind: 'silent' })
     await remote.close()
     open.splice(open.indexOf(remote), 1)
@@ -404,7 +404,7 @@ describe('the URL', () => {
     expect(remote.calls).toEqual(['GET /session/validate'])
   })
 
-  test('may have a path, which the ledger is not told', async () => {
+  test('may have a path, which is not in the ledger', async () => {
     const remote = await server('/api/v1')
     remote.answers.set(BEARER, { kind: 'session', wallet: WALLET })
     const { backend: name } = await backend(`${remote.url}/`).validate(BEARER)
@@ -412,7 +412,7 @@ describe('the URL', () => {
     expect(name).toBe(remote.url.replace('/api/v1', ''))
   })
 
-  test('may hold a password, which nobody is told', async () => {
+  test('may hold a password, which is shown nowhere', async () => {
     const remote = await server()
     remote.answers.set(BEARER, { kind: 'session', wallet: WALLET })
     const made = backend(remote.url.replace('http://', 'http://operator:hunter2@'))

@@ -378,7 +378,7 @@ describe('the file', () => {
   })
 
   test.each([['0xABC'], [`0x${'A'.repeat(39)}\n`]])(
-    'that was made to hold the wallet %j lets nobody in',
+    'that was made to hold the wallet %j lets no one in',
     async (wallet) => {
       const { sessions, path } = fresh()
       const { session } = sessions.create('alice')

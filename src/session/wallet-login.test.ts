@@ -152,7 +152,7 @@ test.each([
   expect(login().login.start(address, 1) !== undefined).toBe(given)
 })
 
-test('challenges that nobody answers are bounded: the oldest is dropped', async () => {
+test('challenges that no one answers are bounded: the oldest is dropped', async () => {
   const { login, challenge } = started()
   for (let count = 0; count < 10_000; count += 1) login.start(account.address, 1)
   expect(login.verify(challenge.requestId, await sign(challenge.message))).toBeUndefined()

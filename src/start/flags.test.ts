@@ -28,7 +28,7 @@ test.each([
   expect(parseFlags(args)).toEqual(run(flags))
 })
 
-test('what only prints is told apart, and needs no other flag to be right', () => {
+test('flags that only print need no other flag to be right', () => {
   expect(parseFlags(['--help', '--port', 'x'])).toEqual({ kind: 'help' })
   expect(parseFlags(['--version', '--port', 'x'])).toEqual({ kind: 'version' })
   expect(parseFlags(['--print-config', '--port', '9000'])).toEqual({

@@ -45,7 +45,7 @@ describe('a 429 or 5xx', () => {
     expect(one.readyAt(WAITED)).toBe(LIMITS.gapMs)
   })
 
-  test('that names a time is not asked before it, whoever waits, and never forgotten for longer than an hour', () => {
+  test('that names a time is not asked before it, even by a waiting mint, and never forgotten for longer than an hour', () => {
     const one = pace()
     one.failed(0, 10, { overloaded: true, retryAfterMs: 300_000 })
     expect([one.readyAt(WAITED), one.readyAt(IDLE)]).toEqual([300_010, 300_010])

@@ -46,7 +46,7 @@ test.each([
   ['a witness without URL', [LOG, W1, 'quorum w1'], 'witness w1 has no URL'],
   ['a URL with a password', [LOG, `${W1} https://ann:secret@witness.example`, 'quorum w1'], 'no user, query'],
   ['a URL with a query', [LOG, `${W1} ${URL1}?key=secret`, 'quorum w1'], 'no user, query or fragment'],
-  ['a line nobody knows', [LOG, W2, 'quorum w2', 'quorums w2'], 'policy line 4'],
+  ['an unknown line', [LOG, W2, 'quorum w2', 'quorums w2'], 'policy line 4'],
 ])('a policy with %s is refused, by its path and without what it says', (_, lines, message) => {
   expect(() => read(lines)).toThrow(`BROKER_WITNESS_POLICY ${join(dir, 'policy')}: `)
   expect(() => read(lines)).toThrow(message)

@@ -282,7 +282,7 @@ describe('a problem, and no alarm', () => {
     expect(await witness.submit(log.checkpoint(7))).toMatchObject({ kind: 'problem', problem: 'unreachable' })
   })
 
-  test('is nobody at that port', async () => {
+  test('is not at that port', async () => {
     const { log, server, witness } = await scene()
     await log.witnesses.splice(0)[0]?.close()
     expect(await witness.submit(log.checkpoint(7))).toMatchObject({

@@ -198,7 +198,7 @@ function cosignersOf(log: WitnessedLog, checkpoint: SignedCheckpoint): string[] 
 }
 
 describe('submission', () => {
-  test('does not hold up whoever offers, when the only witness never answers', async () => {
+  test('does not hold up appends when the only witness never answers', async () => {
     const { log, witnesses } = await scene(1, 'any')
     const server = nth(log, 1)
     server.always = { kind: 'silent' }

@@ -147,7 +147,7 @@ export function eventStoreContract(name: string, make: () => Promise<StoreUnderT
       expect(bytes(await foreign)).toEqual(bytes(stored(entries)))
     })
 
-    test('a follower of an empty ledger waits, and ends when it is told to', async () => {
+    test('a follower of an empty ledger waits, and ends when it is asked to', async () => {
       const { store } = await setUp()
       const stop = new AbortController()
       const batches: Stored[][] = []

@@ -12,7 +12,7 @@ export interface Subject {
   /** What the ledger is to call it. */
   name: string
   revoke: () => void
-  /** After this nobody can tell who a bearer stands for. */
+  /** After this the backend cannot tell whose a bearer is. */
   breakDown: () => Promise<void>
   dispose: () => Promise<void>
 }
@@ -65,7 +65,7 @@ export function sessionBackendContract(name: string, open: () => Promise<Subject
       await expect(backend.validate(bearer)).rejects.toMatchObject({ code: 'unauthorized' })
     })
 
-    test('a backend that cannot tell lets nobody in, not even who was in just now', async () => {
+    test('a backend that cannot tell lets no one in, not even who was in just now', async () => {
       const { backend, bearer, breakDown } = await opened()
       await backend.validate(bearer)
       expect(await backend.healthy()).toBe(true)

@@ -58,7 +58,7 @@ async function healthOf(port: number): Promise<unknown> {
   return code
 }
 
-test('the health check passes for 200, and fails for 503 and for a port where nobody listens', async () => {
+test('the health check passes for 200, and fails for 503 and for a port where no one listens', async () => {
   let status = 200
   const server = createServer((_request, response) => response.writeHead(status).end())
   server.listen(0, '127.0.0.1')

@@ -41,7 +41,7 @@ function isAllowed(rights: string[]): boolean {
 }
 
 if (!RIGHTS)
-  test.skip('a broker on a read-only root, without capabilities: this machine lets nobody mount', () => {})
+  test.skip('a broker on a read-only root, without capabilities: this machine lets no one mount', () => {})
 else
   describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
     let home: LedgerHome

@@ -165,7 +165,7 @@ test('keys are not made for a configuration that the broker would refuse', () =>
   expect(readdirSync(folder)).toEqual(['deploy'])
 })
 
-test('keys of another ledger are told, and left as they are', () => {
+test('keys of another ledger are reported, and left as they are', () => {
   makeKeys({})
   const before = readFileSync(join(folder, 'ledger-key.json'), 'utf8')
   const { status, stderr } = makeKeys({ BROKER_OIDC_ISSUER: 'https://other.example.com' })

@@ -152,7 +152,7 @@ describe('agents', () => {
   })
 })
 
-test('mail to an inbox is read by its owner only, and an address that nobody has is refused', async () => {
+test('mail to an inbox is read by its owner only, and an address that no one has is refused', async () => {
   const { address } = json<{ address: string }>(await run('inbox provision --json'))
   const mail = { address, from: 'noreply@example.com', subject: 'code', body: '123456' }
   await ask('/mock/inbox/deliver', '', mail)

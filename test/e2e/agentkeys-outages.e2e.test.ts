@@ -65,7 +65,7 @@ async function kill({ child, ended }: Started): Promise<void> {
   await ended
 }
 
-test('daemon killed, broker down, broker back with another signing key: the child is told the truth and goes on', async () => {
+test('daemon killed, broker down, broker back with another signing key: the child gets the truth and goes on', async () => {
   const first = await daemon()
   const running = cli.start(['exec', '--', process.execPath, '-e', CHILD], { keepOpen: true })
   const ask = conversation(running)

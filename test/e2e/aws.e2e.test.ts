@@ -48,7 +48,7 @@ const OF_A_WEB_IDENTITY: Failure[] = [
   ['Throttling', error('Throttling'), 'throttled'],
   ['ValidationError', error('ValidationError'), 'validation-error'],
   ['InternalFailure', error('InternalFailure'), 'unreachable'],
-  ['a code nobody knows', error('SomethingNew', 418), 'unexpected'],
+  ['an unknown code', error('SomethingNew', 418), 'unexpected'],
   ['an empty success', { kind: 'empty' }, 'empty-response'],
   ['a connection closed', { kind: 'drop' }, 'unreachable'],
 ]

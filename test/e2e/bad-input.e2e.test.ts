@@ -265,7 +265,7 @@ describe('a page of another site', () => {
     ['/ledger/tile/7/000'],
     ['/openapi.json'],
     ['/'],
-  ])('may read %s, and is told so when it asks', async (path) => {
+  ])('may read %s, and gets an answer that says so when it asks', async (path) => {
     const { head } = await sendRaw(broker.url, rawRequest(`GET ${path}`, [origin]))
     expect(head).toMatch(/^access-control-allow-origin: \*\r$/im)
     const asked = await sendRaw(broker.url, rawRequest(`OPTIONS ${path}`, preflight))
@@ -344,7 +344,7 @@ describe('the request', () => {
     },
   )
 
-  test('without a valid bearer is told how to authenticate', async () => {
+  test('without a valid bearer gets WWW-Authenticate', async () => {
     const challenges = async (headers: string[]) =>
       /^www-authenticate: (.*)\r?$/im.exec(
         (await sendRaw(broker.url, rawRequest(`POST ${PATH}`, headers))).head,

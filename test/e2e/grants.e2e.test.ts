@@ -1,4 +1,4 @@
-// Grants as an operator and a wallet have them: created, passed on, used up, revoked, and nobody else's business.
+// Grants as an operator and a wallet have them: created, passed on, used up, revoked, and no one else's business.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

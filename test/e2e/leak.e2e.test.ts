@@ -25,7 +25,7 @@ describe.each([
   let world: BrokerWithAws
   /** By name, as they were. */
   const secrets = new Map<string, string>()
-  /** What callers were told, in which no secret but their own may stand. */
+  /** What callers received, in which no secret but their own may stand. */
   const errors: string[] = []
   const pages: string[] = []
 

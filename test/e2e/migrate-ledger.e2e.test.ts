@@ -121,7 +121,7 @@ function renamed(entries: Sealed[]): Sealed[] {
   return [...entries.slice(0, 10), ...tail]
 }
 
-/** A port that nobody may listen on. */
+/** A port that no one may listen on. */
 const NOWHERE = 'esdb://user:hunter2@127.0.0.1:1?tls=false'
 
 test.each<[string[], number, string, Record<string, string>?]>([

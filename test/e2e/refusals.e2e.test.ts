@@ -58,7 +58,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
     ])
     await expectVerified(ledger())
 
-    // The read model has it after the next start, which counts nothing anew.
+    // The read model has it after the next start, which counts nothing again.
     broker = await broker.restart()
     const db = new Sqlite(join(broker.dataDir, 'audit.sqlite'), { readonly: true })
     const rows = db

@@ -225,7 +225,7 @@ test.each(cuts)(
       expect((await checkpointFrom(away, 0)).size).toBeLessThan(length)
       expect(await ready(away)).toMatchObject({ status: 'not_ready', ledger_ok: false })
 
-      proxy.mend()
+      proxy.repair()
       await isReady(away, true)
       const entries = await shared.verified()
       const shown = await checkpointFrom(away, 0)

@@ -298,7 +298,7 @@ describe('entry bundles', () => {
     expect(decodeBundle(partial, 5)).toHaveLength(5)
   })
 
-  test('are nobody else’s', async () => {
+  test('belong to this log only', async () => {
     const bearer = (token: string) => [`Authorization: Bearer ${token}`]
     const asked: [string[], number, string][] = [
       [[], 401, 'unauthorized'],

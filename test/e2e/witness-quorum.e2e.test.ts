@@ -24,7 +24,7 @@ let folder: WitnessedFolder
 let world: BrokerWithAws
 let session: string
 
-/** Nobody is there when the broker starts. */
+/** No one is there when the broker starts. */
 beforeAll(async () => {
   folder = await WitnessedFolder.open(2, 1)
   await folder.stopWitness(1)

@@ -73,7 +73,7 @@ function expectNothingReleased({ status, body }: MintReply): void {
   })
 }
 
-/** Asks again as a caller does who was told to: a witness that was in trouble is given some time. */
+/** Asks again as a caller does who was asked to: a witness that was in trouble is given some time. */
 async function mintedAtLast(path: string, body: object): Promise<MintReply> {
   let reply = await mint(path, body)
   await until(
@@ -191,7 +191,7 @@ async function exportTiles(directory: string): Promise<void> {
   await promisify(execFile)(process.execPath, [main, 'export-tiles', directory], { env })
 }
 
-test('an auditor with the policy verifies the broker while it runs; one who wants a third witness is told', async () => {
+test('an auditor with the policy verifies the broker while it runs; a policy with a third witness is not met', async () => {
   await mintedAtLast(JWT, { audience: GATED })
   const url = `${world.broker.url}/ledger`
   const served = parseSignedCheckpoint(await (await fetch(`${url}/checkpoint`)).text())

@@ -109,7 +109,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
     retryAfter: string | null
   }
 
-  /** What the caller is told. Doubt about an append is not the caller's: the sequencer finds out what became of it. */
+  /** What the caller hears. Doubt about an append is not the caller's: the sequencer finds out what became of it. */
   function answerTo(fault: Fault, fine: Case['fine']): Answer {
     switch (fault) {
       case 'unavailable':
@@ -177,7 +177,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       },
     )
 
-    test('is never answered: the caller is told to come back, and gets nothing', async () => {
+    test('is never answered: the caller is asked to retry, and gets nothing', async () => {
       limits.callerMs = IN_VAIN_MS
       const { answer, stsCalls } = await meet(one, nth, NEVER_ANSWERS)
       limits.callerMs = LIMITS.callerMs

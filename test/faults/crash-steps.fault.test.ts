@@ -1,5 +1,5 @@
 // SIGKILL at each step between append, tile, checkpoint and reply: whatever was signed, by then or ever, is never
-// contradicted by what the ledger is afterwards, and whoever holds a credential finds it there.
+// contradicted by what the ledger is afterwards, and every credential handed out is found there.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

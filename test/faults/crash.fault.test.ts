@@ -37,7 +37,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
     await home.dispose()
   })
 
-  /** Mints until told to stop, one after the other, and keeps what it gets; a broker that is gone is asked again. */
+  /** Mints until asked to stop, one after the other, and keeps what it gets; a broker that is gone is asked again. */
   async function client(bearer: string, nth: number, received: Received, signal: AbortSignal): Promise<void> {
     for (let turn = nth; !signal.aborted; turn += 1) {
       try {
@@ -45,7 +45,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
         const reply: MintReply = await broker.post(path, bearer)
         received.note(reply)
       } catch {
-        // Not there, or killed in the middle of an answer: what came of it is not JSON, and nobody could use it.
+        // Not there, or killed in the middle of an answer: what came of it is not JSON, and no one could use it.
         await pause(250)
       }
     }

@@ -56,7 +56,7 @@ describe.each(DISKS)('$name', (disk) => {
       expect([status, Object.keys(body)]).toEqual([503, ['error', 'message', 'reason']])
       expect(headers.get('retry-after')).toBe('1')
     }
-    // Trouble is forgotten where nobody mints.
+    // Trouble is forgotten where no one mints.
     await until(
       async () => {
         expect(await mint(session)).toMatchObject({ status: 503 })

@@ -72,7 +72,7 @@ test('without the CA it is refused at once, naming the remedy, and not retried a
   await expect(follow(store)).rejects.toMatchObject({ code: 'refused' })
 })
 
-test('a CA file that is missing is told when the store is made', () => {
+test('a CA file that is missing is reported when the store is made', () => {
   expect(() => opened(APP, 'tlsCAFile=/nowhere/ca.pem')).toThrow(/certificate file/)
 })
 
@@ -131,7 +131,7 @@ test('with two CAs in its file a node may have its certificate from the old one 
   expect(textsOf(await readAll(store))).toEqual(textsOf(entries))
 })
 
-test('a wrong password is refused, and told apart from a missing right', async () => {
+test('a wrong password is refused, and distinguished from a missing right', async () => {
   const store = opened('ledger-app:wrong')
   const refusal = { code: 'refused', message: expect.stringContaining(WRONG_PASSWORD) }
   await expect(store.append(entries, 0)).rejects.toMatchObject(refusal)
@@ -185,7 +185,7 @@ test('nor is it in what the client prints when it is debugged', () => {
       ...process.env,
       DEBUG: 'esdb:*',
       STORE: new URL('../../src/event-store/eventstoredb.js', import.meta.url).href,
-      // Nobody listens at the discard port.
+      // No one listens at the discard port.
       LEDGER_URL: `esdb://${APP}@127.0.0.1:9?defaultDeadline=500`,
     },
   })
@@ -227,13 +227,13 @@ test('a cluster, its options and an encoded password are understood', () => {
 test('a URL without options is one the client takes', async () => {
   const url = `esdb://${APP}@127.0.0.1:${standIn.port}`
   expect(parseAddress(url).clientUrl).toBe(`esdb://127.0.0.1:${standIn.port}`)
-  // It gets as far as the server, whose CA nobody knows.
+  // It gets as far as the server, whose CA no one knows.
   const store = new EventStoreDbEventStore(url, { stream: STREAM })
   stores.push(store)
   await expect(store.size()).rejects.toMatchObject({ message: expect.stringContaining('certificate') })
 })
 
-test('what a user may do is not asked in vain: a wrong password and an unknown CA are told as what they are', async () => {
+test('a wrong password and an unknown CA are reported as what they are when rights are asked for', async () => {
   const ask = (user: string, options = '') =>
     failureOf(auditPermissions(parseAddress(`esdb://${user}@127.0.0.1:${standIn.port}${options}`), STREAM))
   expect(await ask('ledger-app:wrong', `?tlsCAFile=${encodeURIComponent(caFile)}`)).toMatchObject({

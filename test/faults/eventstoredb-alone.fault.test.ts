@@ -62,7 +62,7 @@ async function rivalAppends(count: number): Promise<void> {
 
 const listens = () => [...standIn.openReads].some(({ stream }) => stream === STREAM)
 
-/** Appends until nobody listens to the ledger any more. */
+/** Appends until no one listens to the ledger any more. */
 async function alone(follower: Follower): Promise<void> {
   await appendGroup()
   await follower.has(size)
@@ -127,7 +127,7 @@ test('an append whose answer is lost is there once', async () => {
   await inOrder(follower)
 })
 
-test('a ledger that is truncated is refused although nobody listens to its entries', async () => {
+test('a ledger that is truncated is refused although no one listens to its entries', async () => {
   const follower = follow()
   await alone(follower)
   const appending = (async () => {
@@ -141,7 +141,7 @@ test('a ledger that is truncated is refused although nobody listens to its entri
   await expect(appending).rejects.toMatchObject({ code: 'refused' })
 })
 
-test('told to stop, it stops', async () => {
+test('asked to stop, it stops', async () => {
   const follower = follow()
   await alone(follower)
   await follower.end()

@@ -143,7 +143,7 @@ describe('over the stand-in', () => {
     })
   })
 
-  test('a soft-deleted ledger is not begun anew', async () => {
+  test('a soft-deleted ledger is not begun again', async () => {
     standIn.database.softDelete(STREAM)
     await expect(store.append(first, 0)).rejects.toMatchObject({ code: 'refused' })
     await expect(store.append(entriesFrom(undefined, 2, 'new'), 0)).rejects.toMatchObject({ code: 'refused' })

@@ -59,7 +59,7 @@ function letGo(): void {
   standIn.reads.always = undefined
   standIn.applyDelayMs = () => 0
   standIn.database.maxAppendBytes = 1024 * 1024
-  proxy.mend()
+  proxy.repair()
 }
 
 async function mint(): Promise<MintReply> {
@@ -122,7 +122,7 @@ describe('appends', () => {
   })
 
   test.each<AppendFault>(['busy', 'not-ready', 'no-leader-info'])(
-    '%s: callers are told at once to come back, and nothing was written',
+    '%s: callers are asked at once to retry, and nothing was written',
     async (fault) => {
       const before = home.standIn.database.events(STREAM).length
       home.standIn.appends.always = fault

@@ -42,7 +42,7 @@ const event = (name: string): LedgerEvent => ({
   data: { node: name, version: '1', configSha256: 'f' },
 })
 
-test('closed while an append is unanswered: its caller hears that nobody knows, not that it failed', async () => {
+test('closed while an append is unanswered: its caller hears that no one knows, not that it failed', async () => {
   const store = new EventStoreDbEventStore(`${node.url}&defaultDeadline=${MAX_APPEND_TIMEOUT_MS}`, {
     stream: STREAM,
   })

@@ -1,4 +1,4 @@
-// A broker that is killed while an append of its own is on the way: the node may have it or not, and nobody is left who
+// A broker that is killed while an append of its own is on the way: the node may have it or not, and no one is left who
 // waits for the answer. And a broker that finds no node at all when it starts.
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'

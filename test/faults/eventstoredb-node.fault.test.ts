@@ -60,7 +60,7 @@ async function caller(bearer: string, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     const reply = await broker.post('/v1/mint-oidc-jwt', bearer)
     received.note(reply as Parameters<Received['note']>[0])
-    // Minted, or told to come back: a node that is gone is no reason for anything else.
+    // Minted, or asked to retry: a node that is gone is no reason for anything else.
     expect([200, 503]).toContain(reply.status)
   }
 }

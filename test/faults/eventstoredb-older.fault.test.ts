@@ -115,7 +115,7 @@ test.each([
 )
 
 // docs/operator.md, "When entries are lost".
-test('entries that nobody has any more: the ledger is ended, and a new one begins in another stream beside it', async () => {
+test('entries that no one has any more: the ledger is ended, and a new one begins in another stream beside it', async () => {
   home.standIn.database.forgetNewest(STREAM, LOST)
   const closed = size()
   const dataDir = folder()

@@ -1,4 +1,4 @@
-// What readers and followers of the ledger in EventStoreDB are told when something is wrong with it or with the way to
+// What readers and followers of the ledger in EventStoreDB are shown when something is wrong with it or with the way to
 // it: never a gap, a repeat or a shorter ledger without a word, and never a call left open at the server.
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -231,7 +231,7 @@ describe('a follower', () => {
     expect(textsOf(follower.got)).toEqual(textsOf(entries.slice(2)))
   })
 
-  test('leaves nothing open at the server when it is left early or told to stop', async () => {
+  test('leaves nothing open at the server when it is left early or asked to stop', async () => {
     await store.append(entries, 0)
     for await (const batch of store.follow(0, new AbortController().signal)) {
       expect(batch[0]?.index).toBe(0)
@@ -316,7 +316,7 @@ describe('a follower', () => {
     })
   })
 
-  test('cannot start beyond the end: the ledger is shorter than whoever asks has seen', async () => {
+  test('cannot start beyond the end: the ledger is shorter than the reader has seen', async () => {
     await store.append(entries, 0)
     await expect(follow(9).ended).rejects.toMatchObject({ code: 'refused' })
   })

@@ -1,4 +1,4 @@
-// What stops a broker on EventStoreDB until an administrator has mended it, and what is true afterwards: who has to be
+// What stops a broker on EventStoreDB until an administrator has repaired it, and what is true afterwards: who has to be
 // started again, and that nothing is missing of what anybody got before.
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'

@@ -66,7 +66,7 @@ const settings: [string, object, RegExp[]][] = [
   ['metadata that the broker may not read', { $acl: { $mr: '$admins' } }, [RIGHTS]],
 ]
 test.each(settings)(
-  'a ledger with %s is refused, whatever the read models hold, until that was mended',
+  'a ledger with %s is refused, whatever the read models hold, until that was repaired',
   async (_what, metadata, reasons) => {
     setMetadata(home.standIn.database, STREAM, metadata)
     const before = size()

@@ -199,7 +199,7 @@ test.each(STRAY)(
   },
 )
 
-test('a soft-deleted stream is not begun anew by a broker that never saw it', async () => {
+test('a soft-deleted stream is not begun again by a broker that never saw it', async () => {
   const { broker } = await minting(new Received())
   await broker.stop()
   home.standIn.database.softDelete(STREAM)
@@ -244,7 +244,7 @@ test('a ledger put back from an older backup under a running broker: it stops, a
 describe('credentials and rights', () => {
   const start = (url: string) => refusedStart({ env: { ...AUDIENCE, BROKER_LEDGER_URL: url } })
 
-  test('a wrong password is told as such, and is not in the log', async () => {
+  test('a wrong password is reported as such, and is not in the log', async () => {
     const broker = await BrokerProcess.spawn({
       env: { ...AUDIENCE, BROKER_LEDGER_URL: home.urlFor('ledger-app', 'wrong-canary') },
     })
@@ -254,7 +254,7 @@ describe('credentials and rights', () => {
     expect(broker.log).not.toContain('canary')
   })
 
-  test('a CA that is not named is told with the remedy', async () => {
+  test('a CA that is not named is reported with the remedy', async () => {
     const [url] = home.url.split('?')
     expect(await start(url as string)).toEqual({
       code: 1,

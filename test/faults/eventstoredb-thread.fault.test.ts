@@ -1,5 +1,5 @@
 // The thread that owns the connection to EventStoreDB ends, as it does when it has used up its memory or the client
-// threw where nobody catches it. What was under way is told as what it is, and the next question starts another thread.
+// threw where no one catches it. What was under way is reported as what it is, and the next question starts another thread.
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Worker } from 'node:worker_threads'
@@ -123,7 +123,7 @@ describe('an append is in flight', () => {
 })
 
 describe('a reader', () => {
-  test('that waits is told to ask again, and is answered by the next thread', async () => {
+  test('that waits is asked to retry, and is answered by the next thread', async () => {
     standIn.reads.next('swallow')
     const calls = standIn.calls.length
     const lost = expect(store.read(0, 10)).rejects.toMatchObject({ code: 'unavailable' })
@@ -133,7 +133,7 @@ describe('a reader', () => {
     expect(textsOf(await store.read(0, 10))).toEqual(textsOf(first))
   })
 
-  test('that follows is told, and a new following goes on without gap or repeat', async () => {
+  test('that follows gets an error, and a new following goes on without gap or repeat', async () => {
     const follower = new Follower(store)
     await follower.has(3)
     await loseThread()
@@ -147,7 +147,7 @@ describe('a reader', () => {
     expect(textsOf([...follower.got, ...again.got])).toEqual(textsOf([...entries, ...more]))
   })
 
-  test('that follows and was not waiting when the thread ended is told when it asks', async () => {
+  test('that follows and was not waiting when the thread ended gets the error when it asks', async () => {
     const batches = store.follow(0, new AbortController().signal)[Symbol.asyncIterator]()
     const given = await batches.next()
     expect(textsOf(given.done ? [] : given.value)).toEqual(textsOf(first))

@@ -133,7 +133,7 @@ describe('a damaged target is refused by its entry, and left as it is', () => {
     expect(moved()).toEqual(before)
   })
 
-  test('a user who may not write is told so', async () => {
+  test('a user who may not write gets an answer that says so', async () => {
     await writtenTo(file(), entries)
     const url = home.urlFor('ledger-audit', 'audit-password-0123')
     const args = ['migrate-ledger', '--from', `sqlite:${file()}`, '--to', 'env:STREAM']
@@ -265,7 +265,7 @@ test('a broker goes on with what was moved, there and back: one ledger, and each
   expect(own.entries.slice(0, shared.entries.length)).toEqual(shared.entries)
   expect(received.count.jwts).toBe(9)
 
-  // The stream is behind now: whoever starts on it is told.
+  // The stream is behind now: a broker that starts on it says so.
   const { code, reason } = await refusedStart({ ...broker.options, env: { ...env, ...home.env } })
   expect({ code, reason }).toEqual({ code: 1, reason: expect.stringMatching(/fewer|older|has \d+ entries/) })
 })

@@ -160,7 +160,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
         const replies = await Promise.all(['/v1/mint-oidc-jwt', '/v1/mint-aws-creds'].map(mint))
         expect(replies).toMatchObject([refusal, refusal])
         expect(replies.map(({ headers }) => headers.get('retry-after'))).toEqual(['1', '1'])
-        // Trouble is forgotten where nobody mints.
+        // Trouble is forgotten where no one mints.
         const [another] = await Promise.all([mint('/v1/mint-oidc-jwt'), becomes(503, ['ledger_ok'])])
         expect(another).toMatchObject(refusal)
         expect(await issuerDocuments()).toBe(documents)

@@ -118,7 +118,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
     })
   })
 
-  describe('one field is changed and every later entry chained anew', () => {
+  describe('one field is changed and every later entry chained again', () => {
     test('what cannot have happened is found without any memory: a JWT for another wallet than its session’s', async () => {
       const other = `0x${'0'.repeat(40)}`
       const findings = await found(rechained(AT + 1, (data) => ({ ...data, wallet: other })))

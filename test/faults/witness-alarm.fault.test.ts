@@ -62,7 +62,7 @@ interface Evidence {
   answer: { status: number; body: string }
 }
 
-/** What was saved, for whoever has to find out: it must be enough to show it to others. */
+/** What was saved as evidence: it must be enough to show it to others. */
 function evidence(): Evidence {
   const found = JSON.parse(readFileSync(folder.alarmPath, 'utf8')) as Evidence
   const own = parseSignedCheckpoint(found.checkpoint)
@@ -159,7 +159,7 @@ test.each([
 ])('a witness that $says while mints go on: they stop', async ({ kind, status, turn }) => {
   await until(() => witness.latest.size === entriesOf(folder.dataDir).length)
   turn()
-  // It waits for nobody, so this one is still handed out.
+  // It waits for no witness, so this one is still handed out.
   expect(await mint()).toMatchObject({ status: 200 })
   await expectStopped(kind)
   expect(evidence()).toMatchObject({ kind, answer: { status } })

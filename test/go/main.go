@@ -97,7 +97,7 @@ func (r *remote) checkpoint(vkey string) (tlog.Tree, error) {
 	return tree, err
 }
 
-// verifyBundle proves each entry of a bundle by itself, as whoever holds a receipt does.
+// verifyBundle proves each entry of a bundle by itself, as anyone who holds a receipt does.
 func (r *remote) verifyBundle(tree tlog.Tree, hashes tlog.HashReader, index int64) error {
 	count := tree.N - index*width
 	if count > width {

@@ -49,7 +49,7 @@ export function only<T extends EventType>(entries: readonly Entry[], type: T): E
   return found[0]?.data as unknown as EventData[T]
 }
 
-/** The entries that `act` made. Nothing else may be appending meanwhile. `folder`: asked anew, where it holds a copy. */
+/** The entries that `act` made. Nothing else may be appending meanwhile. `folder`: asked again, where it holds a copy. */
 export async function entriesDuring(
   folder: string | (() => string),
   act: () => Promise<unknown>,

@@ -23,9 +23,9 @@ export const WITNESS_STEPS = [
 export const LEDGER_STEPS = [
   { step: 'append: nothing written', ...notRecorded },
   { step: 'append: written, not committed', ...notRecorded },
-  { step: 'append: committed, the broker not told', ...recorded },
+  { step: 'append: committed, the broker without an answer', ...recorded },
   { step: 'checkpoint: to be signed', ...recorded },
-  { step: 'checkpoint: signed, nobody has it', ...recorded },
+  { step: 'checkpoint: signed, no one has it', ...recorded },
   { step: 'trace: nothing written', ...beside },
   { step: 'trace: file made, empty', ...beside },
   { step: 'trace: written, not renamed', ...beside },
@@ -33,7 +33,7 @@ export const LEDGER_STEPS = [
   { step: 'tiles: nothing written', ...beside },
   { step: 'tiles: written, position not', ...beside },
   { step: 'tiles: written with position, not committed', ...beside },
-  { step: 'tiles: committed, the broker not told', ...beside },
+  { step: 'tiles: committed, the broker without an answer', ...beside },
   ...WITNESS_STEPS,
 ] as const satisfies CrashStep[]
 

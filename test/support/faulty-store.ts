@@ -16,7 +16,7 @@ export const FAULTS = [
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
-/** A real store with a network in front of it that does what it is told: the next appends meet `faults` in turn. */
+/** A real store behind a network with faults on order: the next appends meet `faults` in turn. */
 export class FaultyStore extends EventStore {
   readonly description: string
   readonly faults: (Fault | undefined)[] = []

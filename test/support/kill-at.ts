@@ -39,7 +39,7 @@ const STATEMENTS: [file: string, sql: string, around: Around][] = [
   [
     'ledger.sqlite',
     'COMMIT',
-    { before: 'append: written, not committed', after: 'append: committed, the broker not told' },
+    { before: 'append: written, not committed', after: 'append: committed, the broker without an answer' },
   ],
   ['audit.sqlite', 'INSERT INTO tiles', { before: 'tiles: nothing written' }],
   ['audit.sqlite', 'UPDATE position', { before: 'tiles: written, position not' }],
@@ -48,7 +48,7 @@ const STATEMENTS: [file: string, sql: string, around: Around][] = [
     'COMMIT',
     {
       before: 'tiles: written with position, not committed',
-      after: 'tiles: committed, the broker not told',
+      after: 'tiles: committed, the broker without an answer',
     },
   ],
 ]
@@ -88,7 +88,7 @@ function wrapSign(): void {
     const signature = sign(digest, data, key)
     if (digest === null)
       appendFileSync(process.env[SIGNED_FILE] as string, `${Buffer.from(data).toString('base64')}\n`)
-    at(digest === null ? 'checkpoint: signed, nobody has it' : 'release: the JWT is signed')
+    at(digest === null ? 'checkpoint: signed, no one has it' : 'release: the JWT is signed')
     return signature
   }
   crypto.sign = wrapped as typeof sign

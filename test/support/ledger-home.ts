@@ -76,7 +76,7 @@ export class EventStoreDbHome implements LedgerHome {
     return this.urlFor('ledger-app', PASSWORDS.app)
   }
 
-  /** The same, for whoever reaches the node by another port. */
+  /** The same, for a client that reaches the node by another port. */
   urlThrough(port: number): string {
     return this.urlFor('ledger-app', PASSWORDS.app, port)
   }

@@ -52,7 +52,7 @@ export class Received {
     return { jwts: this.jwts.length, keys: this.keys.length }
   }
 
-  /** One line for each credential that the ledger does not hold exactly once, at the place that its caller was told. */
+  /** One line for each credential that the ledger does not hold exactly once, at the place that its caller was given. */
   unexplainedBy(ledger: VerifiedLedger): string[] {
     const issued = ledger.of('JwtIssued').map(({ index, data: { mintId, signingInputSha256 } }) => {
       return `${mintId} ${signingInputSha256} at ${index}`

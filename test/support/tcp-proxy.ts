@@ -35,7 +35,7 @@ export class TcpProxy {
   }
 
   /** What was held back goes on its way. */
-  mend(): void {
+  repair(): void {
     this.state = 'open'
     for (const send of this.held.splice(0)) send()
   }

@@ -7,7 +7,7 @@ import { join, normalize } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
 export interface TileServerOptions {
-  /** Asked of whoever wants an entry bundle. */
+  /** Asked of requests for an entry bundle. */
   token?: string
   gzip?: boolean
   /** Answers in the directory's place when it returns true. `path` is below the prefix. */

@@ -33,7 +33,7 @@ export function ledgerPath(dataDir: string): string {
   return join(dataDir, 'ledger.sqlite')
 }
 
-/** What verify-ledger says of the file, whoever is writing to it, and whatever it held when somebody last looked. */
+/** What verify-ledger says of the file, while it is written to, and whatever it held at the last verification. */
 export async function verdictOn(path: string, remembered: Remembered = {}): Promise<Verdict> {
   return verdictFrom(new SqliteSource(path), remembered)
 }

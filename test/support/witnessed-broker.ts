@@ -59,7 +59,7 @@ export class WitnessedFolder {
     ].join('\n')
   }
 
-  /** Nobody listens at its address from then on. */
+  /** No one listens at its address from then on. */
   async stopWitness(n: number): Promise<void> {
     await this.witness(n).close()
   }

@@ -55,7 +55,7 @@ async function outcome(...args: string[]): Promise<{ code: number; stdout: strin
 }
 
 describe('the program', () => {
-  test('prints an environment that an AWS client works with, and stops when told to', async () => {
+  test('prints an environment that an AWS client works with, and stops on SIGTERM', async () => {
     const child = spawn(process.execPath, [MAIN, '--json', '--port', '0'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -206,7 +206,7 @@ if (cli === undefined) {
       keys: Record<string, string>,
       ...args: string[]
     ): Promise<Record<string, unknown>> {
-      // A home without a profile: nothing of whoever runs the tests is used.
+      // A home without a profile: nothing of the machine's own profiles is used.
       const env = {
         PATH: process.env['PATH'],
         HOME: dir,

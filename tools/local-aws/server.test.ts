@@ -89,7 +89,7 @@ describe('a web identity token', () => {
 })
 
 describe('a session', () => {
-  test('lasts an hour unless told otherwise, and ends at a whole second', async () => {
+  test('lasts an hour unless asked otherwise, and ends at a whole second', async () => {
     const hourFromNow = () => Math.floor(Date.now() / 1000) + 3600
     const earliest = hourFromNow()
     const { Credentials } = await exchange()

@@ -100,7 +100,7 @@ export function identityOf(caller: Caller): { arn: string; userId: string; accou
   }
 }
 
-/** IAM's unique ids: the same for an ARN every time, and never told from its name. */
+/** IAM's unique ids: the same for an ARN every time, and never derived from its name. */
 function uniqueId(prefix: 'AROA' | 'AIDA', arn: string): string {
   const digest = createHash('sha256').update(arn).digest()
   return prefix + Array.from(digest.subarray(0, 17), (byte) => BASE32[byte % 32]).join('')

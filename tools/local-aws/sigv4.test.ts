@@ -219,7 +219,7 @@ describe('a presigned URL', () => {
 })
 
 describe('a caller', () => {
-  test('without a signature is told to sign', async () => {
+  test('without a signature gets the error that asks for one', async () => {
     expect(await send(unsigned())).toEqual({ status: 403, code: 'MissingAuthenticationToken' })
   })
 

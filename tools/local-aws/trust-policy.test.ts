@@ -207,7 +207,7 @@ describe('a policy is an error when it is loaded', () => {
       { Principal: { Federated: 'broker.example.com' } },
       'must be the ARN of an OIDC provider',
     ],
-    ['for nobody', { Principal: {} }, 'must name AWS or Federated'],
+    ['for no principal', { Principal: {} }, 'must name AWS or Federated'],
   ])('%s', (_, changes, message) => {
     expect(() => policy(statement(changes))).toThrow(message)
   })

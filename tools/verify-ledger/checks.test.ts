@@ -34,7 +34,7 @@ async function verdict(source: Source, expected?: Expected): Promise<Verdict> {
 }
 
 const spoilt: Record<string, readonly Row[]> = {
-  'a ledger that nobody touched': texts,
+  'a ledger that no one touched': texts,
   'an empty one': [],
   'one with an entry gone': texts.toSpliced(500, 1),
   'one with two entries swapped': texts.with(100, texts[101]!).with(101, texts[100]!),

@@ -70,7 +70,7 @@ const file = (name: string, rows: readonly string[]): string => {
   return join(folder, name)
 }
 
-describe('a ledger that nobody touched', () => {
+describe('a ledger that no one touched', () => {
   test('is verified, in words', async () => {
     const { code, stdout, stderr } = await run(`sqlite:${sqlite}`)
     expect([code, stderr]).toEqual([0, ''])

@@ -28,7 +28,7 @@ SOURCE
   FILE.jsonl               an export
 
 Options
-  --vkey V             the log's key, from someone you trust: without it nobody can tell who signed
+  --vkey V             the log's key, from someone you trust: without it no one can tell who signed
   --policy FILE        a C2SP tlog-policy: these witnesses must have cosigned
   --checkpoint FILE    a signed checkpoint from before: the ledger must have grown from it
   --token-file FILE    the auditor token, which entries need unless the ledger is public

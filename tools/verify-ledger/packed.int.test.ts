@@ -88,7 +88,7 @@ test('the program of docs/auditor.md verifies a log over HTTP, and the next time
   }
 })
 
-test('a directory needs no token; what was changed there is told', async () => {
+test('a directory needs no token; what was changed there is reported', async () => {
   const program = documented(log)
     .replace("tokenFile: 'auditor-token',", '')
     .replace('{ vkey }', "{ vkey, statePath: 'none' }")

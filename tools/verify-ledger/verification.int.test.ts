@@ -98,7 +98,7 @@ function rewritten(at: number, size: number): Sealed[] {
   return at === 0 ? other.entries.slice(0, size) : [...entries.slice(0, at), ...other.entries.slice(at, size)]
 }
 
-describe('a log that nobody touched', () => {
+describe('a log that no one touched', () => {
   test.each([4, 255, 256, 257, 512, 700])('is verified at size %d', async (size) => {
     const outcome = await verified(log(entries.slice(0, size)), { vkey })
     expect(kinds(outcome)).toEqual([])

@@ -183,7 +183,7 @@ test('there is no proof for what is not in the tree', () => {
   expect(() => consistencyProof(1.5, 7, grown.read)).toThrow(RangeError)
 })
 
-test('a tree made anew from kept hashes goes on like the one that never stopped', () => {
+test('a tree made again from kept hashes goes on like the one that never stopped', () => {
   for (let size = 0; size <= LARGEST; size++) {
     const tree = Tree.at(size, grown.read)
     expect(tree.head()).toEqual(grown.head(size))

@@ -9,7 +9,7 @@ import { formatPolicy, parsePolicy, type Policy, quorumMet } from './policy.js'
 
 const { log, w1, w2 } = tlog.keys
 
-/** Witness i has a key of its own, told from the others by its first byte. */
+/** Witness i has a key of its own: its first byte is i. */
 const witnessVkey = (i: number) =>
   formatVkey(noteKey(`w.example/${i}`, 'cosignature', new Uint8Array(32).fill(i + 1)))
 const witness = (i: number, name = `W${i}`) => `witness ${name} ${witnessVkey(i)}\n`

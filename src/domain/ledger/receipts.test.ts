@@ -22,7 +22,7 @@ function grown(size: number) {
   return { head: tree.head(), read, kept, reads: () => reads }
 }
 
-/** Nobody's signature: what is looked at here is the way to the root. */
+/** No one's signature: what is looked at here is the way to the root. */
 const checkpointOf = ({ size, root }: { size: number; root: Uint8Array }) =>
   `log\n${size}\n${encodeBase64(root)}\n\n— log ${encodeBase64(new Uint8Array(68))}\n`
 const EXTRA = utf8('{"an":"entry"}')

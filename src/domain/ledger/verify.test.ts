@@ -32,7 +32,7 @@ const inData =
   (member: string, value: Json): Change =>
   (entry) => ({ ...entry, data: { ...(entry.data as object), [member]: value } })
 
-test('a ledger that nobody touched is verified, with its size and head', () => {
+test('a ledger that no one touched is verified, with its size and head', () => {
   expect(verifyLedger(texts)).toMatchObject({ ok: true, size: 11, head: ledger.head, firstFinding: null })
 })
 
@@ -154,7 +154,7 @@ describe('one entry of it', () => {
   })
 })
 
-describe('an attacker who chains all that follows anew', () => {
+describe('an attacker who chains all that follows again', () => {
   test.each([
     ['wallet', inData('wallet', `0x${'f'.repeat(40)}`), 5, ['wrong-wallet', 'wrong-subject']],
     ['kid', inData('kid', 'v1-1'), 5, ['key-unpublished']],

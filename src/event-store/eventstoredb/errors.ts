@@ -12,7 +12,7 @@ import {
 
 import { StoreError } from '../event-store.js'
 
-/** A TLS mistake looks like a node that is down, but no retry mends it. */
+/** A TLS mistake looks like a node that is down, but no retry repairs it. */
 const WRONG_CERTIFICATE = /certificate|altnames/i
 const NO_TLS = /wrong version number|SSL routines/i
 

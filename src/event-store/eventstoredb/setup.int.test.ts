@@ -91,7 +91,7 @@ const acls: [string, object, string[]][] = [
   ['somebody else', { $mw: ['$admins', 'somebody'] }, ['$mw to somebody']],
   ['operators', { $d: '$ops', $mw: ['$ops', 'somebody'] }, ['$d to $ops', '$mw to $ops', '$mw to somebody']],
   ['who knows', { $d: null, $mw: [7] }, ['$d to null', '$mw to 7']],
-  ['nobody but administrators', { $r: ['mirror', 'ledger-app'], $d: [], $mw: '$admins' }, []],
+  ['administrators only', { $r: ['mirror', 'ledger-app'], $d: [], $mw: '$admins' }, []],
 ]
 test.each(acls)(
   "the stream's own ACL, which no probe of another stream shows, gives rights to %s",
@@ -119,7 +119,7 @@ test('a wrong password is an error, not a lack of power', async () => {
   })
 })
 
-describe('of several nodes, none of which the client finds, a mistake in TLS is told as one', () => {
+describe('of several nodes, none of which the client finds, a mistake in TLS is reported as one', () => {
   const ask = (caFile = secured.caFile, ports = [standIn.port, standIn.port]) => {
     const hosts = ports.map((port) => `127.0.0.1:${port}`).join()
     const options = `tlsCAFile=${encodeURIComponent(caFile)}&maxDiscoverAttempts=1`

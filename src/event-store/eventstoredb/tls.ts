@@ -1,4 +1,4 @@
-// Of several nodes the client tells only that it found none. Whether that is for a mistake in TLS, which no retry mends,
+// Of several nodes the client says only that it found none. Whether that is for a mistake in TLS, which no retry repairs,
 // is found out here: by a handshake with each of them, as the client would make it, and nothing after it.
 
 import { readFileSync } from 'node:fs'

@@ -34,7 +34,7 @@ function chances(
 }
 
 describe('a broker that appends alone', () => {
-  test('waits for nobody, but lets a chance pass at once and every two seconds: somebody may have begun', () => {
+  test('waits for no broker, but yields once at first and every two seconds: another may have begun', () => {
     const scheduler = new AppendScheduler('a')
     expect(scheduler.backOffMs(0)).toBe(0)
     scheduler.appendTook(5)
@@ -82,7 +82,7 @@ test('the wait is counted from the newest append, whenever it is asked for', () 
   expect(after('c', 'a', 'b', 'c', 'd').backOffMs(30)).toBe(0)
 })
 
-test('whoever appends many times in a row is in the rotation once', () => {
+test('a broker that appends many times in a row is in the rotation once', () => {
   expect(holdBack(['a', 'b', 'a', 'a', 'a'])).toEqual({ b: 0, a: 15 })
 })
 
@@ -121,7 +121,7 @@ test('slots do not shift when one of them passes', () => {
   expect(scheduler.backOffMs(31)).toBe(14)
 })
 
-test('a newcomer, and one that is forgotten, goes at once: nobody waits for it', () => {
+test('a newcomer, and one that is forgotten, goes at once: no one waits for it', () => {
   expect(after('new', 'a', 'b').backOffMs(0)).toBe(0)
   const silent = after('a', 'b', 'a', 'b')
   for (let at = 1_000, index = 3; at <= 12_000; at += 1_000, index += 1) silent.observed('b', index, at)
@@ -140,7 +140,7 @@ test('a slot is six times the append time, as it is observed, never less than 15
   expect(scheduler.slotMs).toBe(300)
 })
 
-test('entries told again or in another order change nothing', () => {
+test('entries reported again or in another order change nothing', () => {
   const scheduler = after('a', 'a', 'b', 'c')
   const order = () => scheduler.backOffMs(0)
   expect(order()).toBe(0)
@@ -248,7 +248,7 @@ test('one that lost, and knows of others who are silent, waits for them once, no
   expect(scheduler.backOffMs(20_030)).toBe(0)
 })
 
-test('and waits for them anew when it has appended and was silent again', () => {
+test('and waits for them again when it has appended and was silent again', () => {
   const scheduler = after('d', 'a', 'b', 'c', 'd')
   scheduler.appendLost(20_000)
   scheduler.observed('d', 4, 20_100)

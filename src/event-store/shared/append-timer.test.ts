@@ -9,7 +9,7 @@ const entry = (index: number, by: string, upTo = index): Stored => ({ index, tex
 /** What is left to others who may have begun, after somebody's first append. */
 const CHANCE_MS = 60
 
-/** `me`, on a clock that goes when it is told to. */
+/** `me`, on a clock that the test advances. */
 function taking(me = 'me') {
   const clock = { ms: 0 }
   const scheduler = new AppendScheduler(me)
@@ -28,7 +28,7 @@ test('alone, it is always our turn, a moment after the first append', async () =
   expect([me.appends, me.lost, me.alone]).toEqual([2, 0, true])
 })
 
-test('nobody is alone until those who appended have been silent for a while', () => {
+test('no broker is alone until the others have been silent for a while', () => {
   const { taking: me, clock } = taking()
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
@@ -38,7 +38,7 @@ test('nobody is alone until those who appended have been silent for a while', ()
   expect(me.alone).toBe(true)
 })
 
-test('whoever waits goes when the one before it has appended', async () => {
+test('a waiting broker goes when the one before it has appended', async () => {
   const { taking: me, clock } = taking()
   me.saw([entry(0, 'other')])
   me.afterAppend(1)
@@ -52,7 +52,7 @@ test('whoever waits goes when the one before it has appended', async () => {
   expect(order).toEqual(['other appends', 'turn'])
 })
 
-test("nobody's turn comes in the middle of an append", () => {
+test('no turn comes in the middle of an append', () => {
   const { taking: me, scheduler } = taking()
   me.saw([entry(0, 'me'), entry(1, 'other')])
   expect(scheduler.backOffMs(0)).toBe(0)
@@ -85,7 +85,7 @@ test('one that was seen before its answer came took until the answer', async () 
   expect(scheduler.slotMs).toBe(60)
 })
 
-test('lost and failed appends are counted, each for what they are, and move nobody', () => {
+test('lost and failed appends are counted, each for what they are, and move no turn', () => {
   const { taking: me, scheduler } = taking()
   me.saw([entry(0, 'other')])
   me.afterAppend(1)

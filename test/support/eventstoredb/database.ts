@@ -1,6 +1,6 @@
 // The stand-in's data and the rules an EventStoreDB 22.10 to 24.10 node keeps about it: expected revisions, idempotency,
 // truncation, deletion. No network here. What was seen with real nodes (23.10.6, 24.6.0) and what is a reading of the
-// server's source is told in docs/eventstoredb.md; where the two could differ, a real node decides (ESDB_URL).
+// server's source is described in docs/eventstoredb.md; where the two could differ, a real node decides (ESDB_URL).
 
 import { EventEmitter } from 'node:events'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -111,7 +111,7 @@ export class Database {
       const replayed = this.replay(stream, after, events)
       if (replayed) return replayed
       if (expected !== 'no_stream' || !this.isSoftDeleted(stream)) return wrongVersion(head, expected)
-      // NO_STREAM on a soft-deleted stream begins it anew, after the old head.
+      // NO_STREAM on a soft-deleted stream begins it again, after the old head.
     } else if (after > head || waiting) {
       return wrongVersion(head, expected)
     }
@@ -183,7 +183,7 @@ export class Database {
     this.rewrite()
   }
 
-  /** Somebody with the disk wrote the stream anew, whatever it held before. */
+  /** Somebody with the disk wrote the stream again, whatever it held before. */
   replace(stream: string, events: readonly Proposed[]): void {
     this.streams.get(stream)?.splice(0)
     this.write(stream, events)

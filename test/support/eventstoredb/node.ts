@@ -17,7 +17,7 @@ export interface Node {
   readonly openReads: Set<OpenRead>
   /** The other node that leads, where this one is a follower. */
   readonly leader: { host: string; port: number } | undefined
-  /** Whether a subscription to an empty stream is told at once that it has caught up: 24.6.0 does, 23.10.6 does not. */
+  /** Whether a subscription to an empty stream hears at once that it has caught up: 24.6.0 does, 23.10.6 does not. */
   readonly caughtUpOnEmpty: boolean
   /** Whether a subscription whose reader lost its right hears nothing more; else it ends, refused. */
   readonly deniedStaySilent: boolean

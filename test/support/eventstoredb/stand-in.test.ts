@@ -160,7 +160,7 @@ describe('deletion and truncation', () => {
     })
   })
 
-  test('a soft-deleted stream is not found, and begins anew after its old head', async () => {
+  test('a soft-deleted stream is not found, and begins again after its old head', async () => {
     await client.deleteStream('s', { credentials: anyone })
     await expect(revisions()).rejects.toBeInstanceOf(StreamNotFoundError)
     expect((await append(0, NO_STREAM, ids[0])).position).toBeUndefined()

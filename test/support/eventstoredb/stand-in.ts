@@ -43,7 +43,7 @@ export class StandIn implements Node {
   deniedStaySilent = false
   /** 7 as seen with 26.1.0; 24.10 takes one. */
   deliveryDelayMs = 0
-  /** How long an append takes to be applied: by default a chance few milliseconds, so that order is nobody's promise. */
+  /** How long an append takes to be applied: by default a chance few milliseconds, so that the order is not fixed. */
   applyDelayMs = () => Math.random() * 3
   port = 0
   private server: Server | undefined

@@ -66,7 +66,7 @@ async function append(
   let verdict = node.database.append(stream, expected, written)
   if (!verdict.ok && verdict.why === 'uncommitted') {
     await node.database.commits.settled()
-    // Success without writing where it was committed. Where it was taken back, nobody may write it by asking.
+    // Success without writing where it was committed. Where it was taken back, no one may write it by asking.
     verdict = node.database.replayed(stream, expected, written)
     if (!verdict.ok) return wire.failure(status.ABORTED, 'Operation timed out')
   }

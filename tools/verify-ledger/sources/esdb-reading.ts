@@ -39,7 +39,7 @@ export interface Patience {
   silenceMs?: number
 }
 
-/** No retry mends these, though they look like a node that is down. */
+/** No retry repairs these, though they look like a node that is down. */
 const TLS_MISTAKE = /certificate|altnames|wrong version number|SSL routines/i
 
 export class EsdbReading {

@@ -94,7 +94,7 @@ function run(args: string[], env: Record<string, string> = {}): Promise<Ended> {
   })
 }
 
-describe('a stream that nobody touched', () => {
+describe('a stream that no one touched', () => {
   test('gives every entry as it was sealed, and nothing stays open at the server', async () => {
     expect(await rowsOf()).toEqual(texts)
     expect([...standIn.openReads]).toEqual([])
@@ -296,7 +296,7 @@ describe('over TLS, with a user', () => {
   })
   const audit = `ledger-audit:${encodeURIComponent(PASSWORD)}@`
 
-  test('the URL comes out of a variable, and nobody is shown the password', async () => {
+  test('the URL comes out of a variable, and no one is shown the password', async () => {
     const { code, stdout, stderr } = await run(['env:LEDGER'], { LEDGER: url(audit), DEBUG: 'esdb:*' })
     expect([code, stdout.includes('VERIFIED')]).toEqual([0, true])
     const shown = stdout + stderr
@@ -336,7 +336,7 @@ test.each([
   [['env:'], 'a variable that is set'],
   [['env:PASSWORD_IN_PLACE_OF_A_URL'], 'SOURCE must be'],
   [['env:STAND_IN', '--state', 'x'], '--state and --full'],
-])('wrong usage is told without repeating a URL, exit 2: %j', async (args, words) => {
+])('wrong usage is reported without repeating a URL, exit 2: %j', async (args, words) => {
   const env = { PASSWORD_IN_PLACE_OF_A_URL: 'hunter2', STAND_IN: standIn.url }
   const ended = await run(args, env)
   expect([ended.code, ended.stdout]).toEqual([2, ''])

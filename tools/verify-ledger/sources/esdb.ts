@@ -85,7 +85,7 @@ export class EsdbSource implements Source {
 
   private askedFor(from: number): Promise<FoundEvent[]> {
     const page = this.page(from)
-    // Awaited in its turn, or never, when whoever reads has gone.
+    // Awaited in its turn, or never, when the reader has gone.
     page.catch(() => undefined)
     return page
   }

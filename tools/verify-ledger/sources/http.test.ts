@@ -162,7 +162,7 @@ describe('a server that misbehaves', () => {
     await expect(verified((await serve({ instead })).url)).rejects.toThrow('longer than 8192 bytes')
   })
 
-  test('by an encoding nobody asked for is an error', async () => {
+  test('by an encoding no one asked for is an error', async () => {
     const instead = firstTimes(1, 'checkpoint', (response) =>
       response.writeHead(200, { 'content-encoding': 'br' }).end('x'),
     )
@@ -215,7 +215,7 @@ test('an address with a path, or without a log below it, is not looked for elsew
   expect(server.asked.map(({ path }) => path)).toEqual(['checkpoint'])
 })
 
-test('nobody there is an error', async () => {
+test('no server there is an error', async () => {
   const port = await freePort()
   await expect(verified(`http://127.0.0.1:${port}/ledger`)).rejects.toThrow(
     'no answer: ECONNREFUSED (5 attempts)',
