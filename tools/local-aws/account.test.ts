@@ -37,7 +37,7 @@ describe('a configuration is refused', () => {
   test.each<[string, (config: AccountConfig) => unknown, string]>([
     ['that is a list', () => [], 'config must be an object'],
     ['without roles', ({ roles: _, ...config }) => config, 'config.roles is missing'],
-    ['with a stranger in it', (config) => ({ ...config, buckets: [] }), 'config.buckets is unknown'],
+    ['with a stranger in it', (config) => ({ ...config, tables: [] }), 'config.tables is unknown'],
     [
       'with an account of eleven digits',
       provider({ account: '11112222333' }),

@@ -1,12 +1,20 @@
 // The accounts this STS knows: OIDC providers, roles with their trust policies, users with static keys.
 
-import { parseTrustPolicy, type TrustPolicy } from './trust-policy.js'
+import { parsePolicy, type Policy } from '../../src/domain/iam/policy.js'
 
 /** The configuration as JSON has it. An account exists by being in an ARN. */
 export interface AccountConfig {
   providers: { account: string; url: string; clientIds: string[] }[]
-  roles: { arn: string; maxSessionDuration?: number; tags?: Record<string, string>; trustPolicy: unknown }[]
-  users: { arn: string; accessKeyId: string; secretAccessKey: string }[]
+  roles: {
+    arn: string
+    maxSessionDuration?: number
+    tags?: Record<string, string>
+    trustPolicy: unknown
+    /** Identity policies, inline or attached: at S3 they are one. */
+    policies?: unknown[]
+  }[]
+  users: { arn: string; accessKeyId: string; secretAccessKey: string; policies?: unknown[] }[]
+  buckets?: { name: string; account: string; policy?: unknown }[]
 }
 
 export interface Provider {
@@ -26,7 +34,8 @@ export interface Role {
   name: string
   maxSessionDuration: number
   tags: ReadonlyMap<string, string>
-  trustPolicy: TrustPolicy
+  trustPolicy: Policy
+  policies: readonly Policy[]
 }
 
 export interface User {
@@ -34,12 +43,21 @@ export interface User {
   account: string
   accessKeyId: string
   secretAccessKey: string
+  policies: readonly Policy[]
+}
+
+/** A bucket that is there from the start. */
+export interface ConfiguredBucket {
+  name: string
+  account: string
+  policy: { text: string; parsed: Policy } | undefined
 }
 
 export interface Account {
   providers: readonly Provider[]
   roles: ReadonlyMap<string, Role>
   users: ReadonlyMap<string, User>
+  buckets: readonly ConfiguredBucket[]
 }
 
 /** The configuration cannot be used. The message names the member and what it should be. */
@@ -47,9 +65,10 @@ export class AccountError extends Error {
   override name = 'AccountError'
 }
 
-/** Reads a configuration strictly; throws AccountError or TrustPolicyError. */
+/** Reads a configuration strictly; throws AccountError or PolicyDocumentError. */
 export function parseAccount(config: unknown): Account {
-  const { providers, roles, users } = exactly(config, 'config', ['providers', 'roles', 'users'])
+  const members = exactly(config, 'config', ['providers', 'roles', 'users'], ['buckets'])
+  const { providers, roles, users, buckets = [] } = members
   const known = list(providers, 'providers').map(parseProvider)
   const names = known.map(({ name }) => name)
   return {
@@ -62,6 +81,7 @@ export function parseAccount(config: unknown): Account {
       list(users, 'users').map((user, index) => parseUser(user, `users[${index}]`)),
       'accessKeyId',
     ),
+    buckets: list(buckets, 'buckets').map((bucket, index) => parseBucket(bucket, `buckets[${index}]`)),
   }
 }
 
@@ -88,7 +108,7 @@ function parseProvider(value: unknown, index: number): Provider {
 }
 
 function parseRole(value: unknown, where: string, issuers: string[]): Role {
-  const role = exactly(value, where, ['arn', 'trustPolicy'], ['maxSessionDuration', 'tags'])
+  const role = exactly(value, where, ['arn', 'trustPolicy'], ['maxSessionDuration', 'tags', 'policies'])
   const arn = text(
     role['arn'],
     `${where}.arn`,
@@ -112,12 +132,34 @@ function parseRole(value: unknown, where: string, issuers: string[]): Role {
     tags: new Map(
       pairs.map(([key, tag]) => [key, text(tag, `${where}.tags.${key}`, /^.{0,256}$/s, 'a string')]),
     ),
-    trustPolicy: parseTrustPolicy(role['trustPolicy'], `${where}.trustPolicy`, issuers),
+    trustPolicy: parsePolicy(role['trustPolicy'], `${where}.trustPolicy`, { kind: 'trust', issuers }),
+    policies: parsePolicies(role['policies'], `${where}.policies`),
+  }
+}
+
+function parsePolicies(value: unknown, where: string): Policy[] {
+  return list(value ?? [], where).map((one, index) =>
+    parsePolicy(one, `${where}[${index}]`, { kind: 'identity' }),
+  )
+}
+
+function parseBucket(value: unknown, where: string): ConfiguredBucket {
+  const { name, account, policy } = exactly(value, where, ['name', 'account'], ['policy'])
+  return {
+    name: text(name, `${where}.name`, /^[a-z0-9.-]{3,63}$/, 'the name of a bucket'),
+    account: text(account, `${where}.account`, /^\d{12}$/, '12 digits'),
+    policy:
+      policy === undefined
+        ? undefined
+        : {
+            text: JSON.stringify(policy),
+            parsed: parsePolicy(policy, `${where}.policy`, { kind: 'resource' }),
+          },
   }
 }
 
 function parseUser(value: unknown, where: string): User {
-  const user = exactly(value, where, ['arn', 'accessKeyId', 'secretAccessKey'])
+  const user = exactly(value, where, ['arn', 'accessKeyId', 'secretAccessKey'], ['policies'])
   const arn = text(
     user['arn'],
     `${where}.arn`,
@@ -139,6 +181,7 @@ function parseUser(value: unknown, where: string): User {
       /^\S{16,128}$/,
       '16 to 128 characters',
     ),
+    policies: parsePolicies(user['policies'], `${where}.policies`),
   }
 }
 

@@ -1,11 +1,11 @@
 // The condition context: everything a trust policy can ask about one call.
 // IAM User Guide, "AWS global condition context keys" and "IAM and AWS STS condition context keys".
 
+import type { Context } from '../../src/domain/iam/template.js'
 import type { Provider } from './account.js'
 import type { Ask } from './parameters.js'
 import type { SessionTags } from './session-tags.js'
 import { identityOf, type Caller } from './sessions.js'
-import type { Context } from './trust-policy.js'
 import type { WebIdentity } from './web-identity.js'
 
 /** What a trust policy sees of AssumeRoleWithWebIdentity. */

@@ -1,4 +1,7 @@
-// Faults on order: what a test wants STS to do instead of its work, and for how many calls.
+// Faults on order: what a test wants STS or S3 to do instead of its work, and for how many calls.
+
+import type { Socket } from 'node:net'
+import { setTimeout as after } from 'node:timers/promises'
 
 import { KEY_RETRIEVAL_MESSAGE, STATUS, type StsErrorCode } from './errors.js'
 
@@ -14,14 +17,12 @@ export type Fault =
   /** 200, well-formed, and no credentials in it. */
   | { kind: 'empty' }
 
-export type Action = 'AssumeRole' | 'AssumeRoleWithWebIdentity' | 'GetCallerIdentity'
-
 export interface FaultOrder {
   fault: Fault
   /** How many calls it is for; 'all' until clear(). Default 1. */
   times?: number | 'all'
   /** Only calls of this action. */
-  action?: Action
+  action?: string
 }
 
 /** What STS answers when the issuer's keys cannot be had: the one InvalidIdentityToken that may pass. */
@@ -43,7 +44,7 @@ const MESSAGES: Partial<Record<string, string>> = {
 } satisfies Partial<Record<StsErrorCode, string>>
 
 /** An error fault with its status and message filled in. */
-export function wireError({ code, message, status }: Extract<Fault, { kind: 'error' }>): {
+function wireError({ code, message, status }: Extract<Fault, { kind: 'error' }>): {
   code: string
   status: number
   message: string
@@ -55,9 +56,41 @@ export function wireError({ code, message, status }: Extract<Fault, { kind: 'err
   }
 }
 
+interface Misbehaviour {
+  socket: Socket
+  /** Ends a delay. */
+  signal: AbortSignal
+  refuse: (error: { code: string; status: number; message: string }) => void
+}
+
+/** Does what a fault orders. The outcome when that is all: the request is dealt with, or never will be. */
+export async function misbehave(
+  fault: Fault | undefined,
+  { socket, signal, refuse }: Misbehaviour,
+): Promise<string | undefined> {
+  switch (fault?.kind) {
+    case undefined:
+    case 'empty':
+      return undefined
+    case 'delay':
+      await after(fault.ms, undefined, { signal })
+      return undefined
+    case 'hang':
+      return 'hang'
+    case 'drop':
+      socket.destroy()
+      return 'drop'
+    case 'error': {
+      const error = wireError(fault)
+      refuse(error)
+      return error.code
+    }
+  }
+}
+
 /** The orders still open, oldest first. */
 export class Faults {
-  #orders: { fault: Fault; left: number; action: Action | undefined }[] = []
+  #orders: { fault: Fault; left: number; action: string | undefined }[] = []
 
   order({ fault, times = 1, action }: FaultOrder): void {
     const left = times === 'all' ? Infinity : times

@@ -66,6 +66,7 @@ describe('the program', () => {
     const environment = JSON.parse(line) as Record<string, string>
     expect(environment).toEqual({
       AWS_ENDPOINT_URL_STS: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      AWS_ENDPOINT_URL_S3: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       AWS_REGION: 'us-east-1',
       AWS_DEFAULT_REGION: 'us-east-1',
       BROKER_DATA_ROLE_ARN: ROLE,
@@ -94,7 +95,12 @@ describe('the program', () => {
     const file = join(dir, 'account.json')
     await writeFile(file, JSON.stringify(defaultAccount('https://broker.example.com')))
     const { environment } = await start('--config', file)
-    expect(Object.keys(environment)).toEqual(['AWS_ENDPOINT_URL_STS', 'AWS_REGION', 'AWS_DEFAULT_REGION'])
+    expect(Object.keys(environment)).toEqual([
+      'AWS_ENDPOINT_URL_STS',
+      'AWS_ENDPOINT_URL_S3',
+      'AWS_REGION',
+      'AWS_DEFAULT_REGION',
+    ])
   })
 
   test('explains itself and gives its version', async () => {
@@ -121,11 +127,11 @@ describe('the program', () => {
 
   test('takes a file with a mistake in it as wrong usage, and says where', async () => {
     const file = join(dir, 'account.json')
-    await writeFile(file, JSON.stringify({ ...defaultAccount('https://broker.example.com'), buckets: [] }))
+    await writeFile(file, JSON.stringify({ ...defaultAccount('https://broker.example.com'), tables: [] }))
     expect(await outcome('--config', file)).toEqual({
       code: 2,
       stdout: '',
-      stderr: expect.stringContaining('config.buckets is unknown'),
+      stderr: expect.stringContaining('config.tables is unknown'),
     })
     await writeFile(file, '{')
     expect(await outcome('--config', file)).toEqual({

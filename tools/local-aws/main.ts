@@ -4,19 +4,20 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
+import { PolicyDocumentError } from '../../src/domain/iam/policy.js'
 import { AccountError, type AccountConfig } from './account.js'
 import { DATA_ROLE_ARN, USER_KEY } from './default-account.js'
 import { startLocalAws, type LocalAws, type LocalAwsOptions } from './server.js'
-import { TrustPolicyError } from './trust-policy.js'
 
 const USAGE = `Usage: node dist/tools/local-aws/main.js [options]
 
-A local AWS STS for development and tests: it verifies web identity tokens and signatures as AWS does,
-and hands out credentials that work nowhere but here. It listens on 127.0.0.1 only.
+A local AWS, STS and S3, for development and tests: it verifies web identity tokens, signatures and policies
+as AWS does, and hands out credentials that work nowhere but here. It listens on 127.0.0.1 only.
 
   --issuer URL    the OIDC issuer to trust (default http://127.0.0.1:8091)
-  --port N        the port to listen on, 0 for any (default 8093)
-  --config FILE   providers, roles and users as JSON, instead of the default account
+  --port N        the port of STS, 0 for any (default 8093)
+  --s3-port N     the port of S3, 0 for any (default the port after that of STS)
+  --config FILE   providers, roles, users and buckets as JSON, instead of the default account
   --json          print the environment as one line of JSON
   --help          print this
   --version       print the version
@@ -45,7 +46,7 @@ async function main(args: string[]): Promise<void> {
   const options = optionsOf(flags)
   const aws = await start({ ...options, log: (line) => process.stderr.write(`${line}\n`) })
   process.stderr.write(
-    'local AWS: a stand-in for AWS STS, for development and tests. Its credentials open nothing at AWS.\n',
+    'local AWS: a stand-in for AWS STS and S3, for development and tests. Its credentials open nothing at AWS.\n',
   )
   const environment = environmentOf(aws, options)
   print(flags.json ? JSON.stringify(environment) : exportLines(environment))
@@ -60,6 +61,7 @@ function parseFlags(args: string[]) {
       options: {
         issuer: { type: 'string' },
         port: { type: 'string', default: '8093' },
+        's3-port': { type: 'string' },
         config: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -72,12 +74,17 @@ function parseFlags(args: string[]) {
 }
 
 function optionsOf(flags: ReturnType<typeof parseFlags>): LocalAwsOptions {
-  const port = Number(flags.port)
-  if (!/^\d{1,5}$/.test(flags.port) || port > 65_535) throw new Failure(2, '--port must be 0 to 65535')
-  if (flags.config === undefined) return { port, issuer: flags.issuer ?? 'http://127.0.0.1:8091' }
+  const port = portOf('--port', flags.port)
+  const s3Port = portOf('--s3-port', flags['s3-port'] ?? String(port === 0 ? 0 : port + 1))
+  if (flags.config === undefined) return { port, s3Port, issuer: flags.issuer ?? 'http://127.0.0.1:8091' }
   if (flags.issuer !== undefined)
     throw new Failure(2, '--issuer is for the default account: name the provider in the --config file')
-  return { port, account: readConfig(flags.config) }
+  return { port, s3Port, account: readConfig(flags.config) }
+}
+
+function portOf(flag: string, text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  throw new Failure(2, `${flag} must be 0 to 65535`)
 }
 
 function readConfig(file: string): AccountConfig {
@@ -99,16 +106,24 @@ async function start(options: LocalAwsOptions): Promise<LocalAws> {
   try {
     return await startLocalAws(options)
   } catch (error) {
-    if (error instanceof AccountError || error instanceof TrustPolicyError)
+    if (error instanceof AccountError || error instanceof PolicyDocumentError)
       throw new Failure(2, error.message)
-    throw new Failure(3, `cannot listen on port ${options.port}: ${(error as Error).message}`)
+    throw new Failure(
+      3,
+      `cannot listen on port ${options.port} or ${options.s3Port}: ${(error as Error).message}`,
+    )
   }
 }
 
 /** What a client needs. Only the default user's key, which is public, is ever printed. */
 function environmentOf(aws: LocalAws, { account }: LocalAwsOptions): Record<string, string> {
   // The SDKs read AWS_REGION; boto3 and version 1 of the CLI read only the other.
-  const endpoint = { AWS_ENDPOINT_URL_STS: aws.url, AWS_REGION: REGION, AWS_DEFAULT_REGION: REGION }
+  const endpoint = {
+    AWS_ENDPOINT_URL_STS: aws.url,
+    AWS_ENDPOINT_URL_S3: aws.s3.url,
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+  }
   if (account) return endpoint
   return {
     ...endpoint,

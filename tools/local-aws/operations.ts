@@ -1,5 +1,7 @@
 // The three actions, each from the request to what goes into its <...Result>.
 
+import { allowedBy } from '../../src/domain/iam/decide.js'
+import type { Principal } from '../../src/domain/iam/principal.js'
 import type { Account, Provider, Role } from './account.js'
 import { StsError, invalidToken } from './errors.js'
 import { fetchKeys } from './issuer-keys.js'
@@ -16,7 +18,6 @@ import {
 import { identityOf, type Caller, type Opened, type Session, type Sessions } from './sessions.js'
 import type { SignedRequest } from './sigv4.js'
 import { callerContext, webContext } from './condition-context.js'
-import { allows, type Principal, type TrustAction } from './trust-policy.js'
 import { readToken, refuseUnlistedRole, verifyToken } from './web-identity.js'
 import type { Content } from './xml.js'
 
@@ -44,7 +45,7 @@ export async function assumeRoleWithWebIdentity(
 
   const context = webContext(ask, provider, identity)
   const role = authorize(world.account, ask.roleArn, {
-    principal: { type: 'Federated', arns: [provider.arn] },
+    principal: { type: 'Federated', names: [provider.arn] },
     actions: actionsOf('sts:AssumeRoleWithWebIdentity', identity.tags, identity.sourceIdentity),
     context,
     refusal: (action) => `Not authorized to perform ${action}`,
@@ -115,6 +116,9 @@ function refuseStraySession({ headers }: SignedRequest): void {
   }
 }
 
+type TrustAction =
+  'sts:AssumeRole' | 'sts:AssumeRoleWithWebIdentity' | 'sts:SetSourceIdentity' | 'sts:TagSession'
+
 interface Authorization {
   principal: Principal
   actions: TrustAction[]
@@ -129,7 +133,9 @@ function authorize(
   { principal, actions, context, refusal }: Authorization,
 ): Role {
   const role = roles.get(roleArn)
-  const refused = actions.find((action) => !role || !allows(role.trustPolicy, action, principal, context))
+  const refused = actions.find(
+    (action) => !role || !allowedBy(role.trustPolicy, { action, principal, context }),
+  )
   if (!role || refused) throw new StsError('AccessDenied', refusal(refused ?? 'sts:AssumeRole'))
   return role
 }
@@ -149,7 +155,7 @@ function actionsOf(
 function callingPrincipal(caller: Caller): Principal {
   return {
     type: 'AWS',
-    arns: caller.kind === 'session' ? [caller.session.roleArn, caller.session.arn] : [caller.user.arn],
+    names: caller.kind === 'session' ? [caller.session.roleArn, caller.session.arn] : [caller.user.arn],
   }
 }
 
@@ -182,13 +188,14 @@ type SessionAsk = { ask: Ask; tags: SessionTags; sourceIdentity: string | undefi
 function open({ sessions, now }: World, role: Role, { ask, tags, sourceIdentity }: SessionAsk): Opened {
   // The wire has whole seconds: the reply's expiration is the real end.
   const expiresAt = new Date(Math.floor(now().getTime() / 1000 + ask.durationSeconds) * 1000)
-  const { roleSessionName, policy } = ask
+  const { roleSessionName, policy, policyArns } = ask
   return sessions.open(role, expiresAt, {
     roleSessionName,
     sourceIdentity,
     tags,
     principalTags: principalTags(role.tags, tags),
     policy,
+    policyArns,
   })
 }
 

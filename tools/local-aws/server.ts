@@ -1,17 +1,18 @@
-// A local AWS STS over HTTP, to develop and test against. It knows no real account; its keys open nothing at AWS.
+// A local AWS over HTTP, STS and S3, to develop and test against. It knows no real account; its keys open nothing at AWS.
 
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { setTimeout as after } from 'node:timers/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { isLoopback, parseAccount, type AccountConfig } from './account.js'
 import { defaultAccount } from './default-account.js'
 import { StsError } from './errors.js'
-import { Faults, wireError, type Fault, type FaultOrder } from './faults.js'
+import { Faults, misbehave, type Fault, type FaultOrder } from './faults.js'
 import { KEY_FETCH_TIMEOUT_MS } from './issuer-keys.js'
+import { closed, listening } from './listener.js'
 import { assumeRole, assumeRoleWithWebIdentity, getCallerIdentity, type World } from './operations.js'
 import { parseForm, type Parameters } from './parameters.js'
+import { headersOf } from './s3/request.js'
+import { type LocalS3, startLocalS3 } from './s3/server.js'
 import { Sessions, type Session } from './sessions.js'
 import type { SignedRequest } from './sigv4.js'
 import { xmlDocument, xmlError, type Content } from './xml.js'
@@ -22,6 +23,8 @@ export interface LocalAwsOptions {
   account?: AccountConfig
   /** Default 0: any free port. */
   port?: number
+  /** Of S3. Default 0: any free port. */
+  s3Port?: number
   /** A loopback address; default 127.0.0.1. Anything else is refused. */
   host?: string
   now?: () => Date
@@ -52,11 +55,13 @@ export interface LocalAws {
   clearFaults(): void
   /** A session by its access key id, without its secret: what its tags are, whom it names, when it ends. */
   session(accessKeyId: string): Session | undefined
+  /** S3 for the same sessions and users, on a port of its own. */
+  s3: LocalS3
   /** Stops listening and cuts every open connection, those a fault left hanging too. */
   close(): Promise<void>
 }
 
-/** Starts the STS. Throws AccountError or TrustPolicyError for a configuration it cannot honour in full. */
+/** Starts the STS. Throws AccountError or PolicyDocumentError for a configuration it cannot honour in full. */
 export async function startLocalAws(options: LocalAwsOptions): Promise<LocalAws> {
   const { issuer, host = '127.0.0.1', port = 0 } = options
   if (!isLoopback(host)) throw new Error(`host ${host} must be a loopback address: this is a tool for tests`)
@@ -70,35 +75,25 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<LocalAws>
   }
   const sts = new LocalSts(world, options.log)
   for (const order of options.faults ?? []) sts.faults.order(order)
-  const server = createServer((request, response) => void sts.handle(request, response))
-  await listening(server, port, host.replace(/^\[|\]$/g, ''))
-  const { port: actual } = server.address() as AddressInfo
+  const listener = await listening((request, response) => void sts.handle(request, response), { port, host })
+  const s3 = await startLocalS3(world, { port: options.s3Port ?? 0, host, log: options.log }).catch(
+    async (error: unknown) => {
+      await closed(listener)
+      throw error
+    },
+  )
   return {
-    url: `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${actual}`,
+    url: listener.url,
     calls: sts.calls,
     failNext: (fault, order = {}) => sts.faults.order({ fault, ...order }),
     clearFaults: () => sts.faults.clear(),
     session: (accessKeyId) => world.sessions.find(accessKeyId),
-    close: () => closed(server, sts),
+    s3,
+    close: async () => {
+      sts.stopping.abort()
+      await Promise.all([closed(listener), s3.close()])
+    },
   }
-}
-
-function listening(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-}
-
-function closed(server: Server, sts: LocalSts): Promise<void> {
-  sts.stopping.abort()
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
 }
 
 const UNREAD = { action: '', roleArn: undefined, roleSessionName: undefined, accessKeyId: undefined }
@@ -123,7 +118,13 @@ class LocalSts {
       )
       this.#record(call, parameters, signed)
       const fault = this.faults.take(call.action)
-      if (await this.#misbehave(fault, request, response, call)) return
+      const refuse = (error: { code: string; status: number; message: string }) =>
+        reply(response, requestId, error.status, xmlError(error, requestId))
+      const done = await misbehave(fault, { socket: request.socket, signal: this.stopping.signal, refuse })
+      if (done !== undefined) {
+        call.outcome = done
+        return
+      }
       const content = fault?.kind === 'empty' ? {} : await this.#perform(call.action, signed, parameters)
       call.outcome = fault?.kind === 'empty' ? 'empty' : 'ok'
       reply(response, requestId, 200, success(call.action, content, requestId))
@@ -146,32 +147,6 @@ class LocalSts {
     call.roleSessionName = parameters.get('RoleSessionName')
     call.accessKeyId = /Credential=(\w+)\//.exec(headers.get('authorization') ?? '')?.[1]
     this.calls.push(call)
-  }
-
-  /** Does what a fault orders. True: the request is dealt with, or never will be. */
-  async #misbehave(fault: Fault | undefined, request: IncomingMessage, response: ServerResponse, call: Call) {
-    switch (fault?.kind) {
-      case undefined:
-      case 'empty':
-        return false
-      case 'delay':
-        await after(fault.ms, undefined, { signal: this.stopping.signal })
-        return false
-      case 'hang':
-        call.outcome = 'hang'
-        return true
-      case 'drop':
-        call.outcome = 'drop'
-        request.socket.destroy()
-        return true
-      case 'error': {
-        const requestId = randomUUID()
-        const error = wireError(fault)
-        call.outcome = error.code
-        reply(response, requestId, error.status, xmlError(error, requestId))
-        return true
-      }
-    }
   }
 
   async #perform(action: string, request: SignedRequest, parameters: Parameters): Promise<Content> {
@@ -222,17 +197,6 @@ async function readRequest(request: IncomingMessage): Promise<SignedRequest> {
     throw new StsError('RequestEntityTooLarge', `The request is longer than ${MAX_BODY_BYTES} bytes`)
   }
   return { method, path, query, headers: headersOf(request), body: Buffer.concat(chunks) }
-}
-
-function headersOf({ rawHeaders }: IncomingMessage): Map<string, string> {
-  const headers = new Map<string, string>()
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] ?? '').toLowerCase()
-    const value = rawHeaders[index + 1] ?? ''
-    const before = headers.get(name)
-    headers.set(name, before === undefined ? value : `${before},${value}`)
-  }
-  return headers
 }
 
 function reply(response: ServerResponse, requestId: string, status: number, body: string): void {

@@ -5,7 +5,7 @@ import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto
 import { type Account, type Role, type User } from './account.js'
 import { StsError } from './errors.js'
 import type { SessionTags } from './session-tags.js'
-import { readSignature, verifySignature, type SignedRequest } from './sigv4.js'
+import { readSignature, verifySignature, type Seed, type SignedRequest } from './sigv4.js'
 
 export interface Session {
   accessKeyId: string
@@ -21,8 +21,10 @@ export interface Session {
   tags: SessionTags
   /** What a policy sees as aws:PrincipalTag: the role's tags under the session's. */
   principalTags: ReadonlyMap<string, string>
-  /** Kept, never evaluated: there is no service behind this STS. */
+  /** What S3 lets the session do is within this policy. */
   policy: string | undefined
+  /** Managed policies, which do not exist here: S3 refuses a session that has some. */
+  policyArns: readonly string[]
 }
 
 interface Keys {
@@ -39,7 +41,7 @@ export interface Opened {
 
 export type Opening = Pick<
   Session,
-  'roleSessionName' | 'sourceIdentity' | 'tags' | 'principalTags' | 'policy'
+  'roleSessionName' | 'sourceIdentity' | 'tags' | 'principalTags' | 'policy' | 'policyArns'
 >
 
 /** Far more than a test opens; the oldest are forgotten, so that a load test cannot fill the memory. */
@@ -72,21 +74,26 @@ export class Sessions {
 
   /** Who signed `request`. Throws as STS refuses: no signature, unknown key, wrong signature, expired session. */
   authenticate(request: SignedRequest, account: Account, now: Date): Caller {
+    return this.verify(request, account, now).caller
+  }
+
+  /** As authenticate, with what the signatures of a body's chunks go on from. */
+  verify(request: SignedRequest, account: Account, now: Date): { caller: Caller; seed: Seed } {
     const signature = readSignature(request)
     const user = account.users.get(signature.accessKeyId)
     if (user && signature.sessionToken === undefined) {
-      verifySignature(request, signature, user.secretAccessKey, now)
-      return { kind: 'user', user }
+      const seed = verifySignature(request, signature, user.secretAccessKey, now)
+      return { caller: { kind: 'user', user }, seed }
     }
     const opened = this.#opened.get(signature.accessKeyId)
     if (!opened || !same(opened.keys.sessionToken, signature.sessionToken ?? '')) {
       throw new StsError('InvalidClientTokenId', 'The security token included in the request is invalid.')
     }
-    verifySignature(request, signature, opened.keys.secretAccessKey, now)
+    const seed = verifySignature(request, signature, opened.keys.secretAccessKey, now)
     if (now >= opened.session.expiresAt) {
       throw new StsError('ExpiredToken', 'The security token included in the request is expired')
     }
-    return { kind: 'session', session: opened.session }
+    return { caller: { kind: 'session', session: opened.session }, seed }
   }
 }
 

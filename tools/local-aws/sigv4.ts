@@ -13,6 +13,19 @@ export interface SignedRequest {
   /** Lower-cased names; a header that came twice is joined by commas. */
   headers: ReadonlyMap<string, string>
   body: Uint8Array
+  /** Default sts. */
+  service?: 'sts' | 's3'
+  /** What stands in the canonical request for the body; default its SHA-256. */
+  payloadHash?: string
+}
+
+/** A verified signature, for the chunks of a body that each have a signature of their own. */
+export interface Seed {
+  key: Buffer
+  signedAt: string
+  /** <date>/<region>/<service>/aws4_request */
+  scope: string
+  signature: string
 }
 
 /** What the caller claims. Nothing in it is believed before verifySignature. */
@@ -29,7 +42,6 @@ export interface Signature {
 }
 
 const ALGORITHM = 'AWS4-HMAC-SHA256'
-const SERVICE = 'sts'
 /** A request in the header form is good for 15 minutes in either direction. */
 const HEADER_WINDOW_SECONDS = 900
 const MAX_PRESIGNED_SECONDS = 604_800
@@ -42,7 +54,7 @@ export function readSignature(request: SignedRequest): Signature {
   if (authorization !== undefined && inQuery)
     throw incomplete('sign in the header or in the query, not in both')
   if (authorization !== undefined) return fromHeader(request, authorization, query)
-  if (inQuery) return fromQuery(query)
+  if (inQuery) return fromQuery(request, query)
   throw new StsError('MissingAuthenticationToken', 'Request is missing Authentication Token')
 }
 
@@ -52,15 +64,18 @@ export function verifySignature(
   signature: Signature,
   secret: string,
   now: Date,
-): void {
+): Seed {
   checkSignedHeaders(request, signature)
+  const { date, region } = signature.scope
+  const scope = [date, region, serviceOf(request), 'aws4_request']
   const stringToSign = [
     ALGORITHM,
     signature.signedAt,
-    `${signature.scope.date}/${signature.scope.region}/${SERVICE}/aws4_request`,
+    scope.join('/'),
     sha256(canonicalRequest(request, signature)),
   ].join('\n')
-  const expected = hmac(signingKey(secret, signature.scope), stringToSign)
+  const key = signingKey(secret, scope)
+  const expected = hmac(key, stringToSign)
   const given = Buffer.from(signature.value, 'hex')
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
     throw mismatch(
@@ -68,6 +83,11 @@ export function verifySignature(
     )
   }
   checkTime(signature, now)
+  return { key, signedAt: signature.signedAt, scope: scope.join('/'), signature: signature.value }
+}
+
+function serviceOf({ service = 'sts' }: SignedRequest): 'sts' | 's3' {
+  return service
 }
 
 function fromHeader(request: SignedRequest, authorization: string, query: [string, string][]): Signature {
@@ -82,7 +102,7 @@ function fromHeader(request: SignedRequest, authorization: string, query: [strin
         return [field.slice(0, at).trim(), field.slice(at + 1).trim()]
       }),
   )
-  return assemble({
+  return assemble(serviceOf(request), {
     credential: fields.get('Credential'),
     signedHeaders: fields.get('SignedHeaders'),
     value: fields.get('Signature'),
@@ -93,14 +113,14 @@ function fromHeader(request: SignedRequest, authorization: string, query: [strin
   })
 }
 
-function fromQuery(query: [string, string][]): Signature {
+function fromQuery(request: SignedRequest, query: [string, string][]): Signature {
   const value = (name: string) => query.find(([known]) => known === name)?.[1]
   if (value('X-Amz-Algorithm') !== ALGORITHM) throw incomplete(`X-Amz-Algorithm must be ${ALGORITHM}`)
   const expires = value('X-Amz-Expires') ?? ''
   if (!/^\d{1,6}$/.test(expires) || Number(expires) > MAX_PRESIGNED_SECONDS) {
     throw incomplete(`X-Amz-Expires must be 0 to ${MAX_PRESIGNED_SECONDS} seconds`)
   }
-  return assemble({
+  return assemble(serviceOf(request), {
     credential: value('X-Amz-Credential'),
     signedHeaders: value('X-Amz-SignedHeaders'),
     value: value('X-Amz-Signature'),
@@ -118,12 +138,13 @@ interface Parts extends Pick<Signature, 'expiresSeconds' | 'canonicalQuery' | 's
   signedAt: string | undefined
 }
 
-function assemble({ credential, signedHeaders, value, signedAt, ...rest }: Parts): Signature {
+function assemble(expected: 'sts' | 's3', parts: Parts): Signature {
+  const { credential, signedHeaders, value, signedAt, ...rest } = parts
   const [accessKeyId, date, region, service, end, ...more] = (credential ?? '').split('/')
   if (!accessKeyId || !date || !region || end !== 'aws4_request' || more.length > 0) {
-    throw incomplete('Credential must be <key>/<date>/<region>/sts/aws4_request')
+    throw incomplete('Credential must be <key>/<date>/<region>/<service>/aws4_request')
   }
-  if (service !== SERVICE) throw mismatch(`Credential should be scoped to correct service: '${SERVICE}'.`)
+  if (service !== expected) throw mismatch(`Credential should be scoped to correct service: '${expected}'.`)
   if (signedAt === undefined || !/^\d{8}T\d{6}Z$/.test(signedAt))
     throw incomplete('X-Amz-Date must be yyyymmddThhmmssZ')
   if (!signedAt.startsWith(date)) throw mismatch("Date in Credential scope does not match X-Amz-Date's")
@@ -153,7 +174,8 @@ function checkTime({ signedAt, expiresSeconds }: Signature, now: Date): void {
     throw mismatch(`Signature not yet current: ${signedAt} is still later than the window allows`)
 }
 
-function canonicalRequest({ method, path, headers, body }: SignedRequest, signature: Signature): string {
+function canonicalRequest(request: SignedRequest, signature: Signature): string {
+  const { method, path, headers, body, payloadHash = sha256(body) } = request
   const lines = signature.signedHeaders.map(
     (name) => `${name}:${(headers.get(name) ?? '').trim().replace(/ +/g, ' ')}\n`,
   )
@@ -163,18 +185,15 @@ function canonicalRequest({ method, path, headers, body }: SignedRequest, signat
     signature.canonicalQuery,
     lines.join(''),
     signature.signedHeaders.join(';'),
-    sha256(body),
+    payloadHash,
   ].join('\n')
 }
 
-function signingKey(secret: string, { date, region }: Signature['scope']): Buffer {
-  return [date, region, SERVICE, 'aws4_request'].reduce<Buffer>(
-    (key, part) => hmac(key, part),
-    Buffer.from(`AWS4${secret}`),
-  )
+function signingKey(secret: string, scope: readonly string[]): Buffer {
+  return scope.reduce<Buffer>((key, part) => hmac(key, part), Buffer.from(`AWS4${secret}`))
 }
 
-function parseQuery(query: string): [string, string][] {
+export function parseQuery(query: string): [string, string][] {
   if (query === '') return []
   return query.split('&').map((pair) => {
     const at = pair.includes('=') ? pair.indexOf('=') : pair.length
@@ -205,11 +224,11 @@ function encode(text: string): string {
   )
 }
 
-function hmac(key: Buffer, text: string): Buffer {
+export function hmac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
 }
 
-function sha256(bytes: string | Uint8Array): string {
+export function sha256(bytes: string | Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 

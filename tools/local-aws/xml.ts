@@ -1,22 +1,29 @@
-// The query protocol's XML, as small as STS needs it: elements with text or elements in them, no attributes but xmlns.
+// XML as small as STS and S3 need it: elements with text or elements in them, no attributes but xmlns.
 
-const NAMESPACE = 'https://sts.amazonaws.com/doc/2011-06-15/'
+const STS_NAMESPACE = 'https://sts.amazonaws.com/doc/2011-06-15/'
 
-/** Text, or elements in order. An undefined element is left out. */
-export type Content = string | number | { readonly [element: string]: Content | undefined }
+/** Text, or elements in order. An undefined element is left out, a list is the element once for each of its items. */
+export type Content =
+  string | number | { readonly [element: string]: Content | readonly Content[] | undefined }
 
-/** `<name>content</name>`, with the STS namespace on the root. */
-export function xmlDocument(root: string, content: Content): string {
-  return `<${root} xmlns="${NAMESPACE}">${xmlContent(content)}</${root}>\n`
+/** `<name>content</name>`, with a namespace on the root. */
+export function xmlDocument(root: string, content: Content, namespace = STS_NAMESPACE): string {
+  return `<${root} xmlns="${namespace}">${xmlContent(content)}</${root}>\n`
 }
 
 function xmlContent(content: Content): string {
   if (typeof content !== 'object') return escapeXml(String(content))
   let text = ''
   for (const [name, inner] of Object.entries(content)) {
-    if (inner !== undefined) text += `<${name}>${xmlContent(inner)}</${name}>`
+    const items: readonly Content[] = isList(inner) ? inner : inner === undefined ? [] : [inner]
+    for (const item of items) text += `<${name}>${xmlContent(item)}</${name}>`
   }
   return text
+}
+
+/** Array.isArray does not narrow a readonly array. */
+function isList(value: Content | readonly Content[] | undefined): value is readonly Content[] {
+  return Array.isArray(value)
 }
 
 const ENTITIES: Record<string, string> = {
