@@ -3,7 +3,7 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import { BrokerError } from '../domain/errors.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
-import { type GrantCreated, MOST_GRANTS, MOST_GRANTS_OF_WALLET } from '../domain/ledger/grants.js'
+import { type GrantCreated, MOST_GRANTS_OF_WALLET } from '../domain/ledger/grants.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import type { AppendCondition } from '../ledger/callers.js'
 import { Ledger, type LedgerReference } from '../ledger/ledger.js'
@@ -40,6 +40,8 @@ export class RevokeGrant extends Command<ChangedGrant> {
   }
 }
 
+const FULL = `a wallet has at most ${MOST_GRANTS_OF_WALLET} grants: revoke some`
+
 @CommandHandler(CreateGrant)
 export class CreateGrantHandler implements ICommandHandler<CreateGrant> {
   constructor(private readonly ledger: Ledger) {}
@@ -49,7 +51,7 @@ export class CreateGrantHandler implements ICommandHandler<CreateGrant> {
     const at = this.ledger.clock()
     if (Date.parse(grant.expiresAt) <= at.getTime())
       throw new BrokerError('invalid-field', 'expires_at must be in the future')
-    this.assertRoom(grant.wallet, at)
+    if (this.ledger.grants.isFull(grant.wallet, at.getTime())) throw new BrokerError('too-many-grants', FULL)
     const data: GrantCreated = { ...grant, grantId: `grn-${this.ledger.newMintId(at)}`, by: grantor.by }
     const from = grantor.session && this.passedOnFrom(data, at)
     const created = from === undefined ? data : { ...data, from }
@@ -65,16 +67,6 @@ export class CreateGrantHandler implements ICommandHandler<CreateGrant> {
     const detail =
       'a session passes on what it was granted, no wider and no longer, and holds no grant of this'
     throw new BrokerError('no-grant', detail)
-  }
-
-  private assertRoom(wallet: string, at: Date): void {
-    const { grants } = this.ledger
-    const inForce = grants.ofWallet(wallet).filter(({ grantId }) => !grants.useProblem(grantId, at.getTime()))
-    if (inForce.length >= MOST_GRANTS_OF_WALLET || grants.size >= MOST_GRANTS)
-      throw new BrokerError(
-        'too-many-grants',
-        `a wallet has at most ${MOST_GRANTS_OF_WALLET} grants: revoke some`,
-      )
   }
 }
 
@@ -103,6 +95,8 @@ async function appended(ledger: Ledger, { by, session }: Grantor, event: GrantCh
     const subject = session && { ...session, mintId: '', wallet: by, roleArn: undefined }
     const through = subject && cutOffs.covering(subject)
     if (through) return new LedgerError('cut-off', `the operator has cut off this ${through}`)
+    if (event.type === 'GrantCreated' && grants.isFull(event.data.wallet, at))
+      return new LedgerError('grants-full', FULL)
     const problem =
       event.type === 'GrantCreated'
         ? grants.creationProblem(event.data, at)

@@ -5,6 +5,7 @@ export type ErrorKind =
   | 'bad_request'
   | 'unauthorized'
   | 'forbidden'
+  | 'approval_required'
   | 'not_found'
   | 'method_not_allowed'
   | 'too_many_requests'
@@ -42,6 +43,7 @@ export const KIND_OF_REASON = {
   'malformed-authorization': 'unauthorized',
   'session-not-valid': 'unauthorized',
   'not-the-operator': 'unauthorized',
+  'not-an-approver': 'unauthorized',
   'role-not-allowed': 'forbidden',
   'audience-not-allowed': 'forbidden',
   'ttl-out-of-bounds': 'forbidden',
@@ -52,12 +54,16 @@ export const KIND_OF_REASON = {
   'no-grant': 'forbidden',
   'policy-denied': 'forbidden',
   'policy-error': 'forbidden',
+  'approval-required': 'approval_required',
+  'approval-denied': 'forbidden',
+  'too-many-approvals': 'forbidden',
   'other-wallet': 'forbidden',
   'auditor-only': 'forbidden',
   'no-such-path': 'not_found',
   'no-such-entry': 'not_found',
   'no-such-mint': 'not_found',
   'no-such-grant': 'not_found',
+  'no-such-approval': 'not_found',
   'no-such-tile': 'not_found',
   'not-cut-off': 'not_found',
   'method-not-allowed': 'method_not_allowed',
@@ -97,15 +103,18 @@ export class BrokerError extends Error {
   readonly kind: ErrorKind
   /** Where the reason alone does not say when to come back. */
   readonly retryAfterSeconds: number | undefined
+  /** More members of the reply, for programs. */
+  readonly members: Readonly<Record<string, string>>
 
   constructor(
     readonly reason: ErrorReason,
     message: string,
-    options?: ErrorOptions & { retryAfterSeconds?: number },
+    options?: ErrorOptions & { retryAfterSeconds?: number; members?: Readonly<Record<string, string>> },
   ) {
     super(message, options)
     this.name = 'BrokerError'
     this.retryAfterSeconds = options?.retryAfterSeconds
+    this.members = options?.members ?? {}
     this.kind = KIND_OF_REASON[reason]
   }
 }

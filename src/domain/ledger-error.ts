@@ -7,6 +7,8 @@
  * key-not-active  a token under a key that another broker has replaced. Nothing was written.
  * cut-off         the operator has cut off whom the events are for. Nothing was written.
  * grant-changed   the grant can no longer be used, or created so. Nothing was written.
+ * grants-full     the wallet has as many grants as it may. Nothing was written.
+ * approval-changed  the approval can no longer be requested, decided or used so. Nothing was written.
  * session-changed the session has to be validated again. Nothing was written.
  */
 export type LedgerErrorCode =
@@ -18,6 +20,8 @@ export type LedgerErrorCode =
   | 'key-not-active'
   | 'cut-off'
   | 'grant-changed'
+  | 'grants-full'
+  | 'approval-changed'
   | 'session-changed'
 
 /** The events were not confirmed: nothing they announce may happen or leave. */

@@ -9,6 +9,7 @@ export const KINDS = {
   bad_request: { status: 400, prefix: 'bad request' },
   unauthorized: { status: 401, prefix: 'unauthorized' },
   forbidden: { status: 403, prefix: 'forbidden' },
+  approval_required: { status: 403, prefix: 'approval required' },
   not_found: { status: 404, prefix: 'not found' },
   method_not_allowed: { status: 405, prefix: 'method not allowed' },
   too_many_requests: { status: 429, prefix: 'too many requests' },
@@ -53,13 +54,16 @@ export function headersOf(reason: ErrorReason): Record<string, string> {
 }
 
 function showsBearer(reason: ErrorReason): boolean {
-  return reason === 'session-not-valid' || reason === 'not-the-operator'
+  return reason === 'session-not-valid' || reason === 'not-the-operator' || reason === 'not-an-approver'
 }
 
-export function errorBody(reason: ErrorReason, detail: string): string {
+export function errorBody(reason: ErrorReason, detail: string, members: Members = {}): string {
   const kind = KIND_OF_REASON[reason]
-  return `${JSON.stringify({ error: kind, message: `${KINDS[kind].prefix}: ${detail}`, reason })}\n`
+  return `${JSON.stringify({ error: kind, message: `${KINDS[kind].prefix}: ${detail}`, reason, ...members })}\n`
 }
+
+/** Of some reasons only, beside those of every error. */
+export type Members = Readonly<Record<string, string>>
 
 export const JSON_TYPE = 'application/json; charset=utf-8'
 

@@ -25,6 +25,8 @@ const LEDGER_REASON = {
   'key-not-active': 'signing-key-changed',
   'cut-off': 'cut-off',
   'grant-changed': 'no-grant',
+  'grants-full': 'too-many-grants',
+  'approval-changed': 'no-such-approval',
   'session-changed': 'ledger-unavailable',
 } satisfies Record<LedgerErrorCode, ErrorReason>
 
@@ -38,9 +40,9 @@ function problemOf(error: unknown, request: FastifyRequest): Problem {
   return refusedByFastify(error, request) ?? FAILED
 }
 
-function problemOfBroker({ reason, message: detail, retryAfterSeconds }: BrokerError): Problem {
-  if (retryAfterSeconds === undefined) return { reason, detail }
-  return { reason, detail, headers: { 'Retry-After': String(retryAfterSeconds) } }
+function problemOfBroker({ reason, message: detail, retryAfterSeconds, members }: BrokerError): Problem {
+  if (retryAfterSeconds === undefined) return { reason, detail, members }
+  return { reason, detail, members, headers: { 'Retry-After': String(retryAfterSeconds) } }
 }
 
 const FAILED: Problem = { reason: 'broker-failed', detail: 'the broker failed; its log says why' }

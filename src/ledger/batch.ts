@@ -17,21 +17,25 @@ export interface BatchHead extends Omit<HeadFacts, 'at'> {
 /** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
 export function chainBatch(
   batch: readonly PendingAppend[],
-  { last, keys, cutOffs, grants: durable }: BatchHead,
+  { last, keys, cutOffs, ...durable }: BatchHead,
   maxBytes: number,
 ): { chained: SequencedAppend[]; rest: readonly PendingAppend[] } {
   const chained: SequencedAppend[] = []
-  const grants = durable.draft()
+  const grants = durable.grants.draft()
+  const approvals = durable.approvals.draft()
   let bytes = 0
   for (const [at, waiting] of batch.entries()) {
-    const entries = chainAll(waiting, { last, keys, cutOffs, grants })
+    const entries = chainAll(waiting, { last, keys, cutOffs, grants, approvals })
     bytes += entries.reduce((sum, { text }) => sum + text.length, 0)
     if (chained.length > 0 && bytes > maxBytes) return { chained, rest: batch.slice(at) }
     if (entries.length > 0) chained.push({ waiting, entries })
     last = entries.at(-1) ?? last
     keys &&= keysAfter(keys, entries)
     cutOffs = cutOffsAfter(cutOffs, entries)
-    for (const { entry } of entries) grants.take(entry)
+    for (const { entry } of entries) {
+      grants.take(entry)
+      approvals.take(entry)
+    }
   }
   return { chained, rest: [] }
 }
@@ -46,10 +50,10 @@ export function signed(entries: readonly Sealed[], signer: Signer): EntryToAppen
 }
 
 /** One caller's entries. A caller whose events cannot be entries is rejected, and has no entries. */
-function chainAll(waiting: PendingAppend, { last, keys, cutOffs, grants }: BatchHead): Sealed[] {
+function chainAll(waiting: PendingAppend, { last, keys, ...facts }: BatchHead): Sealed[] {
   const entries: Sealed[] = []
   const at = Math.max(waiting.at.getTime(), last ? Date.parse(last.entry.time) : 0)
-  const against = waiting.condition?.({ cutOffs, grants, at })
+  const against = waiting.condition?.({ ...facts, at })
   if (against) {
     rejectCaller(waiting, against)
     return []

@@ -1,5 +1,6 @@
 // Callers that wait until their events are durable: their queue, and how each of them learns the outcome.
 
+import type { Approvals } from '../domain/ledger/approvals.js'
 import type { Grants } from '../domain/ledger/grants.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { CutOffs } from '../domain/ledger/cut-offs.js'
@@ -10,6 +11,7 @@ import { LedgerError } from '../domain/ledger-error.js'
 export interface HeadFacts {
   cutOffs: CutOffs
   grants: Grants
+  approvals: Approvals
   /** The time that the entries will have, in milliseconds. */
   at: number
 }

@@ -3,6 +3,7 @@
 import { LedgerError } from '../domain/ledger-error.js'
 import { EntryError, type Sealed } from '../domain/ledger/entry.js'
 import { type CutOffs, cutOffsAfter } from '../domain/ledger/cut-offs.js'
+import type { Approvals } from '../domain/ledger/approvals.js'
 import type { Grants } from '../domain/ledger/grants.js'
 import { isFromFuture } from '../domain/plausible-time.js'
 import type { Stored } from '../event-store/event-store.js'
@@ -25,6 +26,7 @@ export interface HeadParts {
   keys: SigningKeys | undefined
   cutOffs: CutOffs
   grants: Grants
+  approvals: Approvals
   signatures: LedgerSignatures
   committed: Committed
   /** The system's time. Throws LedgerError while that is implausible. */
@@ -38,6 +40,7 @@ export class LedgerHead {
   private cutOff: CutOffs
   /** As of the last durable entry. */
   readonly grants: Grants
+  readonly approvals: Approvals
   private readonly signatures: LedgerSignatures
   private readonly committed: Committed
   private readonly now: () => Date
@@ -47,11 +50,12 @@ export class LedgerHead {
 
   constructor(
     private durable: Sealed | undefined,
-    { keys, cutOffs, grants, signatures, committed, now, onFromFuture }: HeadParts,
+    { keys, cutOffs, grants, approvals, signatures, committed, now, onFromFuture }: HeadParts,
   ) {
     this.signingKeys = keys
     this.cutOff = cutOffs
     this.grants = grants
+    this.approvals = approvals
     this.signatures = signatures
     this.committed = committed
     this.now = now
@@ -85,7 +89,10 @@ export class LedgerHead {
     this.durable = entries.at(-1)
     this.signingKeys &&= keysAfter(this.signingKeys, entries)
     this.cutOff = cutOffsAfter(this.cutOff, entries)
-    for (const { entry } of entries) this.grants.take(entry)
+    for (const { entry } of entries) {
+      this.grants.take(entry)
+      this.approvals.take(entry)
+    }
     this.committed(entries)
   }
 

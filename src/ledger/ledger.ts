@@ -1,6 +1,7 @@
 import type { SignedCheckpoint } from '../domain/ledger/checkpoint.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { CutOffs } from '../domain/ledger/cut-offs.js'
+import type { Approvals } from '../domain/ledger/approvals.js'
 import type { Grants } from '../domain/ledger/grants.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import type { ReleaseLevel } from '../domain/release.js'
@@ -109,6 +110,10 @@ export class Ledger {
 
   get grants(): Grants {
     return this.parts.sequencer.grants
+  }
+
+  get approvals(): Approvals {
+    return this.parts.sequencer.approvals
   }
 
   get size(): number {

@@ -2,6 +2,7 @@
 
 import type { Sealed } from '../domain/ledger/entry.js'
 import { CutOffs } from '../domain/ledger/cut-offs.js'
+import { Approvals } from '../domain/ledger/approvals.js'
 import { Grants } from '../domain/ledger/grants.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
@@ -55,6 +56,8 @@ export interface SequencerOptions {
   cutOffs?: CutOffs
   /** Grants as of the head. */
   grants?: Grants
+  /** Approvals as of the head. */
+  approvals?: Approvals
   /** Why this broker is no longer the one that may append here; asked before an append counts as durable. */
   displaced?: () => string | undefined
   /** Called with the reason when an append is in doubt, once until one succeeds: it is repeated until that is settled. */
@@ -99,11 +102,13 @@ export class Sequencer {
       keys,
       cutOffs = new CutOffs(),
       grants = new Grants(),
+      approvals = new Approvals(),
       onDoubt,
       onFromFuture = () => undefined,
     } = options
     const signatures = new LedgerSignatures(signer.key)
-    const head = new LedgerHead(last, { keys, cutOffs, grants, signatures, committed, now, onFromFuture })
+    const facts = { keys, cutOffs, grants, approvals, signatures }
+    const head = new LedgerHead(last, { ...facts, committed, now, onFromFuture })
     const closing = this.closing.signal
     this.writer = new LedgerWriter({ store, head, limits, closing, onDoubt })
     this.queue = new CallerQueue(limits)
@@ -129,6 +134,11 @@ export class Sequencer {
   /** Grants, by all entries that are known to be durable. */
   get grants(): Grants {
     return this.head.grants
+  }
+
+  /** Approvals, by all entries that are known to be durable. */
+  get approvals(): Approvals {
+    return this.head.approvals
   }
 
   /** The system's time, never behind the ledger's: what ids and entry times are drawn from. Throws as `now` does. */
@@ -236,8 +246,9 @@ export class Sequencer {
 
   /** Chained onto the head. For whom there was no room is first in the queue again. */
   private chained(batch: PendingAppend[]): SequencedAppend[] {
-    const { last, keys, cutOffs, grants } = this.head
-    const { chained, rest } = chainBatch(batch, { last, keys, cutOffs, grants }, this.limits.groupBytes)
+    const { last, keys, cutOffs, grants, approvals } = this.head
+    const facts = { last, keys, cutOffs, grants, approvals }
+    const { chained, rest } = chainBatch(batch, facts, this.limits.groupBytes)
     this.queue.putBack(rest)
     return chained
   }

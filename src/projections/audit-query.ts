@@ -4,7 +4,9 @@ import Sqlite from 'better-sqlite3'
 
 import { BrokerError } from '../domain/errors.js'
 import type { MintKind } from '../domain/ledger/events.js'
+import type { Approval } from '../domain/ledger/approvals.js'
 import type { Grant } from '../domain/ledger/grants.js'
+import { approvalOf, type ApprovalRow } from './approvals.js'
 import type { CutOffRow } from './cut-offs.js'
 import { grantOf, type GrantRow } from './grants.js'
 import { type MintOutcome, type MintRow, STATES } from './mints.js'
@@ -86,6 +88,28 @@ export class AuditQuery {
     return this.consistently((db) => {
       const rows = db.prepare<[], GrantRow>('SELECT * FROM grants ORDER BY entry_index').all()
       return rows.map(grantOf)
+    })
+  }
+
+  approval(approvalId: string): ApprovalRow | undefined {
+    const sql = 'SELECT * FROM approvals WHERE approval_id = ?'
+    return this.consistently((db) => db.prepare<[string], ApprovalRow>(sql).get(approvalId))
+  }
+
+  /** Newest first: those that wait for a decision at `at`, or all. */
+  approvals(openAt?: Date): ApprovalRow[] {
+    const which = openAt ? "WHERE state = 'open' AND expires_at > @at" : ''
+    const sql = `SELECT * FROM approvals ${which} ORDER BY entry_index DESC LIMIT 1000`
+    return this.consistently((db) =>
+      db.prepare<[object], ApprovalRow>(sql).all({ at: openAt?.toISOString() }),
+    )
+  }
+
+  /** What the ledger's head has to know of approvals: those that have not ended at `at`. */
+  standingApprovals(at: Date): Approval[] {
+    const sql = 'SELECT * FROM approvals WHERE state_until > ? ORDER BY entry_index'
+    return this.consistently((db) => {
+      return db.prepare<[string], ApprovalRow>(sql).all(at.toISOString()).map(approvalOf)
     })
   }
 

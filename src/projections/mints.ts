@@ -101,10 +101,10 @@ const MINT_LOG = `
   FROM mints;
 `
 
-/** The events that name a mint, but for what bound it, or allowed it: the entries after those say what came of that. */
+/** The events that name a mint, but for what bound it, or allowed it: other entries say what came of that. */
 type MintEvent = Exclude<
   { [T in EventType]: EventData[T] extends { mintId: string } ? T : never }[EventType],
-  'SessionScoped' | 'GrantUsed' | 'PolicyDecided'
+  'SessionScoped' | 'GrantUsed' | 'PolicyDecided' | 'ApprovalRequested' | 'ApprovalUsed'
 >
 
 /** What each event sets, as SQL over its data. Every event also sets last_index and last_changed_at. */

@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
 
 import { GENESIS } from '../domain/ledger/entry.js'
+import { approvals } from './approvals.js'
 import { cutOffs } from './cut-offs.js'
 import { grants } from './grants.js'
 import { mints } from './mints.js'
@@ -17,10 +18,10 @@ import { refusals } from './refusals.js'
 import { signingKeys } from './signing-keys.js'
 import { TILES_SCHEMA } from './tiles.js'
 
-export const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys, cutOffs, grants]
+export const PROJECTIONS: readonly Projection[] = [mints, refusals, signingKeys, cutOffs, grants, approvals]
 
 /** Raise it with every change of a projection's tables or of what it makes of an event: files are then rebuilt. */
-const VERSION = 5
+const VERSION = 6
 
 /** "AgKR" in the file's header says that a SQLite file is a read model, and so may be thrown away. */
 const APPLICATION_ID = 0x41674b52

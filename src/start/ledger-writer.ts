@@ -2,6 +2,7 @@
 
 import { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { Sealed } from '../domain/ledger/entry.js'
+import { Approvals } from '../domain/ledger/approvals.js'
 import { Grants } from '../domain/ledger/grants.js'
 import { UNSIGNED_FOR_MS } from '../domain/ledger/unsigned.js'
 import { LedgerError } from '../domain/ledger-error.js'
@@ -50,6 +51,7 @@ function openSequencer(
     keys: models.keys.known(),
     cutOffs: new CutOffs(models.audit.cutOffs()),
     grants: new Grants(models.audit.grantsInForce()),
+    approvals: new Approvals(models.audit.standingApprovals(new Date(head.entry.time))),
     displaced: dataDir.displaced,
     onDoubt: (reason) =>
       log.error(

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { canonicalize, type Json } from '../../src/domain/ledger/canonical.js'
 import { parseSignedCheckpoint } from '../../src/domain/ledger/checkpoint.js'
 import { leafHash } from '../../src/domain/ledger/entry.js'
+import { type ApprovalRequested, approvalAsk, hashOfAsk } from '../../src/domain/ledger/approvals.js'
 import type { PolicyVerdict } from '../../src/domain/ledger/events.js'
 import type { FindingKind } from '../../src/domain/ledger/findings.js'
 import { inclusionProof } from '../../src/domain/ledger/merkle.js'
@@ -115,6 +116,21 @@ function ledgers(): LedgerVectors['ledgers'] {
     ['good: two uses of a grant of two', grantedMints(2, 2), []],
     ['a use more than granted', grantedMints(1, 2), [[9, 'grant-used-up']]],
     ['a use of no grant', grantedMints(0, 1), [[5, 'grant-unknown']]],
+    ['good: a mint that was approved', approvedMints('operator', 1), []],
+    ['an approval used twice', approvedMints('operator', 2), [[11, 'approval-unusable']]],
+    [
+      'a mint approved by the wallet that asked',
+      approvedMints('the requester', 1),
+      [
+        [6, 'approval-out-of-turn'],
+        [8, 'approval-unusable'],
+      ],
+    ],
+    [
+      'another lifetime than was approved',
+      approvedMints('operator', 1, { lifetimeSeconds: 60 }),
+      [[9, 'outside-approval']],
+    ],
     ['good: an S3-compatible STS that names no session', compatibleMint(null), []],
     ['good: an S3-compatible STS that names the session', compatibleMint(COMPATIBLE_SESSION), []],
     [
@@ -192,6 +208,36 @@ function grantedMints(uses: number, mints: number): string[] {
     ledger
       .session(mint)
       .append({ type: 'GrantUsed', data: { ...mint, grantId } })
+      .jwt(mint)
+  }
+  return ledger.texts
+}
+
+/** A request that is approved, and mints that use the approval. */
+function approvedMints(
+  by: 'operator' | 'the requester',
+  mints: number,
+  change: Partial<ApprovalRequested> = {},
+): string[] {
+  const ledger = LedgerBuilder.opened()
+  const { mintId, wallet } = ledger.mint()
+  const approvalId = 'apr-0196f1de-0000-7000-8000-000000000001'
+  const ask = approvalAsk({
+    ...{ kind: 'oidc_jwt', wallet, audience: 'sts.amazonaws.com', lifetimeSeconds: 300 },
+    ...change,
+  })
+  const expiresAt = '2026-11-20T13:00:00Z'
+  const requested = { approvalId, mintId, tokenSha256: 'ab'.repeat(32), parents: [], expiresAt }
+  const askSha256 = hashOfAsk(ask)
+  ledger.refused({ mintId, wallet }, 'approval-required')
+  ledger.append({ type: 'ApprovalRequested', data: { ...requested, ...ask, askSha256 } })
+  const signed = by === 'operator' ? { by } : { by: wallet, signature: `0x${'ab'.repeat(65)}` }
+  ledger.append({ type: 'ApprovalGranted', data: { approvalId, askSha256, expiresAt, ...signed } })
+  for (let i = 0; i < mints; i += 1) {
+    const mint = ledger.mint(wallet)
+    ledger
+      .session(mint)
+      .append({ type: 'ApprovalUsed', data: { ...mint, approvalId } })
       .jwt(mint)
   }
   return ledger.texts

@@ -5,6 +5,7 @@ export type ClientErrorCode =
   | 'bad_request'
   | 'unauthorized'
   | 'forbidden'
+  | 'approval_required'
   | 'too_many_requests'
   | 'backend_unreachable'
   | 'sts_error'
@@ -23,6 +24,7 @@ const REMEDY = {
   bad_request: 'correct the request; the message names the field',
   unauthorized: 'get a new session: agentkeys init',
   forbidden: 'ask for less, or ask the operator; repeating does not help',
+  approval_required: 'wait until it is approved, then repeat; the reply says where to ask',
   too_many_requests: 'wait, then repeat',
   backend_unreachable: 'repeat later; if it stays so, tell the operator: the session backend does not answer',
   sts_error: 'tell the operator: AWS STS gave no credentials',
@@ -42,6 +44,7 @@ const BROKER_KINDS: ReadonlySet<string> = new Set<ClientErrorCode>([
   'bad_request',
   'unauthorized',
   'forbidden',
+  'approval_required',
   'too_many_requests',
   'backend_unreachable',
   'sts_error',

@@ -238,6 +238,9 @@ const refusalReason = growing<RefusalReason>({
   'no-grant': true,
   'policy-denied': true,
   'policy-error': true,
+  'approval-required': true,
+  'approval-denied': true,
+  'too-many-approvals': true,
 })
 const policyVerdict = growing<PolicyVerdict>({ allow: true, deny: true, error: true })
 const failureCode = growing<CredsFailureCode>({
@@ -280,6 +283,19 @@ function isSet(value: Json, most: number, longest: number): boolean {
     new Set(value).size === value.length &&
     (value as Json[]).every((one) => typeof one === 'string' && one !== '' && one.length <= longest)
   )
+}
+
+const approvalId = pattern(
+  'apr- and a UUIDv7',
+  /^apr-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+)
+const walletSignature = pattern('an EIP-191 signature: 0x and 130 hex digits', /^0x[0-9a-f]{130}$/)
+const decided = {
+  approvalId,
+  askSha256: sha256,
+  by: grantor,
+  reason: optional(name),
+  signature: optional(walletSignature),
 }
 
 const cutOffKind = growing<CutOffKind>({ wallet: true, session: true, mint: true, role: true })
@@ -382,6 +398,23 @@ const MEMBERS: { readonly [T in EventType]: readonly Member[] } = {
   }),
   GrantRevoked: listed<EventData['GrantRevoked']>({ grantId, by: grantor, reason: optional(name) }),
   GrantUsed: listed<EventData['GrantUsed']>({ mintId, wallet, grantId }),
+  ApprovalRequested: listed<EventData['ApprovalRequested']>({
+    approvalId,
+    mintId,
+    wallet,
+    tokenSha256: sha256,
+    parents,
+    agent: optional(name),
+    kind: mintKind,
+    audience: name,
+    roleArn: optional(roleArn),
+    lifetimeSeconds: integer('60 to 43200 seconds', 60, 43_200),
+    askSha256: sha256,
+    expiresAt: time,
+  }),
+  ApprovalGranted: listed<EventData['ApprovalGranted']>({ ...decided, expiresAt: time }),
+  ApprovalDenied: listed<EventData['ApprovalDenied']>(decided),
+  ApprovalUsed: listed<EventData['ApprovalUsed']>({ mintId, wallet, approvalId }),
   PolicyLoaded: listed<EventData['PolicyLoaded']>({
     node: name,
     sha256,

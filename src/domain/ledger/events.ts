@@ -1,6 +1,7 @@
 // What can happen, as the ledger records it. No secret and no bearer is part of any event.
 // docs/ledger-format.md, "The events".
 
+import type { ApprovalEventData } from './approval-events.js'
 import type { Json } from './canonical.js'
 import type { ChildSession } from './child-session.js'
 import type { SignedKeyState } from './ledger-signature.js'
@@ -22,6 +23,9 @@ export type RefusalReason =
   | 'no-grant'
   | 'policy-denied'
   | 'policy-error'
+  | 'approval-required'
+  | 'approval-denied'
+  | 'too-many-approvals'
 
 /** deny: a forbid held, or no permit did. error: the policy could not be evaluated, and nothing is minted. */
 export type PolicyVerdict = 'allow' | 'deny' | 'error'
@@ -79,7 +83,7 @@ export interface AdoptedKey {
 }
 
 /** Times in data are unix seconds (iat, exp) or RFC 3339 UTC (the rest); durations are seconds. */
-export interface EventData {
+export interface EventData extends ApprovalEventData {
   LedgerOpened: { origin: string; vkey: string; software: string }
   /** A holder of the ledger key took over the entries from `from` on, which no broker had signed. */
   LedgerAdopted: { from: number; software: string; keys: AdoptedKey[] }

@@ -72,6 +72,10 @@ export type MeaningProblem =
   | 'grant-out-of-turn'
   | 'outside-grant'
   | 'too-many-grants'
+  | 'approval-unusable'
+  | 'approval-out-of-turn'
+  | 'outside-approval'
+  | 'too-many-approvals'
   | 'span-backwards'
   | 'wrong-span'
 
@@ -125,6 +129,8 @@ const MINTED_OTHERWISE =
   'What was minted is not what was announced: look up the access key and the role session in CloudTrail, and take the credentials for stolen until explained.'
 const UNGRANTED =
   'The mint names a grant that did not allow it: look up in CloudTrail what the credential was used for, and ask the operator which program wrote the entry.'
+const UNAPPROVED =
+  'The mint names an approval that did not allow it: look up in CloudTrail what the credential was used for, and ask the operator which program wrote the entry.'
 const KEYS =
   'Take every JWT of this kid for suspect: compare the key with the JWKS served at the time, and revoke it if the entry cannot be explained.'
 
@@ -225,6 +231,11 @@ const ADVICE = {
   'grant-out-of-turn': ASK_THE_BROKER,
   'too-many-grants':
     'So many grants are there at once that this verifier does not remember more: uses of what this entry names are reported as of no grant.',
+  'approval-unusable': UNAPPROVED,
+  'outside-approval': UNAPPROVED,
+  'approval-out-of-turn': ASK_THE_BROKER,
+  'too-many-approvals':
+    'So many approvals are there at once that this verifier does not remember more: uses of what this entry names are reported as of none.',
   'too-many-keys': 'No broker publishes so many keys: ask the operator which program wrote them.',
   'span-backwards': 'The counts cover no span of time: compare them with the broker log of that minute.',
   'wrong-span': 'No broker counts so: compare the counts with the broker log of that time.',

@@ -60,7 +60,8 @@ export class Grants {
   }
 
   ofWallet(wallet: string): Grant[] {
-    const ids = this.idsOfWallet.get(wallet) ?? []
+    const below = this.below?.ofWallet(wallet) ?? []
+    const ids = new Set([...below.map(({ grantId }) => grantId), ...(this.idsOfWallet.get(wallet) ?? [])])
     return [...ids].map((id) => this.get(id)).filter((grant) => grant !== undefined)
   }
 
@@ -110,6 +111,12 @@ export class Grants {
     if (!chain[0] || chain[0].revoked) return problem('there is no such grant, or it was revoked')
     const mayRevoke = by === 'operator' || chain.some(({ wallet }) => wallet === by)
     return mayRevoke ? undefined : problem('it is of another wallet')
+  }
+
+  /** Whether a wallet has as many grants at `at` as a broker gives it. */
+  isFull(wallet: string, at: number): boolean {
+    const inForce = this.ofWallet(wallet).filter(({ grantId }) => !this.useProblem(grantId, at))
+    return inForce.length >= MOST_GRANTS_OF_WALLET || this.size >= MOST_GRANTS
   }
 
   /** The entry is in the ledger. False: there is no room for it. What cannot be is left out. */

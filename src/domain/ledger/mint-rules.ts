@@ -1,5 +1,6 @@
 // The life of a mint: begun once, announced once, answered once, and each entry of it says the same.
 
+import { type Approval, Approvals, outsideApproval } from './approvals.js'
 import { STS_AUDIENCE } from './audience.js'
 import type { ParentSession, Scope } from './child-session.js'
 import {
@@ -33,6 +34,7 @@ interface Mint {
   agent?: string
   /** What it uses, once that is known. */
   grant?: Grant
+  approval?: Approval
   /** Of a child session. */
   scope?: Scope
   parents?: readonly ParentSession[]
@@ -42,7 +44,7 @@ interface Mint {
   announced?: Announced
 }
 
-type Refused = Pick<Mint, 'wallet'> & { mintId: string }
+type Refused = Pick<Mint, 'wallet'> & { mintId: string; reason: string; decided?: true }
 
 export interface MintsState {
   mintIds: MintIdState
@@ -61,8 +63,9 @@ export class Mints {
   /** Whom the operator has cut off by now. */
   cutOffs = new CutOffs()
   grants = new Grants()
+  approvals = new Approvals()
   policies = new LoadedPolicies()
-  /** The mint that the entry before refused. */
+  /** The mint that the entries before refused: nothing but what belongs to that came after it. */
   justRefused: Refused | undefined
   private readonly mintIds = new MintIdMemory()
   /** Mints that ended are taken out, so that only those that never ended push one another out. */
@@ -118,17 +121,39 @@ export class Mints {
     if (mint && grant) mint.grant = grant
   }
 
+  /** Part of the refusal of the mint that it is for. */
+  approvalRequested(data: EventOf<'ApprovalRequested'>['data']): void {
+    const { mintId, wallet } = data
+    const refused = this.justRefused
+    this.justRefused = undefined
+    if (refused?.mintId !== mintId || refused.wallet !== wallet || refused.reason !== 'approval-required')
+      this.found('approval-out-of-turn', 'the entry before does not refuse this mint for want of an approval')
+    const problem = this.approvals.requestProblem(data, this.at)
+    if (problem) this.found(problem.kind, problem.detail)
+  }
+
+  /** Called before the approval is used up. */
+  approvalUsed(data: EventOf<'ApprovalUsed'>['data']): void {
+    const mint = this.session(data)
+    if (mint?.approval) this.found('approval-out-of-turn', `mint ${data.mintId} uses an approval already`)
+    const problem = this.approvals.useProblem(data.approvalId, this.at)
+    if (problem) this.found(problem.kind, problem.detail)
+    const approval = this.approvals.get(data.approvalId)
+    if (mint && approval) mint.approval = approval
+  }
+
   policyDecided(data: EventOf<'PolicyDecided'>['data']): void {
     const { mintId, wallet, policySha256, decision } = data
     if (!this.policies.has(policySha256))
       this.found('policy-not-loaded', 'no entry before this one loads a policy of this hash')
     const refused = this.justRefused
-    this.justRefused = undefined
-    if (refused?.mintId === mintId) {
+    if (refused?.mintId === mintId && !refused.decided) {
+      refused.decided = true
       if (refused.wallet !== wallet) this.found('wrong-wallet', 'another wallet was refused')
       if (decision === 'allow') this.found('mint-out-of-turn', 'the policy allowed what was refused')
       return
     }
+    this.justRefused = undefined
     const mint = this.session(data)
     if (mint?.policy) this.found('mint-out-of-turn', `a policy has decided mint ${mintId} already`)
     else if (mint) mint.policy = decision
@@ -136,7 +161,8 @@ export class Mints {
 
   refused(data: EventOf<'MintRefused'>['data']): void {
     this.begun(data.mintId)
-    this.justRefused = { mintId: data.mintId, wallet: data.wallet }
+    const { mintId, wallet, reason } = data
+    this.justRefused = { mintId, wallet, reason }
     this.foundAll(refusalProblems(data))
   }
 
@@ -149,6 +175,8 @@ export class Mints {
     this.checkCutOff(mint, { mintId, roleArn })
     const action = purpose === 'sts' ? 'aws_creds' : 'oidc_jwt'
     this.checkGrant(mint, { action, resources: grantedResources(action, { audience, roleArn }) })
+    const lifetimeSeconds = purpose === 'sts' ? undefined : data.exp - data.iat
+    this.checkApproval(mint, { kind: action, audience, roleArn, lifetimeSeconds })
     if (!this.signingInputs.has(signingInputSha256)) this.signingInputs.set(signingInputSha256, true)
     else if (mint)
       this.found('signing-input-repeated', 'a JWT of the same signing input was announced before')
@@ -165,11 +193,14 @@ export class Mints {
     if (mint?.scope) this.foundAll(scopeProblems(mint.scope, { audience: STS_AUDIENCE, roleArn }))
     this.checkCutOff(mint, data)
     this.checkGrant(mint, { action: 'aws_creds', resources: grantedResources('aws_creds', { roleArn }) })
+    this.checkApproval(mint, { ...ofAws(roleArn), lifetimeSeconds: durationSeconds })
     this.announced(mint, { at: this.at, roleArn, roleSessionName, durationSeconds })
   }
 
   credsMinted(data: EventOf<'CredsMinted'>['data']): void {
-    this.checkCutOff(this.unfinished.get(data.mintId), data)
+    const mint = this.unfinished.get(data.mintId)
+    this.checkCutOff(mint, data)
+    this.checkApproval(mint, { ...ofAws(data.roleArn), lifetimeSeconds: data.durationSeconds })
     const announced = this.answered(data)
     if (announced) this.foundAll(credentialProblems(data, announced, this.at))
     // An entry that is out of turn has a finding already.
@@ -254,7 +285,19 @@ export class Mints {
     if (problem) this.found(problem.kind, problem.detail)
   }
 
+  private checkApproval(
+    mint: Mint | undefined,
+    minted: Omit<Parameters<typeof outsideApproval>[1], 'wallet' | 'agent'>,
+  ): void {
+    if (!mint?.approval) return
+    const { wallet, agent } = mint
+    const problem = outsideApproval(mint.approval, { wallet, agent, ...minted })
+    if (problem) this.found(problem.kind, problem.detail)
+  }
+
   private foundAll(problems: Iterable<Problem>): void {
     for (const { kind, detail } of problems) this.found(kind, detail)
   }
 }
+
+const ofAws = (roleArn: string) => ({ kind: 'aws_creds' as const, audience: STS_AUDIENCE, roleArn })

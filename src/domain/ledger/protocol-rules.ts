@@ -1,5 +1,6 @@
 // What the entries say, held against what a broker may do: record, act, record.
 
+import { type Approval, Approvals } from './approvals.js'
 import { spanProblems } from './credential-rules.js'
 import { type CutOffEvent, CutOffs, isCutOffTarget, TARGET_FORM } from './cut-offs.js'
 import type { Entry } from './entry.js'
@@ -16,7 +17,7 @@ import { type KeyEvent, type KnownKey, SigningKeys } from './signing-keys.js'
  * The version of the rules, here and in the files beside this one. A verifier that remembers entries as verified reads
  * them again when it has grown: raise it with every rule that an entry might break.
  */
-export const RULES_VERSION = 7
+export const RULES_VERSION = 8
 
 export interface Counts {
   /** Entries of each type. */
@@ -35,6 +36,7 @@ export interface ProtocolState {
   mints: MintsState
   cutOffs: CutOffTarget[]
   grants: Grant[]
+  approvals: Approval[]
 }
 
 /** The events of one mint, each with its `mintId`. */
@@ -63,6 +65,7 @@ export class ProtocolChecker {
     if (!state) return
     this.mints.cutOffs = new CutOffs(state.cutOffs)
     this.mints.grants = new Grants(state.grants)
+    this.mints.approvals = new Approvals(state.approvals)
     this.opened = state.opened
     this.keys = new SigningKeys(signaturesOf(state.opened), state.keys)
   }
@@ -75,6 +78,7 @@ export class ProtocolChecker {
       mints: this.mints.state(),
       cutOffs: this.mints.cutOffs.all(),
       grants: this.mints.grants.all(),
+      approvals: this.mints.approvals.all(),
     }
   }
 
@@ -88,7 +92,7 @@ export class ProtocolChecker {
       this.counts.unknownType += 1
       return this.found('unknown-type', 'this verifier knows no event of this type')
     }
-    if (type !== 'PolicyDecided') this.mints.justRefused = undefined
+    if (type !== 'PolicyDecided' && type !== 'ApprovalRequested') this.mints.justRefused = undefined
     this.counts.byType[type] = (this.counts.byType[type] ?? 0) + 1
     const problem = schemaProblem(type, data)
     if (problem) return this.found('wrong-shape', `${type}: ${problem}`)
@@ -98,6 +102,8 @@ export class ProtocolChecker {
     this.follow({ type, data } as unknown as LedgerEvent)
     if (!this.mints.grants.take({ type, data, time }))
       this.found('too-many-grants', 'more grants are there than are remembered')
+    if (!this.mints.approvals.take({ type, data, time }))
+      this.found('too-many-approvals', 'more approvals are there than are remembered')
   }
 
   /** After the last entry: of which keys the ledger key has not signed all that was said, not even later on. */
@@ -129,9 +135,12 @@ export class ProtocolChecker {
       case 'AccessRestored':
         return this.cutOff(event)
       case 'GrantCreated':
-        return this.grantEvent(this.mints.grants.creationProblem(event.data, this.mints.at))
+        return this.foundIf(this.mints.grants.creationProblem(event.data, this.mints.at))
       case 'GrantRevoked':
-        return this.grantEvent(this.mints.grants.revocationProblem(event.data))
+        return this.foundIf(this.mints.grants.revocationProblem(event.data))
+      case 'ApprovalGranted':
+      case 'ApprovalDenied':
+        return this.foundIf(this.mints.approvals.decisionProblem(event.data, this.mints.at))
       case 'PolicyLoaded':
         if (!this.mints.policies.loaded(event.data.sha256))
           this.found('too-many-policies', 'more policies were loaded than are remembered')
@@ -152,6 +161,10 @@ export class ProtocolChecker {
         return this.mints.sessionScoped(event.data)
       case 'GrantUsed':
         return this.mints.grantUsed(event.data)
+      case 'ApprovalRequested':
+        return this.mints.approvalRequested(event.data)
+      case 'ApprovalUsed':
+        return this.mints.approvalUsed(event.data)
       case 'PolicyDecided':
         return this.mints.policyDecided(event.data)
       case 'MintRefused':
@@ -190,7 +203,7 @@ export class ProtocolChecker {
     if (!this.mints.cutOffs.take(event)) this.found('too-many-cut-offs', 'more is cut off than is remembered')
   }
 
-  private grantEvent(problem: { kind: MeaningProblem; detail: string } | undefined): void {
+  private foundIf(problem: { kind: MeaningProblem; detail: string } | undefined): void {
     if (problem) this.found(problem.kind, problem.detail)
   }
 
