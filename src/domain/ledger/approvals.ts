@@ -65,7 +65,8 @@ export class Approvals {
   /** Why no broker requests it. */
   requestProblem(data: ApprovalRequested, at: number): Problem | undefined {
     if (this.get(data.approvalId)) return outOfTurn('an approval of this id was requested before')
-    if (data.askSha256 !== hashOfAsk(approvalAsk(data))) return outOfTurn('askSha256 is not that of what is asked')
+    if (data.askSha256 !== hashOfAsk(approvalAsk(data)))
+      return outOfTurn('askSha256 is not that of what is asked')
     const expires = Date.parse(data.expiresAt)
     if (expires <= at || expires > at + MOST_APPROVAL_SECONDS * 1000)
       return outOfTurn('expiresAt is not within a day after this entry')
@@ -86,7 +87,8 @@ export class Approvals {
     if (!approval || approval.state !== 'open' || Date.parse(approval.until) <= at)
       return outOfTurn('no such request is open')
     if (approval.askSha256 !== data.askSha256) return outOfTurn('another ask was decided')
-    if (data.by !== 'operator' && data.signature === undefined) return outOfTurn('a wallet signs its decision')
+    if (data.by !== 'operator' && data.signature === undefined)
+      return outOfTurn('a wallet signs its decision')
     if ([approval, ...approval.parents].some(({ wallet }) => wallet === data.by))
       return outOfTurn('it was decided by a wallet that it is for')
     if (!('expiresAt' in data)) return undefined
