@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 
 import { accessRemedy } from './access-remedy.js'
+import { nativeModuleProblem } from './native-module.js'
 import { writeFileAtomically } from './atomic-file.js'
 import { makeFolder, SyncError } from './folder.js'
 
@@ -51,10 +52,9 @@ export function openDataDir(path: string, nodeId: string | undefined, newId: () 
   } catch (error) {
     if (error instanceof DataDirError) throw error
     const cause = error as NodeJS.ErrnoException
-    if (isNotLoaded(cause))
-      throw new Error(`better-sqlite3 cannot be loaded: install it again with npm ci (${firstLine(cause)})`, {
-        cause: error,
-      })
+    // The first use of SQLite is the lock's.
+    const notLoaded = nativeModuleProblem(cause)
+    if (notLoaded !== undefined) throw new Error(notLoaded, { cause: error })
     const problem = error instanceof SyncError ? error.message : unusable(path, cause)
     throw new DataDirError(path, problem, { cause: error })
   }
@@ -76,16 +76,6 @@ function unusable(path: string, { code, message, path: at = path }: NodeJS.Errno
   const remedy = accessRemedy(at, code)
   if (remedy !== undefined) return `${what} (${code}): ${remedy}`
   return `${what} (${message}): see that its disk works and has space left`
-}
-
-function firstLine({ message }: Error): string {
-  return message.split('\n', 1)[0] as string
-}
-
-/** The first use of SQLite is the lock's: its native module may be missing, or made for another version of Node. */
-function isNotLoaded({ code, message }: NodeJS.ErrnoException): boolean {
-  const notFound = message.startsWith('Could not locate the bindings file')
-  return notFound || code === 'MODULE_NOT_FOUND' || code === 'ERR_DLOPEN_FAILED'
 }
 
 /**

@@ -38,7 +38,6 @@ beforeAll(async () => {
   } finally {
     await registry.stop()
   }
-  cpSync(join(PROJECT, NATIVE), join(installed, 'node_modules', NAME, NATIVE))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -67,9 +66,29 @@ test('each of its programs runs by the name it is installed under', async () => 
   }
 })
 
-test('the native module is found where npm puts it', async () => {
-  const ledger = join(folder, 'ledger.sqlite')
+test('without the native module, programs say that better-sqlite3 is to be installed again', async () => {
+  const [data, ledger] = [join(folder, 'data'), join(folder, 'ledger.sqlite')]
   writeSqlite(ledger, [LedgerBuilder.opened().oidcMint().entries])
+  const program = (name: string, ...args: string[]) =>
+    run(join(installed, 'node_modules/.bin', name), args, folder, {
+      BROKER_DATA_DIR: data,
+      BROKER_OIDC_ISSUER: 'https://broker.example.com',
+      AGENTKEYS_HOME: data,
+    })
+  for (const ran of [
+    await program('agentkeys-broker', '--port', '0'),
+    await program('agentkeys', 'init'),
+    await program('verify-ledger', `sqlite:${ledger}`),
+  ]) {
+    expect(ran.code).toBeGreaterThan(0)
+    expect(ran.stdout + ran.stderr).toContain('better-sqlite3 cannot be loaded: install it again')
+    expect(ran.stdout + ran.stderr).not.toMatch(/writable|\n {4}at /)
+  }
+})
+
+test('the native module is found where npm puts it', async () => {
+  cpSync(join(PROJECT, NATIVE), join(installed, 'node_modules', NAME, NATIVE))
+  const ledger = join(folder, 'ledger.sqlite')
   const program = join(installed, 'node_modules/.bin/verify-ledger')
   const { code, stdout, stderr } = await run(program, [`sqlite:${ledger}`], folder)
   expect([code, stdout, stderr]).toEqual([0, expect.stringContaining('1 JWTs'), ''])

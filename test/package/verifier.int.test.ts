@@ -63,7 +63,7 @@ test('it holds the licence, no test and nothing of the server', async () => {
     expect.arrayContaining(['LICENSE', 'README.md', 'dist/tools/verify-ledger/main.js']),
   )
   const ours = /^(?:LICENSE|README\.md|package\.json|dist\/(?:tools\/verify-ledger|src\/domain\/ledger)\/)/
-  const shared = /^dist\/src\/(?:bounded-garbage|storage\/(?:atomic-file|folder))\./
+  const shared = /^dist\/src\/(?:bounded-garbage|storage\/(?:atomic-file|folder|native-module))\./
   expect(contents.filter((path) => !ours.test(path) && !shared.test(path))).toEqual([])
   expect(contents.filter((path) => /\.(?:test|map)\b/.test(path))).toEqual([])
 })

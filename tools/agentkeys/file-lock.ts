@@ -5,6 +5,8 @@ import { closeSync, openSync } from 'node:fs'
 
 import Sqlite from 'better-sqlite3'
 
+import { nativeModuleProblem } from '../../src/storage/native-module.js'
+
 import { CliError } from './report-error.js'
 
 const WAIT_MS = 45_000
@@ -30,7 +32,7 @@ async function locked<T>(
   work: () => Promise<T>,
 ): Promise<{ result: T } | undefined> {
   makePrivate(path)
-  const file = new Sqlite(path, { timeout: waitMs })
+  const file = opened(path, waitMs)
   try {
     if (!begin(file)) return undefined
     return { result: await work() }
@@ -48,6 +50,15 @@ function makePrivate(path: string): void {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function opened(path: string, waitMs: number): Sqlite.Database {
+  try {
+    return new Sqlite(path, { timeout: waitMs })
+  } catch (cause) {
+    const problem = nativeModuleProblem(cause)
+    throw problem === undefined ? cause : new Error(problem, { cause })
   }
 }
 

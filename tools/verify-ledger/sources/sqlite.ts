@@ -8,6 +8,7 @@ import { MAX_ENTRY_BYTES } from '../../../src/domain/ledger/entry.js'
 import type { Row } from '../../../src/domain/ledger/verify.js'
 
 import { finding } from '../../../src/domain/ledger/findings.js'
+import { nativeModuleProblem } from '../../../src/storage/native-module.js'
 import { notRegular } from '../regular-file.js'
 
 import { SourceError, SourceFault, type Batch, type Source } from './source.js'
@@ -183,6 +184,8 @@ export class SqliteSource implements Source {
   }
 
   private reason(error: Error): string {
+    const notLoaded = nativeModuleProblem(error)
+    if (notLoaded !== undefined) return notLoaded
     const { code } = error as { code?: unknown }
     if (typeof code !== 'string' || !/^SQLITE_(?:CANTOPEN|READONLY)/.test(code)) return error.message
     return `${error.message}: a file in WAL mode needs a -shm file beside it, so copy it to a folder you may write to`
