@@ -5,7 +5,7 @@ const only = (name, folder, allowed, comment) => ({
   comment,
   severity: 'error',
   from: { path: folder, ...code },
-  to: { path: '^(src|tools|test)/', pathNot: `${allowed}|^src/deadline\\.ts$` },
+  to: { path: '^(src|tools|test)/', pathNot: `${allowed}|^src/(deadline\\.ts$|worker/)` },
 })
 
 /** The programs of tools/, each with the others that it may import. */
@@ -34,6 +34,7 @@ module.exports = {
     only('format-stands-alone', '^src/domain/ledger/', '^src/domain/ledger/', 'All an auditor has to trust.'),
     only('store-knows-the-format', '^src/event-store/', '^src/(event-store|domain|storage)/'),
     only('ledger-process', '^src/ledger/', '^src/(ledger|witness|domain|event-store|storage)/'),
+    only('worker', '^src/worker/', '^src/worker/', 'Questions to a thread, and its answers.'),
     only('remote', '^src/remote/', '^src/remote/', 'What bounds every remote party knows none of them.'),
     only('witnesses', '^src/witness/', '^src/(witness|domain|remote|storage)/'),
     only('mail', '^src/mail/', '^src/(mail|domain|remote)/'),

@@ -5,7 +5,7 @@ import type { Append } from './eventstoredb/append.js'
 import type { EntryText } from './eventstoredb/event.js'
 import { assertUsable } from './eventstoredb/connection.js'
 import { type EntryToAppend, EventStore, StoreError, type Stored } from './event-store.js'
-import { StoreThread } from './store-thread.js'
+import { type StoreThread, storeThread } from './store-thread.js'
 
 /**
  * What one append may hold, in entries and in bytes of their text. Half of what a node takes by default (1 MiB), since
@@ -79,7 +79,7 @@ export class EventStoreDbEventStore extends EventStore {
     const address = parseAddress(url)
     assertUsable(address)
     this.description = `${address.name} stream ${options.stream}`
-    this.thread = new StoreThread(
+    this.thread = storeThread(
       () =>
         new Worker(new URL('./eventstoredb.worker.js', import.meta.url), {
           workerData: { ...options, url } satisfies ThreadData,

@@ -5,7 +5,7 @@
 
 import { workerData } from 'node:worker_threads'
 
-import { serve } from './worker-rpc.js'
+import { serve } from '../worker/serve.js'
 import { type Append, appendOnce } from './eventstoredb/append.js'
 import { parseAddress } from './eventstoredb/address.js'
 import { Connection } from './eventstoredb/connection.js'
@@ -15,7 +15,7 @@ import { LedgerStream } from './eventstoredb/stream.js'
 import { StoreError, type Stored } from './event-store.js'
 import { OwnAppends } from './eventstoredb/own-appends.js'
 import type { Question, ThreadData } from './eventstoredb.js'
-import type { Response } from './store-thread.js'
+import type { StoreFailure } from './store-thread.js'
 
 /** How long calls that were cancelled may keep the thread: some of them never end. */
 const FORCE_EXIT_MS = 500
@@ -77,10 +77,10 @@ function leave(id: number): void {
   following?.batches.return?.().catch(() => undefined)
 }
 
-function failure(error: unknown): Response {
+function failure(error: unknown): StoreFailure {
   if (!(error instanceof StoreError)) throw error
   const { code, message } = error
-  return { ok: false, code, message, damage: isDamage(error), denied: isDenied(error) }
+  return { code, message, damage: isDamage(error), denied: isDenied(error) }
 }
 
 function close(): void {
@@ -89,4 +89,4 @@ function close(): void {
   setTimeout(() => process.exit(0), FORCE_EXIT_MS).unref()
 }
 
-serve<Question>({ answer, failure, close })
+serve<Question, StoreFailure>({ answer, failure, close })

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
 import { type EntryToAppend, EventStore, type Stored, toStored } from './event-store.js'
-import { StoreThread } from './store-thread.js'
+import { type StoreThread, storeThread } from './store-thread.js'
 
 /** An entry without its place. */
 export type Row = Omit<Stored, 'index'>
@@ -35,7 +35,7 @@ export class SqliteEventStore extends EventStore {
   constructor(path: string, warn?: (warning: string) => void) {
     super()
     this.description = `sqlite:${path}`
-    this.thread = new StoreThread(
+    this.thread = storeThread(
       () =>
         new Worker(new URL('./sqlite.worker.js', import.meta.url), {
           workerData: path,

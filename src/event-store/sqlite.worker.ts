@@ -8,11 +8,11 @@ import Sqlite from 'better-sqlite3'
 import { accessRemedy } from '../storage/access-remedy.js'
 import { DurableSqlite, FileReplaced } from '../storage/durable-sqlite.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
-import { serve } from './worker-rpc.js'
+import { serve } from '../worker/serve.js'
 import type { StoreErrorCode } from './event-store.js'
 import { prepareLedgerTables } from './ledger-tables.js'
 import type { Question, Row } from './sqlite.js'
-import type { Response } from './store-thread.js'
+import type { StoreFailure } from './store-thread.js'
 
 class LedgerFile {
   private readonly file: DurableSqlite
@@ -94,7 +94,7 @@ function answer(question: Question): number | Row[] {
   return file.answer(question)
 }
 
-function failure(error: unknown, { op }: Question): Response {
+function failure(error: unknown, { op }: Question): StoreFailure {
   const code = codeOf(error)
   // What was read or written with an I/O error counts for nothing: the next question opens the file again, and that
   // makes all it holds durable before anything is answered (durable-sqlite.ts).
@@ -102,7 +102,6 @@ function failure(error: unknown, { op }: Question): Response {
   const remedy = remedyFor(error)
   const message = `${path}: ${(error as Error).message}${remedy}`
   return {
-    ok: false,
     code: code === 'unknown' && op !== 'append' ? 'unavailable' : code,
     message: error instanceof FileReplaced ? error.message : message,
     damage: isDamage(error),
@@ -144,4 +143,4 @@ function codeOf(error: unknown): StoreErrorCode {
   return 'refused'
 }
 
-serve<Question>({ answer, failure, close: () => file?.close() })
+serve<Question, StoreFailure>({ answer, failure, close: () => file?.close() })

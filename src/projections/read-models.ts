@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 
 import type { Finding } from '../domain/ledger/findings.js'
 import type { NoteKey } from '../domain/ledger/note.js'
+import { WorkerThread } from '../worker/worker-thread.js'
 import type { SigningKeyRow } from './signing-keys.js'
 
 /** How much of the ledger the read models hold: `size` entries, and of the last one its leafHash and time. */
@@ -60,38 +61,41 @@ export class ReadModelError extends Error {
   }
 }
 
-export type Answer = { ok: true; applied: Applied } | { ok: false; code: ReadModelErrorCode; message: string }
+/** What read-models.worker.ts is asked. Its answer is Applied. */
+export type Question = { op: 'open' } | { op: 'apply'; rows: readonly Row[] }
+
+export interface ReadModelFailure {
+  code: ReadModelErrorCode
+  message: string
+}
 
 /** Many batches. V8 takes what it is allowed before it tidies up. */
 const MEMORY = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 }
 
-interface PendingBatch {
-  resolve: (applied: Applied) => void
-  reject: (error: ReadModelError) => void
-}
-
-/** The read-model file, in the thread that owns it. One batch at a time: the caller waits for the last one. */
+/** The read-model file, in the thread that owns it. A thread that ended is not started again: the file has to be opened. */
 export class ReadModels {
-  private readonly worker: Worker
-  private waiting: PendingBatch | undefined
-  private ended = false
+  private readonly thread: WorkerThread<Question, ReadModelFailure>
 
   private constructor(data: ThreadData) {
-    this.worker = new Worker(new URL('./read-models.worker.js', import.meta.url), {
-      workerData: data,
-      resourceLimits: MEMORY,
-    })
-    this.worker.on('message', (answer: Answer) => this.settle(answer))
-    // 'exit' follows, and settles what is waiting.
-    this.worker.on('error', (cause) => this.lose(cause))
-    this.worker.on('exit', () => this.lose(undefined))
+    this.thread = new WorkerThread(
+      () =>
+        new Worker(new URL('./read-models.worker.js', import.meta.url), {
+          workerData: data,
+          resourceLimits: MEMORY,
+        }),
+      {
+        revived: ({ code, message }) => new ReadModelError(code, message),
+        lost: (_question, cause) => threadEnded(cause),
+        closed: () => threadEnded(undefined),
+      },
+    )
   }
 
-  /** Opens the file, making it if missing; what it holds already is the first answer. Rejects with ReadModelError. */
+  /** Opens the file, making it if missing; what it holds already is the answer. Rejects with ReadModelError. */
   static async open(path: string, trust: Trust): Promise<{ models: ReadModels; applied: Applied }> {
     const models = new ReadModels({ path, trust })
     try {
-      return { models, applied: await models.answer() }
+      return { models, applied: await models.ask({ op: 'open' }) }
     } catch (error) {
       await models.close()
       throw error
@@ -100,36 +104,15 @@ export class ReadModels {
 
   /** Applies the entries that follow the head, as far as they are signed. Rejects with ReadModelError: then none of them is applied. */
   apply(rows: readonly Row[]): Promise<Applied> {
-    const answer = this.answer()
-    if (!this.ended) this.worker.postMessage(rows)
-    return answer
+    return this.ask({ op: 'apply', rows })
   }
 
-  async close(): Promise<void> {
-    if (this.ended) return
-    const exited = new Promise((resolve) => this.worker.once('exit', resolve))
-    this.worker.postMessage('close')
-    await exited
+  close(): Promise<void> {
+    return this.thread.close()
   }
 
-  private answer(): Promise<Applied> {
-    if (this.ended) return Promise.reject(threadEnded(undefined))
-    return new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject }
-    })
-  }
-
-  private settle(answer: Answer): void {
-    const waiting = this.waiting
-    this.waiting = undefined
-    if (answer.ok) waiting?.resolve(answer.applied)
-    else waiting?.reject(new ReadModelError(answer.code, answer.message))
-  }
-
-  private lose(cause: unknown): void {
-    this.ended = true
-    this.waiting?.reject(threadEnded(cause))
-    this.waiting = undefined
+  private ask(question: Question): Promise<Applied> {
+    return this.thread.call(question) as Promise<Applied>
   }
 }
 

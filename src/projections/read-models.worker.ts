@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
-import { parentPort, workerData } from 'node:worker_threads'
+import { workerData } from 'node:worker_threads'
 
 import type Sqlite from 'better-sqlite3'
 
@@ -13,8 +13,18 @@ import { isEventType, schemaProblem, unknownValue } from '../domain/ledger/event
 import { isOfKeys } from '../domain/ledger/signing-keys.js'
 import type { Recorded } from './projection.js'
 import { ForeignDatabaseError, openReadModelFile, PROJECTIONS } from './read-model-file.js'
-import type { Answer, Applied, Head, ReadModelErrorCode, Row, ThreadData, Trust } from './read-models.js'
+import type {
+  Applied,
+  Head,
+  Question,
+  ReadModelErrorCode,
+  ReadModelFailure,
+  Row,
+  ThreadData,
+  Trust,
+} from './read-models.js'
 import type { SigningKeyRow } from './signing-keys.js'
+import { serve } from '../worker/serve.js'
 import { TileTable } from './tiles.js'
 
 /** As SQLite's own default: a thousand pages. */
@@ -195,17 +205,32 @@ function yieldToMints(): void {
   }
 }
 
-function answer(act: () => Applied): Answer {
-  try {
-    return { ok: true, applied: act() }
-  } catch (error) {
-    const code = codeOf(error)
-    const remedy =
-      code === 'refused' && !(error instanceof ForeignDatabaseError)
-        ? `: BROKER_AUDIT_DB_PATH must be a writable SQLite file; once moved away it is rebuilt from the ledger`
-        : ''
-    return { ok: false, code, message: `${path}: ${(error as Error).message}${remedy}` }
+function answer(question: Question): Applied {
+  switch (question.op) {
+    case 'open':
+      models = Models.open(data)
+      return models.opened()
+    case 'apply':
+      if (!models) throw new NotOpen()
+      return models.take(question.rows)
   }
+}
+
+/** This thread was started in the place of one that ended. */
+class NotOpen extends Error {
+  constructor() {
+    super('the read-model thread ended')
+  }
+}
+
+function failure(error: unknown): ReadModelFailure {
+  if (error instanceof NotOpen) return { code: 'unavailable', message: error.message }
+  const code = codeOf(error)
+  const remedy =
+    code === 'refused' && !(error instanceof ForeignDatabaseError)
+      ? `: BROKER_AUDIT_DB_PATH must be a writable SQLite file; once moved away it is rebuilt from the ledger`
+      : ''
+  return { code, message: `${path}: ${(error as Error).message}${remedy}` }
 }
 
 function codeOf(error: unknown): ReadModelErrorCode {
@@ -214,17 +239,4 @@ function codeOf(error: unknown): ReadModelErrorCode {
   return typeof code === 'string' && passing.test(code) ? 'unavailable' : 'refused'
 }
 
-parentPort?.on('message', (message: 'close' | readonly Row[]) => {
-  if (message === 'close') {
-    models?.close()
-    parentPort?.close()
-    return
-  }
-  parentPort?.postMessage(answer(() => (models as Models).take(message)))
-})
-parentPort?.postMessage(
-  answer(() => {
-    models = Models.open(data)
-    return models.opened()
-  }),
-)
+serve<Question, ReadModelFailure>({ answer, failure, close: () => models?.close() })

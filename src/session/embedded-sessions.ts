@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads'
 
+import { deadline } from '../deadline.js'
 import type { Scope } from '../domain/ledger/child-session.js'
 import type { Wallet } from '../domain/wallet.js'
+import { WorkerThread } from '../worker/worker-thread.js'
 import {
   type Session,
   SessionBackend,
@@ -13,7 +15,15 @@ import type { AccountCall, Mail } from './account-store.js'
 import { SessionRefusal } from './session-scope.js'
 import type { IssuedSession, RevokeTarget } from './session-store.js'
 
-/** What embedded-sessions.worker.ts is asked, with the time of the question. */
+/** What embedded-sessions.worker.ts is asked. */
+export interface TimedRequest {
+  request: SessionRequest
+  /** The time of the question, ms. */
+  at: number
+  /** When its caller has given up, ms of the system's clock. */
+  until: number
+}
+
 export type SessionRequest =
   | { op: 'open' }
   | { op: 'validate'; bearer: string }
@@ -26,18 +36,11 @@ export type SessionRequest =
   | { op: 'child'; bearer: string; scope: Scope }
   | { op: 'revoke'; bearer: string; target: RevokeTarget }
 
-/** An error's class does not survive the way between threads. No message holds a bearer. */
-export type SessionResponse =
-  | { ok: true; value: unknown }
-  | { ok: false; kind: 'session'; code: SessionErrorCode; message: string; reason?: string }
-  | { ok: false; kind: 'refusal'; code: SessionRefusal['code']; message: string }
-  | { ok: false; kind: 'other'; message: string }
-
-interface PendingCall {
-  resolve: (value: unknown) => void
-  reject: (error: Error) => void
-  timer: NodeJS.Timeout
-}
+/** No message holds a bearer. */
+export type SessionFailure =
+  | { kind: 'session'; code: SessionErrorCode; message: string; reason?: string }
+  | { kind: 'refusal'; code: SessionRefusal['code']; message: string }
+  | { kind: 'other'; message: string }
 
 /** Longer than SQLite waits for a lock. A question that waited so long is not looked at any more. */
 const DEADLINE_MS = 10_000
@@ -49,19 +52,24 @@ const MOST_WAITING = 4_096
  * holds up requests that need a session, and nothing else. The thread is started by the first question.
  */
 export class EmbeddedSessions extends SessionBackend {
-  private worker: Worker | undefined
-  private readonly waiting = new Map<number, PendingCall>()
-  private lastId = 0
-  private closed = false
+  private readonly thread: WorkerThread<TimedRequest, SessionFailure>
   /** How many calls may have ended sessions or narrowed them, counted before their callers hear of it. */
   private changes = 0
 
   constructor(
-    private readonly path: string,
+    path: string,
     private readonly now: () => Date,
     private readonly deadlineMs = DEADLINE_MS,
   ) {
     super()
+    this.thread = new WorkerThread(
+      () => new Worker(new URL('./embedded-sessions.worker.js', import.meta.url), { workerData: path }),
+      {
+        revived,
+        lost: () => failed('its thread ended'),
+        closed: () => failed('closed'),
+      },
+    )
   }
 
   /** Rejects with the reason, which names the file, when it cannot be used. */
@@ -125,13 +133,8 @@ export class EmbeddedSessions extends SessionBackend {
     return (await this.changing({ op: 'revoke', bearer, target })) as number
   }
 
-  async close(): Promise<void> {
-    this.closed = true
-    const { worker } = this
-    if (!worker) return
-    const ended = new Promise((resolve) => worker.once('exit', resolve))
-    worker.postMessage('close')
-    await ended
+  close(): Promise<void> {
+    return this.thread.close()
   }
 
   /** Counted before the caller hears of it: a mint that is chained after that must see it. */
@@ -143,49 +146,10 @@ export class EmbeddedSessions extends SessionBackend {
     }
   }
 
-  private call(question: SessionRequest, deadlineMs = this.deadlineMs): Promise<unknown> {
-    if (this.closed) return Promise.reject(failed('closed'))
-    if (this.waiting.size >= MOST_WAITING) return Promise.reject(failed('too many requests wait'))
-    const worker = (this.worker ??= this.started())
-    const id = (this.lastId += 1)
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiting.delete(id)
-        reject(failed('no answer in time'))
-      }, deadlineMs)
-      this.waiting.set(id, { resolve, reject, timer })
-      const at = this.now().getTime()
-      worker.postMessage({ id, question, at, until: Date.now() + deadlineMs })
-    })
-  }
-
-  private started(): Worker {
-    const worker = new Worker(new URL('./embedded-sessions.worker.js', import.meta.url), {
-      workerData: this.path,
-    })
-    worker.on('message', ({ id, answer }: { id: number; answer: SessionResponse }) => this.settle(id, answer))
-    worker.on('error', () => this.lose(worker))
-    worker.on('exit', () => this.lose(worker))
-    return worker
-  }
-
-  private settle(id: number, answer: SessionResponse): void {
-    const waiting = this.waiting.get(id)
-    if (!waiting) return
-    this.waiting.delete(id)
-    clearTimeout(waiting.timer)
-    if (answer.ok) waiting.resolve(answer.value)
-    else waiting.reject(errorOf(answer))
-  }
-
-  private lose(worker: Worker): void {
-    if (this.worker !== worker) return
-    this.worker = undefined
-    for (const { reject, timer } of this.waiting.values()) {
-      clearTimeout(timer)
-      reject(failed('its thread ended'))
-    }
-    this.waiting.clear()
+  private call(request: SessionRequest, deadlineMs = this.deadlineMs): Promise<unknown> {
+    if (this.thread.waiting >= MOST_WAITING) return Promise.reject(failed('too many requests wait'))
+    const answer = this.thread.call({ request, at: this.now().getTime(), until: Date.now() + deadlineMs })
+    return deadline(deadlineMs, answer, () => failed('no answer in time'))
   }
 }
 
@@ -193,13 +157,13 @@ function failed(why: string): SessionError {
   return new SessionError('backend-unreachable', `session store failed (${why})`)
 }
 
-function errorOf(answer: Extract<SessionResponse, { ok: false }>): Error {
-  switch (answer.kind) {
+function revived(failure: SessionFailure): Error {
+  switch (failure.kind) {
     case 'session':
-      return new SessionError(answer.code, answer.message, { cause: answer.reason })
+      return new SessionError(failure.code, failure.message, { cause: failure.reason })
     case 'refusal':
-      return new SessionRefusal(answer.code, answer.message)
+      return new SessionRefusal(failure.code, failure.message)
     case 'other':
-      return new Error(answer.message)
+      return new Error(failure.message)
   }
 }

@@ -1,10 +1,11 @@
 // The thread that owns sessions.sqlite. Asked by embedded-sessions.ts, one question at a time, in order.
 
-import { parentPort, workerData } from 'node:worker_threads'
+import { workerData } from 'node:worker_threads'
 
 import { accessRemedy } from '../storage/access-remedy.js'
 import { isSqliteError } from '../storage/sqlite-error.js'
-import type { SessionResponse, SessionRequest } from './embedded-sessions.js'
+import { serve } from '../worker/serve.js'
+import type { SessionFailure, TimedRequest } from './embedded-sessions.js'
 import { SessionError } from './session-backend.js'
 import { SessionRefusal } from './session-scope.js'
 import { SessionStore } from './session-store.js'
@@ -35,47 +36,49 @@ function opened(): SessionStore {
   }
 }
 
-async function answer(question: SessionRequest): Promise<unknown> {
+async function answer({ request, at: askedAt, until }: TimedRequest): Promise<unknown> {
+  // The caller has timed out: a request without a caller must not change anything.
+  if (Date.now() > until) throw new Error('the caller has given up')
+  at = askedAt
   const sessions = opened()
   if (at - deletedAt > DELETE_EXPIRED_EVERY_MS) {
     deletedAt = at
     sessions.deleteExpired()
   }
-  switch (question.op) {
+  switch (request.op) {
     case 'open':
       return undefined
     case 'validate':
-      return sessions.validate(question.bearer)
+      return sessions.validate(request.bearer)
     case 'healthy':
       return sessions.healthy()
     case 'create':
-      return sessions.create(question.authToken)
+      return sessions.create(request.authToken)
     case 'create-for':
-      return sessions.createFor(question.wallet)
+      return sessions.createFor(request.wallet)
     case 'account':
-      return sessions.account(question.bearer, question.call)
+      return sessions.account(request.bearer, request.call)
     case 'deliver':
-      return sessions.deliver(question.mail)
+      return sessions.deliver(request.mail)
     case 'inbox-owner':
-      return sessions.inboxOwner(question.address)
+      return sessions.inboxOwner(request.address)
     case 'child':
-      return sessions.child(question.bearer, question.scope)
+      return sessions.child(request.bearer, request.scope)
     case 'revoke':
-      return sessions.revoke(question.bearer, question.target)
+      return sessions.revoke(request.bearer, request.target)
   }
 }
 
-function failure(error: unknown, { op }: SessionRequest): SessionResponse {
+function failure(error: unknown, { request: { op } }: TimedRequest): SessionFailure {
   const { message, cause } = error as Error
   const reason = cause instanceof Error ? cause.message : undefined
   // As in the ledger's thread: the next question opens the file again, which makes durable what it then reads.
   if (isIoError(error) || isIoError(cause)) reopenNextTime()
-  if (op === 'open') return { ok: false, kind: 'other', message: reason ?? message }
-  if (error instanceof SessionRefusal) return { ok: false, kind: 'refusal', code: error.code, message }
+  if (op === 'open') return { kind: 'other', message: reason ?? message }
+  if (error instanceof SessionRefusal) return { kind: 'refusal', code: error.code, message }
   if (error instanceof SessionError)
-    return { ok: false, kind: 'session', code: error.code, message, ...(reason ? { reason } : {}) }
+    return { kind: 'session', code: error.code, message, ...(reason ? { reason } : {}) }
   return {
-    ok: false,
     kind: 'session',
     code: 'backend-unreachable',
     message: 'session store failed',
@@ -93,21 +96,4 @@ function reopenNextTime(): void {
   void broken?.close().catch(() => undefined)
 }
 
-parentPort?.on(
-  'message',
-  (message: 'close' | { id: number; question: SessionRequest; at: number; until: number }) => {
-    if (message === 'close') {
-      void store?.close()
-      parentPort?.close()
-      return
-    }
-    const { id, question, until } = message
-    // The caller has timed out: a request without a caller must not change anything.
-    if (Date.now() > until) return
-    at = message.at
-    answer(question).then(
-      (value) => parentPort?.postMessage({ id, answer: { ok: true, value } }),
-      (error: unknown) => parentPort?.postMessage({ id, answer: failure(error, question) }),
-    )
-  },
-)
+serve<TimedRequest, SessionFailure>({ answer, failure, close: () => void store?.close() })

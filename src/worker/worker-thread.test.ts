@@ -3,8 +3,8 @@ import { Worker } from 'node:worker_threads'
 
 import { afterEach, expect, test } from '@jest/globals'
 
-import type { StoreError } from './event-store.js'
-import { StoreThread } from './store-thread.js'
+import type { StoreError } from '../event-store/event-store.js'
+import { type StoreThread, storeThread } from '../event-store/store-thread.js'
 
 type Question =
   | { op: 'echo'; value: unknown }
@@ -30,7 +30,7 @@ const THREAD = `
         return answer(id)
       case 'fail': {
         const { code, message, damage } = question
-        return parentPort.postMessage({ id, answer: { ok: false, code, message, damage } })
+        return parentPort.postMessage({ id, answer: { ok: false, failure: { code, message, damage } } })
       }
       case 'throw': throw new Error('the thread is broken')
       case 'exit': return process.exit(7)
@@ -47,7 +47,7 @@ afterEach(async () => {
 })
 
 function threadOf(code = THREAD): StoreThread<Question> {
-  return new StoreThread(() => {
+  return storeThread<Question>(() => {
     const worker = new Worker(code, { eval: true })
     workers.push(worker)
     return worker

@@ -1,23 +1,23 @@
-// The other end of store-thread.ts, in the thread itself.
+// The other end of worker-thread.ts, in the thread itself.
 
 import { parentPort } from 'node:worker_threads'
 
-import type { Response } from './store-thread.js'
+import type { Answer } from './worker-thread.js'
 
-export interface Service<Question> {
+export interface Service<Question, Failure> {
   answer: (question: Question) => unknown
-  /** Maps a failure to its response. Must accept every error. */
-  failure: (error: unknown, question: Question) => Response
+  /** Maps an error to what is sent of it. Must accept every error. */
+  failure: (error: unknown, question: Question) => Failure
   close: () => void
 }
 
 /** Answers questions for as long as the thread lives; those that need no waiting in the order in which they came. */
-export function serve<Question>({ answer, failure, close }: Service<Question>): void {
-  const answered = async (question: Question): Promise<Response> => {
+export function serve<Question, Failure>({ answer, failure, close }: Service<Question, Failure>): void {
+  const answered = async (question: Question): Promise<Answer<Failure>> => {
     try {
       return { ok: true, value: await answer(question) }
     } catch (error) {
-      return failure(error, question)
+      return { ok: false, failure: failure(error, question) }
     }
   }
   parentPort?.on('message', (message: 'close' | { id: number; question: Question }) => {
