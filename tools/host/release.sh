@@ -2,6 +2,7 @@
 # A release is a folder under /opt/agentkeys-broker/releases, named by its version and content; "current" links to one.
 
 RELEASES=$OPT/releases
+NEWLY_STAGED=no
 
 find_node() {
   NODE=$(command -v node) || die 'Node 20.19 or later is not here: install it from your distribution or from nodejs.org'
@@ -49,6 +50,7 @@ stage_release() {
   chmod -R u+rwX,go+rX,go-w "$part"
   [[ -f $part/dist/src/main.js && -d $part/node_modules ]] || die "$source is no release: dist/src/main.js or node_modules is missing in it"
   mv -T "$part" "$STAGED"
+  NEWLY_STAGED=yes
   say "installed $STAGED"
 }
 

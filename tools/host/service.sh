@@ -60,6 +60,7 @@ go_back() {
   }
   rm -f "$RESTART_DUE"
   forget_kept
+  [[ $NEWLY_STAGED == no ]] || rm -rf "$STAGED"
   die "$(basename "$STAGED") did not become ready in ${READY_TIMEOUT} s (its last lines are above): $(basename "$1") runs again, with its settings"
 }
 
