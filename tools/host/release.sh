@@ -50,6 +50,7 @@ stage_release() {
   chmod -R u+rwX,go+rX,go-w "$part"
   [[ -f $part/dist/src/main.js && -d $part/node_modules ]] || die "$source is no release: dist/src/main.js or node_modules is missing in it"
   mv -T "$part" "$STAGED"
+  # shellcheck disable=SC2034 # read in service.sh
   NEWLY_STAGED=yes
   say "installed $STAGED"
 }
