@@ -72,6 +72,8 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
       const config = configured(line.flags)
       return (await import('./subcommands/policy.js')).policy(line.line, config)
     }
+    case 'cloud-setup':
+      return (await import('./subcommands/cloud-setup.js')).cloudSetup(line.line)
     case 'recovery': {
       const config = configured(line.flags)
       return (await import('./subcommands/recovery.js')).recover(line.line, config)

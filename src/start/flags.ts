@@ -14,6 +14,7 @@ import {
   type RecoveryLine,
   WrongRecoveryLine,
 } from './recovery-line.js'
+import { CLOUD_USAGE, type CloudLine, parseCloudLine, WrongCloudLine } from './cloud-line.js'
 import { parsePolicyLine, POLICY_USAGE, type PolicyLine, WrongPolicyLine } from './policy-line.js'
 
 export type CommandLine =
@@ -27,6 +28,7 @@ export type CommandLine =
   | { kind: 'cut-off' | 'restore'; flags: Flags; target: CutOffTarget; reason: string | undefined }
   | { kind: 'policy'; flags: Flags; line: PolicyLine }
   | { kind: 'recovery'; flags: Flags; line: RecoveryLine }
+  | { kind: 'cloud-setup'; line: CloudLine }
   | { kind: 'help' }
   | { kind: 'version' }
   /** For stderr; exit code 2. */
@@ -43,6 +45,7 @@ export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker mail-router
        agentkeys-broker cut-off|restore --wallet W | --session S | --mint M | --role R [--reason TEXT]
        ${POLICY_USAGE}
+       ${CLOUD_USAGE}
 
 Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
 
@@ -76,6 +79,8 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
   cut-off                from now on, no broker of the ledger mints for this wallet, session (sha256:…, the audit's
                          token_sha256), mint or role, nor hands out what is under way; restore undoes it. Asks the
                          broker at --bind and --port with the operator's token; prints the policy that ends AWS sessions
+  cloud-setup            --print: what the broker needs at AWS, as a script or a template; --check: whether the policies
+                         that are there hold, from the JSON file that the script writes; calls no cloud itself
   policy                 schema: what a policy may speak of; default: what the settings allow, as a policy; check: whether
                          a folder (BROKER_POLICY) can be loaded; test: expectations in a JSON file; explain: one
                          decision; replay: which mints of the ledger a policy would have refused
@@ -110,6 +115,8 @@ export function parseFlags(args: readonly string[]): CommandLine {
   try {
     if (args[0] === 'policy' && !args.includes('--help'))
       return { kind: 'policy', flags: DEFAULT_FLAGS, line: parsePolicyLine(args.slice(1)) }
+    if (args[0] === 'cloud-setup' && !args.includes('--help'))
+      return { kind: 'cloud-setup', line: parseCloudLine(args.slice(1)) }
     if (isRecovery(args[0]) && !args.includes('--help'))
       return { kind: 'recovery', flags: DEFAULT_FLAGS, line: parseRecoveryLine(args) }
     const { values, positionals } = parseValues(args)
@@ -191,7 +198,7 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, backup, cut-off, export-tiles, import, init-eventstore, mail-router, ' +
+          'adopt-ledger, backup, cloud-setup, cut-off, export-tiles, import, init-eventstore, mail-router, ' +
           'migrate-ledger, policy, restore, restore-backup, session-backend',
       )
   }
@@ -277,10 +284,11 @@ function parseBind(text: string): string {
   )
 }
 
+const WRONG_LINES = [WrongFlag, WrongPolicyLine, WrongRecoveryLine, WrongCloudLine]
+
 /** Undefined for an error that is not about the arguments. */
 function whyWrong(error: unknown): string | undefined {
-  if (error instanceof WrongFlag || error instanceof WrongPolicyLine || error instanceof WrongRecoveryLine)
-    return error.message
+  if (WRONG_LINES.some((wrong) => error instanceof wrong)) return (error as Error).message
   if (!isArgumentError(error)) return undefined
   return printable(error.message.replace(/(?:\.\s|\n)[^]*/, ''))
 }
