@@ -7,6 +7,8 @@ import type { Parts } from './start/broker.js'
 import { MintAuthorizer } from './commands/mint-authorizer.js'
 import { ChangeCutOffHandler } from './commands/change-cut-off.js'
 import { CreateGrantHandler, RevokeGrantHandler } from './commands/change-grant.js'
+import { DecideApprovalHandler } from './commands/decide-approval.js'
+import { MintApprovals } from './commands/mint-approvals.js'
 import { IdempotentMints } from './commands/idempotent-mints.js'
 import { MintAwsCredsHandler } from './commands/mint-aws-creds.js'
 import { MintOidcJwtHandler } from './commands/mint-oidc-jwt.js'
@@ -16,6 +18,9 @@ import { MintLimits } from './domain/mint-limits.js'
 import { MintPolicy } from './domain/mint.js'
 import { ReleasePolicy } from './domain/release.js'
 import { EventStore } from './event-store/event-store.js'
+import { ApprovalController } from './http/approval.controller.js'
+import { ApprovalReader } from './http/approval-reader.js'
+import { ApprovalWaits } from './http/approval-waits.js'
 import { AuditController } from './http/audit.controller.js'
 import { CutOffController } from './http/cut-off.controller.js'
 import { DescriptionController } from './http/description.controller.js'
@@ -44,6 +49,7 @@ const CONTROLLERS = [
   AuditController,
   CutOffController,
   GrantController,
+  ApprovalController,
   LedgerController,
   HealthController,
   MetricsController,
@@ -73,9 +79,13 @@ export class AppModule {
         { provide: AuditQuery, useValue: parts.audit },
         { provide: RefusalCounter, useValue: parts.refusals },
         { provide: AuditAccess, useValue: new AuditAccess(parts.sessions, parts.auditorToken) },
-        { provide: Operators, useValue: new Operators(parts.operatorToken) },
+        { provide: Operators, useValue: new Operators(parts.operatorToken, parts.config.approvals.approvers) },
         { provide: MintLimits, useValue: new MintLimits(parts.config.limits) },
         { provide: IdempotentMints, useValue: new IdempotentMints() },
+        { provide: ApprovalWaits, useValue: new ApprovalWaits() },
+        ApprovalReader,
+        MintApprovals,
+        DecideApprovalHandler,
         MintAuthorizer,
         ChangeCutOffHandler,
         CreateGrantHandler,

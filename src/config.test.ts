@@ -26,6 +26,7 @@ test('an empty environment is a broker on this machine, with everything in the h
       policyFiles: { folder: undefined, candidateFolder: undefined, timezone: 'UTC' },
       limits: { wallet: undefined, session: undefined, broker: undefined },
       grantsRequired: false,
+      approvals: { seconds: 3600, approvers: [] },
       backend: { kind: 'embedded', bind: { host: '127.0.0.1', port: 8090 } },
       clients: { sessionUrl: undefined, bucket: undefined, mailDomain: 'agentkeys-email.io' },
       aws: { kind: 'off' },

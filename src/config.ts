@@ -4,6 +4,7 @@
 import { join, resolve } from 'node:path'
 
 import { isLoopback } from './config/address.js'
+import { type ApprovalsConfig, readApprovals } from './config/approvals.js'
 import { type AwsConfig, readAws, readRoles, readStsKind, type StsKind } from './config/aws.js'
 import {
   Environment,
@@ -49,6 +50,7 @@ export abstract class Config {
   abstract readonly limits: LimitsPerMinute
   /** Whether a mint needs a grant. */
   abstract readonly grantsRequired: boolean
+  abstract readonly approvals: ApprovalsConfig
   abstract readonly backend: SessionBackendConfig
   abstract readonly clients: ClientsConfig
   abstract readonly aws: AwsConfig
@@ -91,6 +93,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     policy,
     policyFiles: readPolicyFiles(env),
     limits: readLimits(env),
+    approvals: readApprovals(env),
     grantsRequired: env.read('BROKER_GRANTS', oneOf('off', 'required'), 'off') === 'required',
     backend: readSessionBackend(env, flags.port),
     clients: readClients(env),

@@ -27,9 +27,10 @@ import { askOf, policyDecided, policyRefusal } from '../domain/policy-request.js
 import { Ledger } from '../ledger/ledger.js'
 import type { AppendCondition } from '../ledger/callers.js'
 import { Policies } from '../policy/policies.js'
+import { MintApprovals } from './mint-approvals.js'
 import { type Session, SessionBackend } from '../session/session-backend.js'
 
-type Granted = Pick<JwtGrant, 'roleArn' | 'policy'> & {
+type Granted = Pick<JwtGrant, 'roleArn' | 'policy' | 'approvalId'> & {
   /** Of a JWT. */
   audience?: string
 }
@@ -60,6 +61,7 @@ export class MintAuthorizer {
     private readonly limits: MintLimits,
     private readonly config: Config,
     private readonly policies: Policies,
+    private readonly approvals: MintApprovals,
   ) {}
 
   /**
@@ -102,29 +104,63 @@ export class MintAuthorizer {
     if ('refused' in decision) return this.refuse(caller, kind, decision.refused)
     const { granted } = decision
     const grants = this.heldGrant(caller, kind, granted) ? 1 : 0
-    // Where approvals are counted, their number comes in here.
-    const question = { caller, ask: askOf(granted), at: caller.at, entitlements: { grants, approvals: 0 } }
-    const policy = this.policies.decide(question)
+    const ask = askOf(granted)
+    const question = { caller, ask, at: caller.at, entitlements: { grants, approvals: 0 } }
+    const { policy, approvalId, wanted } = this.approvals.decide(question)
     if (!policy) return granted
+    if (wanted) return this.approvals.require(caller, ask, policy)
     const refusal = policyRefusal(policy)
-    return refusal ? this.refuse(caller, kind, refusal, policy) : { ...granted, policy }
+    if (refusal) return this.refuse(caller, kind, refusal, policy)
+    return { ...granted, policy, ...(approvalId === undefined ? {} : { approvalId }) }
+  }
+
+  /**
+   * For a retry, which gets the reply of a mint that was made: its grant and its approval may be used up by then, so both
+   * are taken as given. All else is decided again: a cut-off, or a policy that was changed to forbid it, is a refusal.
+   */
+  async requireGrantAgain<Grant extends JwtGrant | CredsGrant>(
+    caller: Caller,
+    kind: MintKind,
+    decided: Decision<Grant>,
+  ): Promise<Grant> {
+    const decision = unlessCutOff(decided, caller, this.ledger.cutOffs)
+    if ('refused' in decision) return this.refuse(caller, kind, decision.refused)
+    const { granted } = decision
+    const question = { caller, ask: askOf(granted), at: caller.at, entitlements: { grants: 1, approvals: 1 } }
+    const policy = this.policies.probe(question)
+    const refusal = policy && policyRefusal(policy)
+    return refusal ? this.refuse(caller, kind, refusal, policy) : granted
   }
 
   /** The mint's first entries, durable. A cut-off that came in between is a refusal as any other. */
-  async announce(
+  async announce<Grant extends JwtGrant | CredsGrant>(
     caller: Identified,
-    grant: Granted,
+    grant: Grant,
     kind: MintKind,
     announcement: LedgerEvent,
   ): Promise<Sealed[]> {
     try {
-      const events = [...mintBegun(caller), ...decidedBy(caller, grant.policy)]
+      const events = [
+        ...mintBegun(caller),
+        ...decidedBy(caller, grant.policy),
+        ...approvalUsed(caller, grant),
+      ]
       // A policy may have allowed it for the sake of the grant, so a use is spent there too.
       const spends =
         this.config.grantsRequired || (grant.policy && this.heldGrant(caller, kind, grant) !== undefined)
       if (!spends) return await this.record(caller, grant, [...events, announcement], caller.at)
       return await this.announceWithGrant(caller, grant, kind, { events, announcement })
     } catch (error) {
+      if (codeOf(error) === 'approval-changed') {
+        // Another mint used it, or it expired: what there is now decides, and the grant holds nothing of before.
+        const { policy: _policy, approvalId: _approvalId, ...asked } = grant
+        return this.announce(
+          caller,
+          await this.requireGrant(caller, kind, { granted: asked as Grant }),
+          kind,
+          announcement,
+        )
+      }
       if (!isCutOff(error)) throw error
       return this.refuse(caller, kind, { reason: 'cut-off', detail: error.message })
     }
@@ -171,10 +207,16 @@ export class MintAuthorizer {
     events: readonly LedgerEvent[],
     at?: Date,
   ): Promise<Sealed[]> {
+    // Looked at where it is used up, and not in the mint's later entries.
+    const approvalId = events.find(({ type }) => type === 'ApprovalUsed') && grant.approvalId
     for (let attempt = 1; ; attempt += 1) {
       try {
         const isLast = attempt === TRIES
-        return await this.ledger.append(events, at, this.stillAllowed(caller, grant, isLast))
+        return await this.ledger.append(
+          events,
+          at,
+          this.stillAllowed(caller, { ...grant, approvalId }, isLast),
+        )
       } catch (error) {
         if (codeOf(error) !== 'session-changed') throw error
         await this.validateAgain(caller)
@@ -191,15 +233,18 @@ export class MintAuthorizer {
 
   private stillAllowed(
     caller: Identified,
-    grant: Granted & { grantId?: string },
+    grant: Omit<Granted, 'approvalId'> & { grantId?: string; approvalId: string | undefined },
     isLast: boolean,
   ): AppendCondition {
     const subject = subjectOf(caller, grant)
-    return ({ cutOffs, grants, at }) => {
+    const { approvalId } = grant
+    return ({ cutOffs, grants, approvals, at }) => {
       const through = cutOffs.covering(subject)
       if (through) return new LedgerError('cut-off', `the operator has cut off this ${through}`)
       const unusable = grant.grantId === undefined ? undefined : grants.useProblem(grant.grantId, at)
       if (unusable) return new LedgerError('grant-changed', unusable.detail)
+      const used = approvalId === undefined ? undefined : approvals.useProblem(approvalId, at)
+      if (used) return new LedgerError('approval-changed', used.detail)
       if (isLast || this.sessions.unchangedSince(caller.mark)) return undefined
       return new LedgerError('session-changed', 'sessions changed while the mint was under way; ask again')
     }
@@ -235,6 +280,11 @@ export class MintAuthorizer {
 
 export function isCutOff(error: unknown): error is LedgerError {
   return codeOf(error) === 'cut-off'
+}
+
+/** In the append of the mint: of two mints, at two brokers, one uses it. */
+function approvalUsed({ mintId, wallet }: Caller, { approvalId }: Granted): LedgerEvent[] {
+  return approvalId === undefined ? [] : [{ type: 'ApprovalUsed', data: { mintId, wallet, approvalId } }]
 }
 
 const decidedBy = (caller: Caller, policy: PolicyDecision | undefined): LedgerEvent[] =>

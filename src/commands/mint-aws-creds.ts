@@ -63,16 +63,18 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
 
   async execute({ bearer, ask, idempotencyKey: key }: MintAwsCreds): Promise<Replayable<MintedCreds>> {
     const caller = await this.authorizer.identify(bearer)
-    const grant = await this.authorizer.requireGrant(
-      caller,
-      'aws_creds',
-      decideCreds(ask, this.policy, caller.child),
-    )
+    const decided = decideCreds(ask, this.policy, caller.child)
+    if ('refused' in decided) await this.authorizer.requireGrant(caller, 'aws_creds', decided)
     const keyed = key === undefined ? undefined : { key, ask: `aws_creds ${JSON.stringify(ask)}` }
-    const done = await this.idempotent.run(caller, keyed, (begun) => this.mint(caller, grant, begun))
+    const done = await this.idempotent.run(caller, keyed, async (begun) => {
+      const grant = await this.authorizer.requireGrant(caller, 'aws_creds', decided)
+      return this.mint(caller, grant, begun)
+    })
     // A retry may have waited for the first try, or come long after it.
-    if (done.replayed)
+    if (done.replayed) {
+      const grant = await this.authorizer.requireGrantAgain(caller, 'aws_creds', decided)
       await this.authorizer.assertStillAllowed({ ...caller, mintId: done.minted.mintId }, grant)
+    }
     return done
   }
 

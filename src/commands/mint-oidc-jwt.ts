@@ -41,15 +41,18 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
 
   async execute({ bearer, ask, idempotencyKey: key }: MintOidcJwt): Promise<Replayable<MintedJwt>> {
     const caller = await this.authorizer.identify(bearer)
-    const grant = await this.authorizer.requireGrant(
-      caller,
-      'oidc_jwt',
-      decideJwt(ask, this.policy, caller.child),
-    )
+    const decided = decideJwt(ask, this.policy, caller.child)
+    if ('refused' in decided) await this.authorizer.requireGrant(caller, 'oidc_jwt', decided)
     const keyed = key === undefined ? undefined : { key, ask: `oidc_jwt ${JSON.stringify(ask)}` }
-    const done = await this.idempotent.run(caller, keyed, (begun) => this.mint(caller, grant, begun))
+    const done = await this.idempotent.run(caller, keyed, async (begun) => {
+      const grant = await this.authorizer.requireGrant(caller, 'oidc_jwt', decided)
+      return this.mint(caller, grant, begun)
+    })
     // A retry may have waited for the first try, or come long after it.
-    if (done.replayed) await this.authorizer.assertStillAllowed({ ...caller, mintId: done.minted.jti }, grant)
+    if (done.replayed) {
+      const grant = await this.authorizer.requireGrantAgain(caller, 'oidc_jwt', decided)
+      await this.authorizer.assertStillAllowed({ ...caller, mintId: done.minted.jti }, grant)
+    }
     return done
   }
 

@@ -9,6 +9,7 @@
  * grant-changed   the grant can no longer be used, or created so. Nothing was written.
  * grants-full     the wallet has as many grants as it may. Nothing was written.
  * approval-changed  the approval can no longer be requested, decided or used so. Nothing was written.
+ * approvals-full  as many requests are open as may be. Nothing was written.
  * session-changed the session has to be validated again. Nothing was written.
  */
 export type LedgerErrorCode =
@@ -22,6 +23,7 @@ export type LedgerErrorCode =
   | 'grant-changed'
   | 'grants-full'
   | 'approval-changed'
+  | 'approvals-full'
   | 'session-changed'
 
 /** The events were not confirmed: nothing they announce may happen or leave. */

@@ -53,12 +53,16 @@ export interface JwtGrant {
   roleArn: string | undefined
   /** Where the operator has a policy: what it said. */
   policy?: PolicyDecision
+  /** What the mint uses up. */
+  approvalId?: string
 }
 
 export interface CredsGrant {
   roleArn: string
   durationSeconds: number
   policy?: PolicyDecision
+  /** What the mint uses up. */
+  approvalId?: string
 }
 
 export interface Refusal {

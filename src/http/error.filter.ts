@@ -27,6 +27,7 @@ const LEDGER_REASON = {
   'grant-changed': 'no-grant',
   'grants-full': 'too-many-grants',
   'approval-changed': 'no-such-approval',
+  'approvals-full': 'too-many-approvals',
   'session-changed': 'ledger-unavailable',
 } satisfies Record<LedgerErrorCode, ErrorReason>
 

@@ -54,6 +54,10 @@ export class FolderPolicies implements Policies {
     return this.engine.decide({ ...question, at, local: this.clock.at(at) })
   }
 
+  probe(question: PolicyQuestion): PolicyDecision {
+    return this.decide(question)
+  }
+
   /** Resolves when it is done, however it ended: status() says. One at a time. */
   reload(): Promise<void> {
     this.loading = this.loading.then(async () => {

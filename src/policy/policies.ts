@@ -9,6 +9,9 @@ export abstract class Policies {
   /** Asked once for each mint that the built-in bounds allow. Undefined: there is no policy, and they were all. */
   abstract decide(question: PolicyQuestion): PolicyDecision | undefined
 
+  /** What it would say of another question: never the decision, and not compared with a candidate's. */
+  abstract probe(question: PolicyQuestion): PolicyDecision | undefined
+
   /** Undefined: no policy is configured. */
   abstract status(): PolicyStatus | undefined
 
@@ -32,6 +35,7 @@ export interface CandidateStatus {
 
 export const NO_POLICY: Policies = {
   decide: () => undefined,
+  probe: () => undefined,
   status: () => undefined,
   candidateStatus: () => undefined,
 }

@@ -27,6 +27,10 @@ export class ShadowedPolicies implements Policies {
     return decision
   }
 
+  probe(question: PolicyQuestion): PolicyDecision | undefined {
+    return this.inForce.probe(question)
+  }
+
   status(): PolicyStatus | undefined {
     return this.inForce.status()
   }

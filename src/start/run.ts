@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { AppModule } from '../app.module.js'
 import { type Broker, openBroker } from './broker.js'
 import type { Config } from '../config.js'
+import { ApprovalWaits } from '../http/approval-waits.js'
 import { createServer } from '../http/server.js'
 import { listenForSessions } from './listen-for-sessions.js'
 import { refuseAddress, runService } from './service.js'
@@ -66,6 +67,7 @@ async function serve(config: Config, { parts }: Broker, log: Logger): Promise<()
   if (listener) log.info({ url: listener.url }, 'embedded session backend listening')
   await app.listen(config.port, config.bind).catch(refuseAddress('--bind and --port'))
   return async () => {
+    app.get(ApprovalWaits).close()
     await Promise.all([app.close(), listener?.close()])
   }
 }

@@ -21,10 +21,13 @@ const LEDGER: readonly ErrorReason[] = ['ledger-unavailable', 'signing-key-chang
 const MINT: readonly ErrorReason[] = [
   ...SESSION,
   ...LEDGER,
-  ...reasonsOf('forbidden', 'too_many_requests').filter((reason) => !OF_READING.has(reason)),
+  ...reasonsOf('forbidden', 'approval_required', 'too_many_requests').filter(
+    (reason) => !OF_READING.has(reason),
+  ),
 ]
 const AWS: readonly ErrorReason[] = [...reasonsOf('sts_error', 'aws_not_configured'), 'sts-queue-full']
 const GRANTOR: readonly ErrorReason[] = [...SESSION, ...LEDGER, 'no-grant', 'cut-off']
+const DECIDER: readonly ErrorReason[] = [...BEARER, 'not-the-operator', 'not-an-approver', 'no-such-approval']
 const OPERATOR: readonly ErrorReason[] = [...BEARER, 'not-the-operator']
 const TEXT = 'text/plain'
 const BYTES = 'application/octet-stream'
@@ -43,6 +46,10 @@ const ifNoneMatch = {
   required: false,
   schema: text('the ETag of what the caller has: 304 if it is current', '"5d41402abc4b2a76b9719d911017c592"'),
 }
+const approval = part(
+  'id',
+  text('id of the request', 'apr-019a8c1e-7d3a-7b1c-9e2f-0123456789ab', { pattern: '^apr-[0-9a-f-]{36}$' }),
+)
 const level = part('level', text('level of the tile', '0', { pattern: '^[0-9]{1,2}$' }))
 const jti = text('id of a mint', '019a8c1e-7d3a-7b1c-9e2f-0123456789ab', { pattern: '^[0-9a-f-]{36}$' })
 const time = (what: string) => text(`RFC 3339 in UTC: ${what}`, '2026-11-20T12:00:00Z')
@@ -215,6 +222,45 @@ const OPERATIONS: Readonly<Record<string, Operation<ErrorReason>>> = {
     replies: { 200: 'Grants' },
     errors: SESSION,
   },
+  'get /v1/approvals': {
+    id: 'listApprovals',
+    tag: 'approvals',
+    summary: 'Requests that wait for a decision, or all; newest first',
+    bearer: true,
+    parameters: [query('state', { type: 'string', enum: ['open', 'all'], default: 'open' })],
+    replies: { 200: 'Approvals' },
+    errors: OPERATOR,
+  },
+  'get /v1/approvals/{id}': {
+    id: 'getApproval',
+    tag: 'approvals',
+    summary:
+      'What became of a request; waits for a decision if asked to, and for no longer than there is room',
+    bearer: true,
+    parameters: [approval, query('wait', { type: 'integer', minimum: 0, maximum: 55, default: 0 })],
+    replies: { 200: 'Approval' },
+    errors: [...SESSION, 'no-such-approval'],
+  },
+  'post /v1/approvals/{id}/approve': {
+    id: 'approve',
+    tag: 'approvals',
+    summary: 'Allow the mint once; with the operator token, or the signature of a wallet',
+    bearer: 'optional',
+    parameters: [approval],
+    body: 'Decision',
+    replies: { 200: 'DecidedApproval' },
+    errors: [...DECIDER, ...LEDGER],
+  },
+  'post /v1/approvals/{id}/deny': {
+    id: 'deny',
+    tag: 'approvals',
+    summary: 'Refuse the mint; with the operator token, or the signature of a wallet',
+    bearer: 'optional',
+    parameters: [approval],
+    body: 'Decision',
+    replies: { 200: 'DecidedApproval' },
+    errors: [...DECIDER, ...LEDGER],
+  },
   'get /ledger/checkpoint': {
     id: 'getCheckpoint',
     tag: 'ledger',
@@ -294,6 +340,7 @@ const TAGS = [
   { name: 'audit', description: 'What was minted' },
   { name: 'cut-off', description: 'Refusing at once, for the operator' },
   { name: 'grants', description: 'Which wallet may mint what, until when and how often' },
+  { name: 'approvals', description: 'Mints that the policy allows only with an approval' },
   { name: 'ledger', description: 'The read side of the ledger, in C2SP formats' },
   { name: 'issuer', description: 'What makes the broker an issuer' },
   { name: 'operations', description: 'Health, metrics and this description' },

@@ -13,16 +13,25 @@ import { object, ref, type Schema, text } from './schemas.js'
 const REASONS = Object.keys(KIND_OF_REASON) as ErrorReason[]
 const SESSION_REASONS = Object.keys(SESSION_CODE_OF_REASON) as SessionReason[]
 
-export const ERROR_SCHEMA: Schema = object({
-  error: { type: 'string', enum: Object.keys(KINDS), description: 'the kind', examples: ['forbidden'] },
-  message: text('a sentence for people', 'forbidden: ttl_seconds must be 60 to 300'),
-  reason: {
-    type: 'string',
-    enum: REASONS,
-    description: 'why, for programs',
-    examples: ['ttl-out-of-bounds'],
+export const ERROR_SCHEMA: Schema = object(
+  {
+    error: { type: 'string', enum: Object.keys(KINDS), description: 'the kind', examples: ['forbidden'] },
+    message: text('a sentence for people', 'forbidden: ttl_seconds must be 60 to 300'),
+    reason: {
+      type: 'string',
+      enum: REASONS,
+      description: 'why, for programs',
+      examples: ['ttl-out-of-bounds'],
+    },
+    approval_id: text('of approval_required only', 'apr-019a8c1e-7d3a-7b1c-9e2f-0123456789ab'),
+    poll: text(
+      'of approval_required only: where to wait',
+      '/v1/approvals/apr-019a8c1e-7d3a-7b1c-9e2f-0123456789ab',
+    ),
+    expires_at: text('of approval_required only: when the request ends', '2026-11-27T18:00:00.000Z'),
   },
-})
+  ['approval_id', 'poll', 'expires_at'],
+)
 
 const CODE: Schema = { type: 'string', enum: Object.keys(SESSION_CODES), examples: ['DENIED'] }
 

@@ -59,6 +59,32 @@ const grant = {
   expires_at: seconds('when it ends'),
 }
 
+const approvalId = text('the id of the request', `apr-${ID_EXAMPLE}`, { pattern: '^apr-[0-9a-f-]{36}$' })
+const approval = {
+  approval_id: approvalId,
+  mint_id: mintId,
+  wallet,
+  agent: orNull(text('what the backend calls the agent', 'crawler')),
+  kind: { type: 'string', enum: KINDS, description: 'what was asked for' },
+  audience: text('audience of the token', 'sts.amazonaws.com'),
+  role_arn: orNull(text('the role', ROLE_EXAMPLE)),
+  lifetime_seconds: whole('of the token, or of the AWS session', 300),
+  ask: text('the ask, RFC 8785', '{"audience":"sts.amazonaws.com",…}'),
+  ask_sha256: hex('SHA-256 of the ask'),
+  state: { type: 'string', enum: ['open', 'granted', 'denied', 'used', 'expired'], examples: ['open'] },
+  expires_at: time('until when it can be decided, or used'),
+  requested_at: time('when it was asked for'),
+  entry_index: index('the entry ApprovalRequested'),
+  decided_by: orNull(text('operator, or a wallet', 'operator')),
+  decided_at: orNull(time('when it was decided')),
+  reason: orNull(text('why, for people', 'release 4.2')),
+  used_by: orNull(mintId),
+  to_sign: object({
+    approve: text('what a wallet signs to approve, EIP-191', 'AgentKeys Broker: approve this mint, once.\n…'),
+    deny: text('what a wallet signs to deny, EIP-191', 'AgentKeys Broker: deny this mint, once.\n…'),
+  }),
+}
+
 const mintRow = {
   first_index: index('the first entry that names the mint'),
   last_index: index('the last entry that names the mint'),
@@ -182,6 +208,18 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       }),
     ),
   }),
+  Approval: object(approval),
+  Approvals: object({ approvals: list(ref('Approval')) }),
+  Decision: object(
+    {
+      reason: text('why, for people', 'release 4.2', { minLength: 1, maxLength: 500 }),
+      signature: text('EIP-191, in place of the operator token', `0x${'ab'.repeat(65)}`, {
+        pattern: '^0x[0-9a-fA-F]{130}$',
+      }),
+    },
+    ['reason', 'signature'],
+  ),
+  DecidedApproval: object({ approval_id: approvalId, ledger: ref('LedgerReference') }),
   Restored: object({ ...cutOffTarget, at: time('since when'), ledger: ref('LedgerReference') }),
   Discovery: object({
     issuer: text('the issuer', 'https://broker.example.com', { format: 'uri' }),
