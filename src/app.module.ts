@@ -79,7 +79,10 @@ export class AppModule {
         { provide: AuditQuery, useValue: parts.audit },
         { provide: RefusalCounter, useValue: parts.refusals },
         { provide: AuditAccess, useValue: new AuditAccess(parts.sessions, parts.auditorToken) },
-        { provide: Operators, useValue: new Operators(parts.operatorToken, parts.config.approvals.approvers) },
+        {
+          provide: Operators,
+          useValue: new Operators(parts.operatorToken, parts.config.approvals.approvers),
+        },
         { provide: MintLimits, useValue: new MintLimits(parts.config.limits) },
         { provide: IdempotentMints, useValue: new IdempotentMints() },
         { provide: ApprovalWaits, useValue: new ApprovalWaits() },
