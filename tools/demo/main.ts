@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // The demo: what the broker is for, in a terminal, with nothing installed but this package.
 
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
+import { Recording, terminalPicture } from './picture.js'
 import { Stage } from './stage.js'
 import { tellStory } from './story.js'
 import { StepFailed, Teller } from './teller.js'
@@ -16,15 +18,17 @@ Starts a local AWS STS, a witness and a broker on free ports and in a temporary 
 verifies both as a stranger would, is refused a role, reads and verifies the ledger, and catches two forgeries of it.
 Needs no account, no network and no configuration, and leaves nothing behind.
 
-  --help   print this
+  --svg FILE  also draw its main steps, as README shows them
+  --help      print this
 
 Exit codes: 0 every step held, 1 one did not, 2 wrong usage.`
 
 /** Long before anyone would think it hangs; it takes a few seconds. */
 const ENDS_WITHIN_MS = 90_000
 
-async function demo(): Promise<number> {
-  const tell = new Teller(process.stdout, hasColour())
+async function demo(svg: string | undefined): Promise<number> {
+  const recording = svg === undefined ? undefined : new Recording(process.stdout)
+  const tell = new Teller(recording ?? process.stdout, recording === undefined && hasColour())
   const stage = new Stage()
   // Also at a signal or a crash: a broker that outlived its demo would hold ports and a folder.
   process.on('exit', () => stage.clear())
@@ -39,6 +43,7 @@ async function demo(): Promise<number> {
     tell.line(
       `Every step held, in ${((performance.now() - started) / 1000).toFixed(1)} s. Nothing is left behind.`,
     )
+    if (recording && svg !== undefined) writeFileSync(svg, terminalPicture(recording.lines))
     return 0
   } catch (error) {
     return report(tell, stage, error as Error)
@@ -61,14 +66,15 @@ function hasColour(): boolean {
   return process.stdout.isTTY && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb'
 }
 
-function wantsHelp(args: string[]): boolean {
-  const { values } = parseArgs({ args, options: { help: { type: 'boolean', default: false } } })
-  return values.help
+function flagsOf(args: string[]): { help: boolean; svg?: string | undefined } {
+  const options = { help: { type: 'boolean', default: false }, svg: { type: 'string' } } as const
+  return parseArgs({ args, options }).values
 }
 
 try {
-  if (wantsHelp(process.argv.slice(2))) process.stdout.write(`${USAGE}\n`)
-  else process.exitCode = await demo()
+  const { help, svg } = flagsOf(process.argv.slice(2))
+  if (help) process.stdout.write(`${USAGE}\n`)
+  else process.exitCode = await demo(svg)
 } catch (error) {
   if (!(error instanceof TypeError)) throw error
   process.stderr.write(`demo: ${error.message}\nTry npm run demo -- --help\n`)
