@@ -2,7 +2,7 @@
 // docs/ledger-format.md, "The events".
 
 import type { ParentSession } from './child-session.js'
-import type { MintKind } from './events.js'
+import type { MintKind } from './mint-kind.js'
 
 /** What exactly is approved: a mint that differs in any of it is another ask. */
 export interface ApprovalAsk {

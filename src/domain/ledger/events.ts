@@ -5,8 +5,9 @@ import type { ApprovalEventData } from './approval-events.js'
 import type { Json } from './canonical.js'
 import type { ChildSession } from './child-session.js'
 import type { SignedKeyState } from './ledger-signature.js'
+import type { MintKind } from './mint-kind.js'
 
-export type MintKind = 'oidc_jwt' | 'aws_creds'
+export type { MintKind }
 
 /** What a JWT was signed for: to be handed to the caller, or to be exchanged at STS by the broker itself. */
 export type JwtPurpose = 'oidc_jwt' | 'sts'

@@ -1,0 +1,1 @@
+export type MintKind = 'oidc_jwt' | 'aws_creds'
