@@ -12,6 +12,7 @@ import { makeDebian, whyNoDebian } from '../support/debian-host.js'
 import { checkOut, install, pack, PROJECT } from '../support/installed-package.js'
 import { PackageRegistry } from '../support/package-registry.js'
 import { Received } from '../support/received.js'
+import { until } from '../support/until.js'
 import { verifiedLedger } from '../support/verified-ledger.js'
 
 const NAME = 'agentkeys-broker'
@@ -181,7 +182,9 @@ else
       await host.powerOff()
       await host.boot()
       await host.startLocalAws()
-      await host.isSetUp()
+      // Its first start may have found no STS yet: systemd tries again.
+      await until(() => host.isReady())
+      expect(await host.isSetUp()).toContain('not restarted')
       expect(await curl(`https://${HOST}/healthz`)).toBe('ok')
       await host.mints('mint-oidc-jwt', received)
     })

@@ -122,6 +122,10 @@ export class BrokerHost extends DebianHost {
         ls /opt/agentkeys-broker/releases; } | LC_ALL=C sort | sha256sum`)
   }
 
+  async isReady(): Promise<boolean> {
+    return (await this.run('curl', '-fsS', 'http://127.0.0.1:8091/readyz')).code === 0
+  }
+
   show(property: string, unit = SERVICE): Promise<string> {
     return this.output('systemctl', 'show', '-p', property, '--value', unit)
   }
