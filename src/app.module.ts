@@ -6,6 +6,7 @@ import { Sts } from './aws/sts.js'
 import type { Parts } from './start/broker.js'
 import { MintAuthorizer } from './commands/mint-authorizer.js'
 import { ChangeCutOffHandler } from './commands/change-cut-off.js'
+import { ChangeKeysHandler } from './commands/change-keys.js'
 import { CreateGrantHandler, RevokeGrantHandler } from './commands/change-grant.js'
 import { DecideApprovalHandler } from './commands/decide-approval.js'
 import { MintApprovals } from './commands/mint-approvals.js'
@@ -32,8 +33,10 @@ import { Operators } from './http/operator.js'
 import { Readiness } from './http/readiness.js'
 import { AuditAccess } from './http/audit-access.js'
 import { WellKnownController } from './http/well-known.controller.js'
+import { KeysController } from './http/keys.controller.js'
 import { LedgerController } from './http/ledger.controller.js'
 import { Ledger } from './ledger/ledger.js'
+import { KeyAnnouncer } from './oidc/announce-key.js'
 import { TokenSigner } from './oidc/token-signer.js'
 import { AuditQuery } from './projections/audit-query.js'
 import { Projector } from './projections/projector.js'
@@ -50,6 +53,7 @@ const CONTROLLERS = [
   CutOffController,
   GrantController,
   ApprovalController,
+  KeysController,
   LedgerController,
   HealthController,
   MetricsController,
@@ -71,6 +75,7 @@ export class AppModule {
         { provide: SessionBackend, useValue: parts.sessions },
         { provide: Ledger, useValue: parts.ledger },
         { provide: TokenSigner, useValue: parts.signer },
+        { provide: KeyAnnouncer, useValue: parts.announcer },
         measured(parts.sts),
         { provide: EventStore, useValue: parts.store },
         { provide: PublishedTiles, useValue: parts.tiles },
@@ -91,6 +96,7 @@ export class AppModule {
         DecideApprovalHandler,
         MintAuthorizer,
         ChangeCutOffHandler,
+        ChangeKeysHandler,
         CreateGrantHandler,
         RevokeGrantHandler,
         MintOidcJwtHandler,

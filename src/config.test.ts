@@ -42,6 +42,7 @@ test('an empty environment is a broker on this machine, with everything in the h
       dataDir: '/home/ann/.agentkeys/broker',
       nodeId: undefined,
       auditDbPath: '/home/ann/.agentkeys/broker/audit.sqlite',
+      jwksCacheSeconds: 86_400,
       oidcKeypairPath: '/home/ann/.agentkeys/broker/oidc-keypair.json',
       auditorTokenFile: '/home/ann/.agentkeys/broker/auditor-token',
       operatorTokenFile: '/home/ann/.agentkeys/broker/operator-token',

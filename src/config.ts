@@ -62,6 +62,8 @@ export abstract class Config {
   abstract readonly nodeId: string | undefined
   abstract readonly auditDbPath: string
   abstract readonly oidcKeypairPath: string
+  /** How long relying parties may keep a copy of the JWKS: a key is published this long before it signs. */
+  abstract readonly jwksCacheSeconds: number
   abstract readonly auditorTokenFile: string
   abstract readonly operatorTokenFile: string
   /** How far the clock may be past the ledger's last entry when the broker starts. */
@@ -102,6 +104,7 @@ export function readConfig(variables: Variables, flags: Flags): ConfigReading {
     ...readWitnessing(env, policy),
     dataDir,
     ...readFiles(env, dataDir),
+    jwksCacheSeconds: env.read('BROKER_JWKS_CACHE_SECONDS', wholeNumber(300, 604_800, 'seconds'), 86_400),
     nodeId: env.read('BROKER_NODE_ID', NODE_ID, undefined),
     longestPauseDays: readLongestPause(env),
     shutdownGraceSeconds: env.read('BROKER_SHUTDOWN_GRACE_SECONDS', wholeNumber(0, 300, 'seconds'), 30),

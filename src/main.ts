@@ -78,6 +78,10 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
       const config = configured(line.flags)
       return (await import('./subcommands/recovery.js')).recover(line.line, config)
     }
+    case 'keys': {
+      const config = configured(line.flags)
+      return (await import('./subcommands/keys.js')).keys(line.line, config)
+    }
     case 'cut-off':
     case 'restore': {
       const config = configured(line.flags)

@@ -21,6 +21,7 @@ import { TokenSigner } from '../oidc/token-signer.js'
 import { SessionError } from '../session/session-backend.js'
 import { IdempotentMints, type Replayable } from './idempotent-mints.js'
 import { cutOff, type Identified, isCutOff, MintAuthorizer } from './mint-authorizer.js'
+import { withActiveKey } from './with-active-key.js'
 
 export interface MintedCreds {
   credentials: AwsCredentials
@@ -79,10 +80,12 @@ export class MintAwsCredsHandler implements ICommandHandler<MintAwsCreds> {
   }
 
   private async mint(caller: Identified, grant: CredsGrant, begun: () => void): Promise<MintedCreds> {
-    const exchange =
-      this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
-
-    await this.authorizer.announce(caller, grant, 'aws_creds', exchange.announced)
+    const exchange = await withActiveKey(async () => {
+      const exchange =
+        this.sts.mode === 'web-identity' ? this.webIdentity(caller, grant) : this.assumeRole(caller, grant)
+      await this.authorizer.announce(caller, grant, 'aws_creds', exchange.announced)
+      return exchange
+    })
     begun()
     // The announcement is durable at this line: STS may be asked.
     const credentials = await this.actOrRecordFailure(caller, grant, exchange)

@@ -7,6 +7,7 @@ import { Ledger, type LedgerReference } from '../ledger/ledger.js'
 import { TokenSigner } from '../oidc/token-signer.js'
 import { IdempotentMints, type Replayable } from './idempotent-mints.js'
 import { type Identified, MintAuthorizer } from './mint-authorizer.js'
+import { withActiveKey } from './with-active-key.js'
 
 export interface MintedJwt {
   jwt: string
@@ -57,9 +58,11 @@ export class MintOidcJwtHandler implements ICommandHandler<MintOidcJwt> {
   }
 
   private async mint(caller: Identified, grant: JwtGrant, begun: () => void): Promise<MintedJwt> {
-    const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
-    const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
-    const entries = await this.authorizer.announce(caller, grant, 'oidc_jwt', issued)
+    const { token, entries } = await withActiveKey(async () => {
+      const token = this.signer.prepare(jwtClaims(caller, grant, this.policy))
+      const issued = jwtIssued(caller, token, 'oidc_jwt', grant.roleArn)
+      return { token, entries: await this.authorizer.announce(caller, grant, 'oidc_jwt', issued) }
+    })
     begun()
 
     const ledger = await this.ledger.release(entries.at(-1) as Sealed, releaseLevel(grant, this.releases))

@@ -37,6 +37,7 @@ test('the effective configuration is what decides who gets what, without a secre
     limits: { walletPerMinute: null, sessionPerMinute: null, brokerPerMinute: null },
     grantsRequired: false,
     approvals: { seconds: 3600, approvers: [] },
+    jwksCacheSeconds: 86_400,
     backend: { kind: 'http', url: 'https://sessions.example.com' },
     aws: {
       kind: 'assume-role',

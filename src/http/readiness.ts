@@ -3,7 +3,6 @@ import { Injectable } from '@nestjs/common'
 import { Sts } from '../aws/sts.js'
 import { Ledger } from '../ledger/ledger.js'
 import { Policies } from '../policy/policies.js'
-import { KeysView } from '../projections/signing-keys.js'
 import { Projector } from '../projections/projector.js'
 import { TokenSigner } from '../oidc/token-signer.js'
 import { SessionBackend } from '../session/session-backend.js'
@@ -37,7 +36,6 @@ export class Readiness {
     private readonly sts: Sts,
     private readonly ledger: Ledger,
     private readonly signer: TokenSigner,
-    private readonly keys: KeysView,
     private readonly projector: Projector,
     private readonly policies: Policies,
   ) {}
@@ -66,7 +64,7 @@ export class Readiness {
       backend_ok: backend,
       sts_ok: sts,
       ledger_ok: ledger.ok ? behind && `ledger: ${behind}` : `ledger: ${ledger.reason}`,
-      signer_ok: this.keys.isActive(this.signer.jwk) ? undefined : 'the signing key is not the active one',
+      signer_ok: this.signer.problem(),
       projections_ok: projections.ok ? undefined : `read models: ${projections.reason}`,
     }
     const found = Object.values(problems).filter((problem) => problem !== undefined)

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 
 import { type Served, served } from '../../test/support/served.js'
 import { MintPolicy } from '../domain/mint.js'
-import { loadOrCreateSigningKey } from '../oidc/key-file.js'
+import { KeyRing } from '../oidc/key-ring.js'
 import { TokenSigner } from '../oidc/token-signer.js'
-import { KeysView, RETIRED_KEY_GRACE_MS, type SigningKeyRow } from '../projections/signing-keys.js'
+import { KeysView, retiredGraceMs, type SigningKeyRow } from '../projections/signing-keys.js'
 import { WellKnownController } from './well-known.controller.js'
 
 const ISSUER = 'https://broker.example.com'
@@ -135,9 +135,9 @@ describe('the JWKS', () => {
   test('verifies what the signer signs, to an independent library', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'jwks-'))
     try {
-      const key = loadOrCreateSigningKey(join(folder, 'key.json'))
-      keys.show([rowOf(key.jwk)])
-      const signer = new TokenSigner(key)
+      const ring = KeyRing.open(join(folder, 'key.json'))
+      keys.show([rowOf(ring.first.jwk)])
+      const signer = new TokenSigner(ring, () => keys.known())
       const iat = Math.floor(Date.now() / 1000)
       const jwt = signer.sign(signer.prepare({ iss: ISSUER, sub: 's', aud: 'a', iat, exp: iat + 60 }))
       const set = createLocalJWKSet((await (await get('jwks.json')).json()) as JSONWebKeySet)
@@ -155,7 +155,7 @@ describe('the JWKS', () => {
     expect(await kids()).toEqual(['a'])
     keys.show([row('a', { retired_index: 5, retired_at: PUBLISHED_AT }), row('b')])
     expect(await kids()).toEqual(['a', 'b'])
-    now += RETIRED_KEY_GRACE_MS
+    now += retiredGraceMs()
     expect(await kids()).toEqual(['b'])
     keys.show([row('a'), row('b', { revoked_index: 6, revoked_at: PUBLISHED_AT })])
     expect(await kids()).toEqual(['a'])

@@ -7,11 +7,10 @@ import { signAppend } from '../domain/ledger/ledger-signature.js'
 import type { Signer } from '../domain/ledger/note.js'
 import type { EntryToAppend } from '../event-store/event-store.js'
 import { type HeadFacts, type PendingAppend, rejectCaller, type SequencedAppend } from './callers.js'
-import { appendProblem, keysAfter, type SigningKeys } from '../domain/ledger/signing-keys.js'
+import { appendProblem, keysAfter } from '../domain/ledger/signing-keys.js'
 
 export interface BatchHead extends Omit<HeadFacts, 'at'> {
   last: Sealed | undefined
-  keys: SigningKeys | undefined
 }
 
 /** Chains the callers' events onto the head, up to so many bytes. `rest`: the callers for whom there was no room. */
@@ -53,7 +52,7 @@ export function signed(entries: readonly Sealed[], signer: Signer): EntryToAppen
 function chainAll(waiting: PendingAppend, { last, keys, ...facts }: BatchHead): Sealed[] {
   const entries: Sealed[] = []
   const at = Math.max(waiting.at.getTime(), last ? Date.parse(last.entry.time) : 0)
-  const against = waiting.condition?.({ ...facts, at })
+  const against = waiting.condition?.({ ...facts, keys, at })
   if (against) {
     rejectCaller(waiting, against)
     return []
@@ -76,5 +75,6 @@ function chainAll(waiting: PendingAppend, { last, keys, ...facts }: BatchHead): 
 const KEY_PROBLEM = {
   'keys-changed': 'another broker changed the signing keys at the same moment',
   'key-not-active':
-    "the signing key is not the ledger's active one: start this broker with the active key's BROKER_OIDC_KEYPAIR_PATH",
+    "the signing key is not the ledger's active one any more: ask again; if that does not help, start this broker with " +
+    "the active key's BROKER_OIDC_KEYPAIR_PATH",
 }

@@ -5,6 +5,7 @@ import type { Grants } from '../domain/ledger/grants.js'
 import type { Sealed } from '../domain/ledger/entry.js'
 import type { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
+import type { SigningKeys } from '../domain/ledger/signing-keys.js'
 import { LedgerError } from '../domain/ledger-error.js'
 
 /** What a condition may look at: the ledger as it is before the events, those of the same batch included. */
@@ -12,6 +13,8 @@ export interface HeadFacts {
   cutOffs: CutOffs
   grants: Grants
   approvals: Approvals
+  /** The issuer's keys, where they are looked at. */
+  keys: SigningKeys | undefined
   /** The time that the entries will have, in milliseconds. */
   at: number
 }

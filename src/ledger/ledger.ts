@@ -4,6 +4,7 @@ import type { CutOffs } from '../domain/ledger/cut-offs.js'
 import type { Approvals } from '../domain/ledger/approvals.js'
 import type { Grants } from '../domain/ledger/grants.js'
 import type { LedgerEvent } from '../domain/ledger/events.js'
+import type { SigningKeys } from '../domain/ledger/signing-keys.js'
 import type { ReleaseLevel } from '../domain/release.js'
 import type { AppendCondition } from './callers.js'
 import type { Sequencer, SequencerStatus } from './sequencer.js'
@@ -106,6 +107,11 @@ export class Ledger {
 
   get cutOffs(): CutOffs {
     return this.parts.sequencer.cutOffs
+  }
+
+  /** The issuer's keys, by all entries that are known to be durable. */
+  get keys(): SigningKeys | undefined {
+    return this.parts.sequencer.keys
   }
 
   get grants(): Grants {

@@ -131,6 +131,11 @@ export class Sequencer {
     return this.head.cutOffs
   }
 
+  /** The issuer's keys, by all entries that are known to be durable. */
+  get keys(): SigningKeys | undefined {
+    return this.head.keys
+  }
+
   /** Grants, by all entries that are known to be durable. */
   get grants(): Grants {
     return this.head.grants

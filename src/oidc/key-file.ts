@@ -1,6 +1,7 @@
 // The issuer's ES256 key on disk, in the form the original broker wrote: {"kid", "private_key_pem"}, mode 0600.
 
 import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 
 import type { PublicJwk } from '../domain/ledger/events.js'
@@ -17,6 +18,8 @@ export interface SigningKey {
   kid: string
   privateKey: KeyObject
   jwk: PublicJwk
+  /** The file it is in. */
+  path: string
   /** A broker made it for want of a file, and the ledger has not heard of it yet. */
   isNew: boolean
   /** This process made the file. */
@@ -32,17 +35,49 @@ export function loadOrCreateSigningKey(path: string): SigningKey {
     const text = readDurablePrivateFile(path)
     if (text !== undefined) return { ...parseKeyFile(path, text), madeHere }
     // Another broker may make the same file at this moment: then its key is the key.
-    madeHere = createFileAtomically(
-      path,
-      keyFile(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
-      0o600,
-    )
+    madeHere = createFileAtomically(path, keyFile(newKey()), 0o600)
+  }
+}
+
+/** The key of a file that is there. Undefined: no file is. Throws PrivateFileError. */
+export function loadSigningKey(path: string): SigningKey | undefined {
+  const text = readDurablePrivateFile(path)
+  return text === undefined ? undefined : { ...parseKeyFile(path, text), madeHere: false }
+}
+
+/** A new key in a file of `folder` that is called after it, durable before any ledger hears of it. */
+export function createSigningKey(folder: string): SigningKey {
+  const key = newKey()
+  const text = keyFile(key)
+  const path = join(folder, `${key.kid}.json`)
+  createFileAtomically(path, text, 0o600)
+  return { ...parseKeyFile(path, text), madeHere: true }
+}
+
+interface NewKey {
+  /** RFC 7638: two keys never have one kid, whichever brokers made them, and when. */
+  kid: string
+  privateKey: KeyObject
+}
+
+function newKey(): NewKey {
+  for (;;) {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const kid = thumbprint(publicMembers(privateKey))
+    // On a command line it would be taken for an option.
+    if (!kid.startsWith('-')) return { kid, privateKey }
   }
 }
 
 /** The ledger knows the key, or an operator made it on purpose: from now on it may take the place of another one. */
 export function settleSigningKey(path: string, { kid, privateKey, isNew }: SigningKey): void {
   if (isNew) writeFileAtomically(path, formatKeyFile({ kid, private_key_pem: pem(privateKey) }), 0o600)
+}
+
+/** Puts `key` into the file at `path`, in the place of what is there. */
+export function moveSigningKey({ kid, privateKey, path: from }: SigningKey, path: string): void {
+  writeFileAtomically(path, formatKeyFile({ kid, private_key_pem: pem(privateKey) }), 0o600)
+  rmSync(from, { force: true })
 }
 
 /** Takes away a key that was made for nothing: its ledger has another one. */
@@ -52,9 +87,7 @@ export function discardSigningKey(path: string, { madeHere }: SigningKey): void 
   if (text !== undefined && parseKeyFile(path, text).isNew) rmSync(path, { force: true })
 }
 
-function keyFile(privateKey: KeyObject): string {
-  // RFC 7638: two keys never have one kid, whichever brokers made them, and when.
-  const kid = thumbprint(publicMembers(privateKey))
+function keyFile({ kid, privateKey }: NewKey): string {
   return formatKeyFile({ kid, private_key_pem: pem(privateKey), new: true })
 }
 
@@ -85,7 +118,7 @@ function parseKeyFile(path: string, text: string): Omit<SigningKey, 'madeHere'> 
   if (privateKey.asymmetricKeyType !== 'ec' || curve !== 'prime256v1') {
     throw new PrivateFileError(path, `its key must be EC P-256, not ${curve ?? privateKey.asymmetricKeyType}`)
   }
-  return { kid, privateKey, jwk: publicJwk(kid, privateKey), isNew: isNew === true }
+  return { kid, privateKey, jwk: publicJwk(kid, privateKey), path, isNew: isNew === true }
 }
 
 /** Exactly the members AWS accepts: a JWK with key_ops is refused there. */

@@ -132,8 +132,16 @@ function membersOf(json: string): Record<string, unknown> {
   }
 }
 
-/** After its retirement a key stays in the JWKS for the longest life of a token, and for clocks that run behind. */
-export const RETIRED_KEY_GRACE_MS = (JWT_TTL.max + 300) * 1000
+/** How long a relying party may keep its copy of the JWKS, unless the operator says otherwise. */
+const JWKS_CACHE_MS = 86_400_000
+
+/**
+ * After its retirement a key stays in the JWKS for the longest life of a token, for clocks that run behind, and for as
+ * long as relying parties may keep their copy.
+ */
+export function retiredGraceMs(jwksCacheMs = JWKS_CACHE_MS): number {
+  return (JWT_TTL.max + 300) * 1000 + jwksCacheMs
+}
 
 export interface Jwks {
   readonly keys: readonly PublicJwk[]
@@ -156,6 +164,8 @@ export class KeysView {
   constructor(
     private readonly now: () => Date,
     private readonly signatures: LedgerSignatures,
+    /** How long relying parties may keep a copy of the JWKS. */
+    readonly jwksCacheMs = JWKS_CACHE_MS,
   ) {
     this.keys = new SigningKeys(signatures)
   }
@@ -183,25 +193,37 @@ export class KeysView {
     return row?.activated_at ? new Date(row.activated_at) : undefined
   }
 
+  /** Every key, in the order of publication, as it is after the entries that the read models hold. */
+  all(): (KnownKey & { row: SigningKeyRow })[] {
+    return this.rows.flatMap((row) => {
+      const key = this.keys.get(row.kid)
+      return key ? [{ ...key, row }] : []
+    })
+  }
+
+  /** The rows of the keys in the JWKS, and when the next of them leaves it, unix ms. */
+  served(): { count: number; leavesAt: number } {
+    return { count: this.jwks().keys.length, leavesAt: this.staleAt }
+  }
+
+  /** When the key leaves the JWKS, unix ms; Infinity: it stays. */
+  leavesAt(row: SigningKeyRow): number {
+    if (row.revoked_at !== null) return Date.parse(row.revoked_at)
+    if (row.retired_at === null) return Infinity
+    const retired = Date.parse(row.retired_at)
+    // Nothing was ever signed with it.
+    return row.activated_index === null ? retired : retired + retiredGraceMs(this.jwksCacheMs)
+  }
+
   /** A copy: as of now. */
   known(): SigningKeys {
     return this.keys.copy()
   }
 
-  /** Whether this very key is the one taken into use last, and not over: no earlier one takes its place by itself. */
-  isActive(jwk: PublicJwk): boolean {
-    const { activeKid } = this.keys
-    return activeKid === jwk.kid && this.keys.get(activeKid)?.thumbprint === thumbprint(jwk)
-  }
-
   private rebuildJwks(): void {
     const now = this.now().getTime()
-    const served = this.rows.filter((row) => row.revoked_at === null && leavesAt(row) > now)
-    this.staleAt = Math.min(...served.map(leavesAt))
+    const served = this.rows.filter((row) => row.revoked_at === null && this.leavesAt(row) > now)
+    this.staleAt = Math.min(...served.map((row) => this.leavesAt(row)))
     this.document = { keys: served.flatMap((row) => jwkOf(row) ?? []) }
   }
-}
-
-function leavesAt({ retired_at }: SigningKeyRow): number {
-  return retired_at === null ? Infinity : Date.parse(retired_at) + RETIRED_KEY_GRACE_MS
 }

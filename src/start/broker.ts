@@ -6,6 +6,7 @@ import { v7 as uuidv7 } from 'uuid'
 
 import { openSts } from '../aws/open-sts.js'
 import type { Sts } from '../aws/sts.js'
+import { unlessKeysChanged } from '../commands/change-keys.js'
 import { RefusalCounter } from '../commands/refusal-counter.js'
 import type { Config } from '../config.js'
 import type { SessionBackendConfig } from '../config/session.js'
@@ -17,13 +18,9 @@ import type { LedgerEvent } from '../domain/ledger/events.js'
 import { LedgerError } from '../domain/ledger-error.js'
 import { type Ledger } from '../ledger/ledger.js'
 import { LedgerRefused } from '../ledger/open-ledger.js'
-import { announceKey, KeyRefused } from '../oidc/announce-key.js'
-import {
-  discardSigningKey,
-  loadOrCreateSigningKey,
-  settleSigningKey,
-  type SigningKey,
-} from '../oidc/key-file.js'
+import { KeyAnnouncer, KeyRefused } from '../oidc/announce-key.js'
+import { discardSigningKey } from '../oidc/key-file.js'
+import { KeyRing } from '../oidc/key-ring.js'
 import { TokenSigner } from '../oidc/token-signer.js'
 import { EmbeddedSessions } from '../session/embedded-sessions.js'
 import type { SessionBackend } from '../session/session-backend.js'
@@ -42,6 +39,7 @@ export interface Parts extends LedgerStack, OpenPolicies {
   policy: MintPolicy
   sessions: SessionBackend
   signer: TokenSigner
+  announcer: KeyAnnouncer
   sts: Sts
   refusals: RefusalCounter
   auditorToken: FileToken
@@ -87,8 +85,8 @@ async function openParts(
   const checkedPolicy = await checkPolicy(config.policyFiles, log)
   const dataDir = openDataDir(config.dataDir, config.nodeId, () => uuidv7())
   onClose(() => dataDir.release())
-  const key = loadOrCreateSigningKey(config.oidcKeypairPath)
-  log.info({ kid: key.kid }, 'OIDC signer ready')
+  const ring = KeyRing.open(config.oidcKeypairPath)
+  log.info({ kid: ring.first.kid }, 'OIDC signer ready')
   // The system's, until the ledger is there to hold it against: a jump of years must not end every session.
   const time = { believed: now }
   const sessions = await openSessions(config.backend, config.dataDir, () => time.believed())
@@ -101,7 +99,7 @@ async function openParts(
   // Whatever can be refused is refused before the ledger hears of this start.
   const tokens = loadTokens(config)
 
-  const opened = await openWithKey(key, { config, dataDir, log, onClose, dependencies })
+  const opened = await openWithKeys(ring, { config, dataDir, log, onClose, dependencies })
   const { ledger, projector } = opened
   time.believed = opened.believed
   await projector.caughtUpTo(ledger.size)
@@ -116,7 +114,7 @@ async function openParts(
     ...tokens,
     ...inForce,
     ...{ config, policy: config.policy, sessions, sts, refusals },
-    signer: new TokenSigner(key),
+    signer: openSigner(ring, opened, log),
   }
 }
 
@@ -134,38 +132,73 @@ function loadTokens({
   }
 }
 
-/** The ledger, in which `key` is the active one. A key that was made for nothing is taken away again. */
-async function openWithKey(key: SigningKey, opening: Opening): Promise<LedgerStack> {
+/** The ledger, in which a key of `ring` is the active one. A key that was made for nothing is taken away again. */
+async function openWithKeys(
+  ring: KeyRing,
+  opening: Opening,
+): Promise<LedgerStack & { announcer: KeyAnnouncer }> {
   const { config, dataDir } = opening
-  const { oidcKeypairPath: path } = config
+  const { first } = ring
   try {
     const stack = await openLedgerStack(opening)
+    const announcer = new KeyAnnouncer(ring, stack.ledgerKey.signer)
     const data = { node: dataDir.nodeId, version: VERSION, configSha256: configSha256(config) }
     const shared = config.ledger.store.kind === 'esdb'
-    await announceBroker(stack, key, { shared, started: { type: 'BrokerStarted', data } })
-    settleSigningKey(path, key)
-    return stack
+    await announceBroker(stack, announcer, { shared, started: { type: 'BrokerStarted', data } })
+    return { ...stack, announcer }
   } catch (error) {
-    if (error instanceof KeyRefused || error instanceof LedgerRefused) discardSigningKey(path, key)
+    if (error instanceof KeyRefused || error instanceof LedgerRefused) discardSigningKey(first.path, first)
     throw error
   }
 }
 
 /** Decided again for as long as brokers that start at the same moment change the keys under each other. */
 async function announceBroker(
-  { ledger, ledgerKey: { signer }, projector, keys }: LedgerStack,
-  key: SigningKey,
+  { ledger, projector, keys }: LedgerStack,
+  announcer: KeyAnnouncer,
   { shared, started }: { shared: boolean; started: LedgerEvent },
 ): Promise<void> {
   for (;;) {
+    const known = keys.known()
+    const events = announcer.ofStart(known, { shared, served: keys.served().count })
     try {
-      await ledger.append([...announceKey(key, keys.known(), { signer, shared }), started])
+      await ledger.append([...events, started], undefined, unlessKeysChanged(known))
       return
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code !== 'keys-changed') throw error
       await projector.caughtUpTo(ledger.size)
     }
   }
+}
+
+/** The files follow the ledger: now, and whenever a broker, this one or another, changes the active key. */
+function openSigner(ring: KeyRing, { ledger }: LedgerStack, log: Logger): TokenSigner {
+  const settle = () => {
+    try {
+      if (ledger.keys) ring.settle(ledger.keys)
+    } catch (error) {
+      log.warn(
+        { err: error },
+        'the files of the signing keys could not be brought up to date; the next start tries again',
+      )
+    }
+  }
+  settle()
+  const next = ledger.keys?.next
+  if (!next) log.warn(`no signing key is published to be the next: none can be made in ${ring.folder}`)
+  else if (!ring.get(next.kid))
+    log.warn(
+      `the next signing key, ${next.kid}, is not at this broker, which will not mint after a rotation: ` +
+        `copy its file from the broker that made it into ${ring.folder}`,
+    )
+  return new TokenSigner(
+    ring,
+    () => ledger.keys,
+    (kid) => {
+      log.info({ kid }, 'tokens are signed with another key from now on')
+      settle()
+    },
+  )
 }
 
 async function openSessions(

@@ -15,6 +15,7 @@ import {
   WrongRecoveryLine,
 } from './recovery-line.js'
 import { CLOUD_USAGE, type CloudLine, parseCloudLine, WrongCloudLine } from './cloud-line.js'
+import { KEYS_USAGE, type KeysLine, parseKeysLine, WrongKeysLine } from './keys-line.js'
 import { parsePolicyLine, POLICY_USAGE, type PolicyLine, WrongPolicyLine } from './policy-line.js'
 
 export type CommandLine =
@@ -26,6 +27,7 @@ export type CommandLine =
   | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
   | { kind: 'session-backend' | 'mail-router' }
   | { kind: 'cut-off' | 'restore'; flags: Flags; target: CutOffTarget; reason: string | undefined }
+  | { kind: 'keys'; flags: Flags; line: KeysLine }
   | { kind: 'policy'; flags: Flags; line: PolicyLine }
   | { kind: 'recovery'; flags: Flags; line: RecoveryLine }
   | { kind: 'cloud-setup'; line: CloudLine }
@@ -44,6 +46,7 @@ export const USAGE = `Usage: agentkeys-broker [options]
        agentkeys-broker session-backend
        agentkeys-broker mail-router
        agentkeys-broker cut-off|restore --wallet W | --session S | --mint M | --role R [--reason TEXT]
+       ${KEYS_USAGE}
        ${POLICY_USAGE}
        ${CLOUD_USAGE}
 
@@ -81,6 +84,8 @@ Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded i
                          broker at --bind and --port with the operator's token; prints the policy that ends AWS sessions
   cloud-setup            --print: what the broker needs at AWS, as a script or a template; --check: whether the policies
                          that are there hold, from the JSON file that the script writes; calls no cloud itself
+  keys                   the keys that sign tokens, of which the next one is published a day before it signs. Asks the
+                         broker at --bind and --port, as cut-off does; docs/keys.md says when to use which
   policy                 schema: what a policy may speak of; default: what the settings allow, as a policy; check: whether
                          a folder (BROKER_POLICY) can be loaded; test: expectations in a JSON file; explain: one
                          decision; replay: which mints of the ledger a policy would have refused
@@ -123,6 +128,8 @@ export function parseFlags(args: readonly string[]): CommandLine {
     if (values.help) return { kind: 'help' }
     if (values.version) return { kind: 'version' }
     const flags = parseRunFlags(values)
+    if (positionals[0] === 'keys')
+      return { kind: 'keys', flags, line: parseKeysLine(positionals.slice(1), values) }
     if (positionals.length > 0) return subcommand(positionals, values, flags)
     assertNoSubcommandFlags(values)
     return { kind: values['print-config'] ? 'print-config' : 'run', flags }
@@ -152,6 +159,8 @@ function parseValues(args: readonly string[]) {
     mint: { type: 'string' },
     role: { type: 'string' },
     reason: { type: 'string' },
+    emergency: { type: 'boolean' },
+    json: { type: 'boolean' },
     help: { type: 'boolean', default: false },
     version: { type: 'boolean', default: false },
   } as const
@@ -198,7 +207,7 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, backup, cloud-setup, cut-off, export-tiles, import, init-eventstore, mail-router, ' +
+          'adopt-ledger, backup, cloud-setup, cut-off, export-tiles, import, init-eventstore, keys, mail-router, ' +
           'migrate-ledger, policy, restore, restore-backup, session-backend',
       )
   }
@@ -212,7 +221,7 @@ const FLAGLESS = {
 const SUBCOMMAND_FLAGS = [
   ...(['app-password-file', 'audit-password-file', 'wait', 'from', 'to'] as const),
   ...(['expect-size', 'expect-head'] as const),
-  ...(['wallet', 'session', 'mint', 'role', 'reason'] as const),
+  ...(['wallet', 'session', 'mint', 'role', 'reason', 'emergency', 'json'] as const),
 ]
 
 function assertNoSubcommandFlags(values: Values): void {
@@ -284,7 +293,7 @@ function parseBind(text: string): string {
   )
 }
 
-const WRONG_LINES = [WrongFlag, WrongPolicyLine, WrongRecoveryLine, WrongCloudLine]
+const WRONG_LINES = [WrongFlag, WrongKeysLine, WrongPolicyLine, WrongRecoveryLine, WrongCloudLine]
 
 /** Undefined for an error that is not about the arguments. */
 function whyWrong(error: unknown): string | undefined {

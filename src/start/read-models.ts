@@ -28,7 +28,7 @@ export async function followReadModels(
 ): Promise<ReadModels> {
   const size = head.entry.index + 1
   const ledgerKey = key.signer.key
-  const keys = new KeysView(clock.believed, new LedgerSignatures(ledgerKey))
+  const keys = new KeysView(clock.believed, new LedgerSignatures(ledgerKey), config.jwksCacheSeconds * 1000)
   const shared =
     config.ledger.store.kind === 'esdb' ? new SharedStore(store, { node: dataDir.nodeId, size }) : undefined
   const trust = { ledgerKey, signedHead: { size, leafHash: head.leafHash } }

@@ -72,6 +72,11 @@ function mayWrite(folder: string): boolean {
   }
 }
 
+/** Whether a file could not be made because this process may make none there. */
+export function isUnwritable(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
 /** The members of a private JSON file. JSON.parse's own message is dropped: it quotes the text, and that is secret. */
 export function parsePrivateJson(path: string, text: string): Record<string, unknown> {
   let value: unknown

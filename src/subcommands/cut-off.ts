@@ -1,10 +1,9 @@
 // agentkeys-broker cut-off and restore: asks the running broker, which holds the ledger, with the operator's token.
 
 import type { Config } from '../config.js'
-import { formatAddress } from '../config/address.js'
 import { denyPolicy } from '../domain/aws-deny.js'
 import type { CutOffTarget } from '../domain/ledger/events.js'
-import { readPrivateFile } from '../storage/private-file.js'
+import { askBroker } from './ask-broker.js'
 import type { Outcome } from './outcome.js'
 
 export interface CutOffArguments {
@@ -13,41 +12,18 @@ export interface CutOffArguments {
   reason: string | undefined
 }
 
-/** Longer than a broker waits for its ledger. */
-const WITHIN_MS = 15_000
-
-export async function changeCutOff(line: CutOffArguments, config: Config): Promise<Outcome> {
+export function changeCutOff(line: CutOffArguments, config: Config): Promise<Outcome> {
   const { kind, target, reason } = line
-  try {
-    const token = readPrivateFile(config.operatorTokenFile)?.trim()
-    if (!token) throw new Error(`there is no operator token at ${config.operatorTokenFile}`)
-    const response = await fetch(`${broker(config)}/v1/${kind}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ ...target, reason }),
-      signal: AbortSignal.timeout(WITHIN_MS),
-    })
-    const answer = (await response.json()) as Answer
-    if (!response.ok) return { code: 1, message: `${kind}: ${answer.message}` }
-    return { code: 0, message: kind === 'restore' ? restored(target, answer) : cutOff(target, answer) }
-  } catch (error) {
-    const { message, cause } = error as Error
-    const why = cause instanceof Error ? `${message} (${cause.message})` : message
-    return { code: 3, message: `${kind}: ${why}: is the broker running at ${broker(config)}?` }
-  }
+  const asked = { name: kind, path: `/v1/${kind}`, body: { ...target, reason } }
+  return askBroker<Answer>(config, asked, (answer) =>
+    kind === 'restore' ? restored(target, answer) : cutOff(target, answer),
+  )
 }
 
 interface Answer {
-  message: string
   at: string
   deny_issued_before: string
   ledger: { index: number }
-}
-
-/** What listens on every address of a machine is reached on its loopback. */
-function broker({ bind, port }: Config): string {
-  const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[bind] ?? bind
-  return `http://${formatAddress({ host, port })}`
 }
 
 function restored({ kind, target }: CutOffTarget, { ledger, at }: Answer): string {

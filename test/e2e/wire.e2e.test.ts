@@ -125,12 +125,16 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       })
     })
 
-    test('the JWKS is the one key of the key file that the original broker left, under its own kid', async () => {
+    test('the JWKS has the key of the key file that the original broker left, under its own kid, and the next one', async () => {
       const { status, body } = await broker.get('/.well-known/jwks.json')
       const coordinate = expect.stringMatching(/^[\w-]{43}$/)
       expect(status).toBe(200)
+      const key = { kty: 'EC', crv: 'P-256', x: coordinate, y: coordinate, alg: 'ES256', use: 'sig' }
       expect(body).toEqual({
-        keys: [{ kty: 'EC', crv: 'P-256', x: coordinate, y: coordinate, kid: KID, alg: 'ES256', use: 'sig' }],
+        keys: [
+          { ...key, kid: KID },
+          { ...key, kid: coordinate },
+        ],
       })
     })
 

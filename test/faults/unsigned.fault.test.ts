@@ -82,6 +82,7 @@ test('a chained key that a program puts into ledger.sqlite is not served, stops 
 })
 
 test('a key that a program puts into audit.sqlite before a start is not served', async () => {
+  const own = await kids()
   await broker.stop()
   const file = new Sqlite(join(broker.dataDir, 'audit.sqlite'))
   const [row] = file.prepare('SELECT * FROM signing_keys').all() as Record<string, unknown>[]
@@ -91,5 +92,5 @@ test('a key that a program puts into audit.sqlite before a start is not served',
   file.prepare(sql).run(forged)
   file.close()
   broker = await broker.restart()
-  expect(await kids()).toEqual([row!['kid']])
+  expect(await kids()).toEqual(own)
 })

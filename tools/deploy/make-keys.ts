@@ -5,12 +5,13 @@
 import { type Config, readConfig } from '../../src/config.js'
 import { parseFlags } from '../../src/start/flags.js'
 import { loadOrCreateLedgerKey } from '../../src/ledger/key.js'
-import { loadOrCreateSigningKey, settleSigningKey } from '../../src/oidc/key-file.js'
+import { createSigningKey, loadOrCreateSigningKey, settleSigningKey } from '../../src/oidc/key-file.js'
+import { KeyRing } from '../../src/oidc/key-ring.js'
 import { loadOrCreateToken } from '../../src/storage/token-file.js'
 
 const USAGE = `Usage: node dist/tools/deploy/make-keys.js
 
-Makes the files that BROKER_OIDC_KEYPAIR_PATH, BROKER_LEDGER_KEY_PATH, BROKER_AUDITOR_TOKEN_FILE and
+Makes the files that BROKER_OIDC_KEYPAIR_PATH (and the folder of the next key beside it), BROKER_LEDGER_KEY_PATH, BROKER_AUDITOR_TOKEN_FILE and
 BROKER_OPERATOR_TOKEN_FILE name, mode 0600. A file that is there is checked and left as it is. Reads the same
 variables as the broker: the ledger's key is bound to the ledger's name, which is made of the issuer.
 
@@ -39,11 +40,15 @@ function makeKeys(config: Config): string[] {
   const key = loadOrCreateSigningKey(config.oidcKeypairPath)
   // Made on purpose: it may take the place of the active one.
   settleSigningKey(config.oidcKeypairPath, key)
+  // Brokers that may not write to the folder publish this one to be the next, and all have it.
+  const ring = KeyRing.open(config.oidcKeypairPath)
+  if (ring.others().length === 0) createSigningKey(ring.folder)
   const { vkey } = loadOrCreateLedgerKey(config.ledger.keyPath, config.ledger.origin)
   loadOrCreateToken(config.auditorTokenFile)
   loadOrCreateToken(config.operatorTokenFile)
   return [
     `${config.oidcKeypairPath}: kid ${key.kid}`,
+    ring.folder,
     // Public, and to be given to auditors by another way than the broker itself.
     `${config.ledger.keyPath}: vkey ${vkey}`,
     config.auditorTokenFile,

@@ -1,5 +1,5 @@
-// The life of a signing key: what the ledger says of the issuer's keys, what may be said next, and what a start does
-// with the key it finds. The sequencer, the JWKS, the verifier and the start all ask here.
+// The life of a signing key: what the ledger says of the issuer's keys, and what may be said next. The sequencer, the
+// JWKS, the verifier and the decisions of key-changes.ts all ask here.
 
 import type { Entry } from './entry.js'
 import type { AdoptedKey, EventOf, LedgerEvent } from './events.js'
@@ -8,7 +8,7 @@ import { thumbprint } from './jwk.js'
 import type { LedgerSignatures, SignedKeyState } from './ledger-signature.js'
 import { isEventType, schemaProblem } from './event-schemas.js'
 
-/** published → active → superseded or retired; revoked from any of them, and for good. */
+/** published → active → superseded or retired; revoked from any of them, and for good. Published and unused: Next. */
 export type KeyState = 'published' | 'active' | 'superseded' | 'retired' | 'revoked'
 
 export interface KnownKey {
@@ -78,6 +78,16 @@ export class SigningKeys {
     return key?.signed ? key.kid : undefined
   }
 
+  /** The key that is to be the active one next: of those that wait for their first use, the one published first. */
+  get next(): KnownKey | undefined {
+    return this.waiting()[0]
+  }
+
+  /** Published, signed by the ledger key, and not taken into use yet. */
+  waiting(): KnownKey[] {
+    return this.all().filter(({ state, signed }) => state === 'published' && signed)
+  }
+
   all(): KnownKey[] {
     return [...this.keys.values()]
   }
@@ -118,7 +128,9 @@ export class SigningKeys {
     switch (event.type) {
       case 'SigningKeyPublished': {
         const { kid, jwk, signature } = event.data
-        return this.put(this.next({ kid, thumbprint: thumbprint(jwk), state: 'published' }, signature, index))
+        return this.put(
+          this.changed({ kid, thumbprint: thumbprint(jwk), state: 'published' }, signature, index),
+        )
       }
       case 'SigningKeyActivated':
         return this.change(event.data, 'active', index)
@@ -159,10 +171,10 @@ export class SigningKeys {
     if (!key) return
     const before = this.active === undefined ? undefined : this.keys.get(this.active)
     if (state === 'active' && before && before.kid !== kid) this.put({ ...before, state: 'superseded' })
-    this.put(this.next({ ...key, state }, signature, index))
+    this.put(this.changed({ ...key, state }, signature, index))
   }
 
-  private next(key: Omit<KnownKey, 'signed'>, signature: string | undefined, index: number): KnownKey {
+  private changed(key: Omit<KnownKey, 'signed'>, signature: string | undefined, index: number): KnownKey {
     const signed = this.isSigned(key, signature)
     return signed ? { ...key, signed } : { ...key, signed, unsignedAt: key.unsignedAt ?? index }
   }
@@ -229,46 +241,4 @@ function leavesTwo(kid: string, events: readonly LedgerEvent[], { activeKid }: S
 
 function ends(event: LedgerEvent, kid: string): boolean {
   return (event.type === 'SigningKeyRetired' || event.type === 'SigningKeyRevoked') && event.data.kid === kid
-}
-
-/** A change of a key's state that is to be announced. */
-export type KeyStep = { kid: string; thumbprint: string; state: Exclude<SignedKeyState, 'revoked'> }
-
-/**
- * over            it was retired or revoked, under this kid or another one
- * other-key       another key was published under its kid
- * other-kid       the same key was published under another kid
- * not-the-active  it was made just now, and the ledger's brokers use another one already
- */
-export type KeyRefusal = 'over' | 'other-key' | 'other-kid' | 'not-the-active'
-
-export interface KeyAtStart {
-  kid: string
-  thumbprint: string
-  /** It was made at this start, and other brokers write to the same ledger: it cannot be meant to replace theirs. */
-  mayNotReplace: boolean
-}
-
-/** What a start announces of its key: nothing where it is the active one. */
-export function announcement(
-  { kid, thumbprint: which, mayNotReplace }: KeyAtStart,
-  keys: SigningKeys,
-): { steps: KeyStep[] } | { refused: KeyRefusal } {
-  const [byKid, firstKid] = [keys.get(kid), keys.kidOf(which)]
-  const first = firstKid === undefined ? undefined : keys.get(firstKid)
-  if (byKid && byKid.thumbprint !== which) return { refused: 'other-key' }
-  if (isOver(byKid) || isOver(first)) return { refused: 'over' }
-  if (first && first.kid !== kid) return { refused: 'other-kid' }
-  const { activeKid } = keys
-  if (activeKid === kid) return { steps: [] }
-  const active = activeKid === undefined ? undefined : keys.get(activeKid)
-  if (active && mayNotReplace) return { refused: 'not-the-active' }
-  const steps: KeyStep[] = [{ kid, thumbprint: which, state: 'activated' }]
-  if (!byKid) steps.unshift({ kid, thumbprint: which, state: 'published' })
-  if (active) steps.push({ kid: active.kid, thumbprint: active.thumbprint, state: 'retired' })
-  return { steps }
-}
-
-function isOver(key: KnownKey | undefined): boolean {
-  return key?.state === 'retired' || key?.state === 'revoked'
 }

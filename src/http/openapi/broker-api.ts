@@ -5,6 +5,7 @@ import { KINDS, OUTCOMES } from '../audit.dto.js'
 import { documentOf, type Operation } from './document.js'
 import { ERROR_SCHEMA, errorReplies, reasonsOf } from './errors.js'
 import { ANY_ORIGIN } from './headers.js'
+import { keyOperations } from './key-operations.js'
 import { part, query } from './parameters.js'
 import { type Schema, SCHEMAS, text } from './schemas.js'
 
@@ -195,6 +196,7 @@ const OPERATIONS: Readonly<Record<string, Operation<ErrorReason>>> = {
     replies: { 200: 'CutOffs' },
     errors: OPERATOR,
   },
+  ...keyOperations(OPERATOR, LEDGER),
   'post /v1/grant/create': {
     id: 'createGrant',
     tag: 'grants',
@@ -323,7 +325,7 @@ export function brokerApi(version: string): Schema {
     server: 'the broker that serves this description',
     tags: TAGS,
     bearer:
-      'A session of the session backend; the auditor token for all mints and for entries; the operator token for cut-offs. At most 4,096 characters of visible ASCII.',
+      'A session of the session backend; the auditor token for all mints and for entries; the operator token for cut-offs and signing keys. At most 4,096 characters of visible ASCII.',
     operations: OPERATIONS,
     schemas: { ...SCHEMAS, Error: ERROR_SCHEMA },
     errorReplies,
@@ -339,6 +341,7 @@ const TAGS = [
   { name: 'mint', description: 'Credentials' },
   { name: 'audit', description: 'What was minted' },
   { name: 'cut-off', description: 'Refusing at once, for the operator' },
+  { name: 'keys', description: 'The keys that sign tokens, for the operator' },
   { name: 'grants', description: 'Which wallet may mint what, until when and how often' },
   { name: 'approvals', description: 'Mints that the policy allows only with an approval' },
   { name: 'ledger', description: 'The read side of the ledger, in C2SP formats' },

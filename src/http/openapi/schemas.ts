@@ -51,6 +51,8 @@ const cutOffTarget = {
 }
 
 const grantId = text('the id of the grant', `grn-${ID_EXAMPLE}`, { pattern: '^grn-[0-9a-f-]{36}$' })
+const kid = text('the kid of a signing key', 'v1-1764264000', { minLength: 1, maxLength: 128 })
+const emergency = flag('do without the time that a key has to be published before it signs')
 const agent = text('only this agent of the wallet, by its name at the session backend', 'crawler')
 const grant = {
   wallet,
@@ -180,6 +182,42 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
         since: time('since when'),
       }),
     ),
+  }),
+  SigningKeys: object({
+    keys: list(
+      object({
+        kid,
+        alg: text('what it signs with', 'ES256'),
+        state: {
+          type: 'string',
+          enum: ['next', 'active', 'superseded', 'retired', 'revoked'],
+          examples: ['active'],
+        },
+        since: time('since when'),
+        signer: orNull(
+          text('where this broker has its private half; null: not here', '/data/oidc-keypair.json'),
+        ),
+        then: text('what comes next', '"keys rotate" retires it'),
+        then_at: orNull(time('from when on')),
+      }),
+    ),
+    publish_ahead_seconds: whole('how long a key is published before it signs', 86_400, 300),
+  }),
+  Rotation: object({ emergency }, ['emergency']),
+  KeyToRetire: object({ kid }),
+  KeyToRevoke: object(
+    {
+      kid,
+      reason: text('why, for people', 'the disk was stolen', { minLength: 1, maxLength: 500 }),
+      emergency,
+    },
+    ['reason', 'emergency'],
+  ),
+  ChangedKeys: object({
+    active: orNull(kid),
+    next: orNull(kid),
+    at: time('since when'),
+    ledger: ref('LedgerReference'),
   }),
   NewGrant: object({ ...grant, agent, max_uses: whole('how often; none: no limit', 5, 1) }, [
     'agent',
