@@ -8,15 +8,21 @@ import { writeSync } from 'node:fs'
 
 import { type Config, type Flags, readConfig } from './config.js'
 import { describeConfig } from './config/effective.js'
+import type { Variables } from './config/environment.js'
 import { readMailRouter } from './config/mail-router.js'
+import { secretReferences } from './config/secret-reference.js'
 import { readSessionService } from './config/session-service.js'
 import { type CommandLine, DEFAULT_FLAGS, parseFlags, USAGE } from './start/flags.js'
 import { withKeptOrigin } from './start/kept-origin.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
 
+/** The environment, with values in the places of secret references. process.env, which children get, keeps the references. */
+let variables: Variables = process.env
+
 async function main(): Promise<void> {
   const line = parseFlags(process.argv.slice(2))
+  if (!['help', 'version', 'wrong-usage'].includes(line.kind)) await resolveReferences()
   switch (line.kind) {
     case 'help':
       return print(USAGE)
@@ -28,11 +34,11 @@ async function main(): Promise<void> {
     case 'print-config':
       return print(JSON.stringify(describeConfig(configured(line.flags)), null, 2))
     case 'session-backend': {
-      const config = settled(readSessionService(process.env))
+      const config = settled(readSessionService(variables))
       return (await import('./start/run-session-backend.js')).runSessionBackend(config)
     }
     case 'mail-router': {
-      const config = settled(readMailRouter(process.env))
+      const config = settled(readMailRouter(variables))
       return (await import('./start/run-mail-router.js')).runMailRouter(config)
     }
     case 'run': {
@@ -61,9 +67,9 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
       return (await import('./subcommands/backup.js')).backUpTo(line.directory, config)
     }
     case 'init-eventstore':
-      return (await import('./subcommands/init-eventstore.js')).initEventStoreFrom(line, process.env)
+      return (await import('./subcommands/init-eventstore.js')).initEventStoreFrom(line, variables)
     case 'migrate-ledger':
-      return (await import('./subcommands/migrate-ledger.js')).migrateLedgerBetween(line, process.env)
+      return (await import('./subcommands/migrate-ledger.js')).migrateLedgerBetween(line, variables)
     case 'adopt-ledger': {
       const config = configured(line.flags)
       return (await import('./subcommands/adopt-ledger.js')).adoptLedger(line, config)
@@ -90,8 +96,23 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
   }
 }
 
+/** A secret that cannot be had ends the start with a code of its own, by which systemd is kept from trying on and on. */
+async function resolveReferences(): Promise<void> {
+  const references = secretReferences(process.env)
+  if (references.size === 0) return
+  const { resolveSecrets } = await import('./secrets/resolve.js')
+  const { SecretError, SECRET_EXIT } = await import('./secrets/secret-error.js')
+  try {
+    variables = { ...process.env, ...(await resolveSecrets(references)) }
+  } catch (error) {
+    if (!(error instanceof SecretError)) throw error
+    say(`error: ${error.message}`)
+    process.exit(SECRET_EXIT[error.kind])
+  }
+}
+
 function configured(flags: Flags): Config {
-  return withKeptOrigin(settled(readConfig(process.env, flags)))
+  return withKeptOrigin(settled(readConfig(variables, flags)))
 }
 
 type Reading<C> =
@@ -107,6 +128,8 @@ function settled<C>(reading: Reading<C>): C {
 
 /** All that is wrong is said at once, also where the command line is wrong. */
 function variableProblems(): readonly string[] {
+  // What a reference stands for is not asked for a command that does not run.
+  if (secretReferences(process.env).size > 0) return []
   const reading = readConfig(process.env, DEFAULT_FLAGS)
   return 'problems' in reading ? reading.problems : []
 }
