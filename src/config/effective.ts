@@ -7,6 +7,7 @@ import { canonicalize, type Json } from '../domain/ledger/canonical.js'
 import { parseAddress } from '../event-store/eventstoredb/address.js'
 import { formatAddress } from './address.js'
 import type { AwsConfig } from './aws.js'
+import type { ReleasePolicy } from '../domain/release.js'
 import type { LedgerStoreConfig } from './ledger.js'
 import type { WitnessConfig } from './witness.js'
 
@@ -45,12 +46,12 @@ export function effectiveConfig({
     aws: shownAws(aws),
     ledger: { store: shownStore(ledger.store), origin: ledger.origin, entries: ledger.entries },
     witness: shownWitness(witness),
-    release: {
-      requires: release.requires,
-      witnessedRoles: release.witnessedRoles,
-      witnessedAudiences: release.witnessedAudiences,
-    },
+    release: shownRelease(release),
   }
+}
+
+function shownRelease({ requires, witnessedRoles, witnessedAudiences }: ReleasePolicy): Json {
+  return { requires, witnessedRoles, witnessedAudiences }
 }
 
 /** For BrokerStarted: lower-case hex. */
