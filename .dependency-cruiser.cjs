@@ -17,6 +17,7 @@ const PROGRAMS = {
   demo: ['local-aws', 'local-witness'],
   deploy: [],
   'local-aws': [],
+  'local-mail': [],
   'local-witness': [],
   'verify-ledger': [],
 }
@@ -44,7 +45,8 @@ module.exports = {
     only(
       'commands',
       '^src/commands/',
-      '^src/((commands|domain|event-store|ledger|oidc|aws|policy|session)/|config[./])',
+      '^src/((commands|domain|event-store|ledger|oidc|aws|policy|session|projections)/|config[./])',
+      'A change of the keys looks at their read model, caught up first, and is appended only where it still holds.',
     ),
     only(
       'storage',
