@@ -20,13 +20,19 @@ afterEach(() => mail.close())
 
 function send(to: string | string[], text = 'hello', subject = 'Hi') {
   const { host, port } = mail
-  return createTransport({ host, port, ignoreTLS: true }).sendMail({ from: 'a@example.org', to, subject, text })
+  return createTransport({ host, port, ignoreTLS: true }).sendMail({
+    from: 'a@example.org',
+    to,
+    subject,
+    text,
+  })
 }
 
 const envelopes = () => [...stored].map(([id, message]) => readEnvelope(message.toString('latin1'), id))
 
 test('the mail router reads what it writes, and a MIME parser the rest', async () => {
-  const subject = 'Grüße, und ein Betreff der so lang ist, dass er in mehrere Zeilen gefaltet wird, wirklich sehr lang'
+  const subject =
+    'Grüße, und ein Betreff der so lang ist, dass er in mehrere Zeilen gefaltet wird, wirklich sehr lang'
   await send(INBOX, 'Straße 123456', subject)
   expect(envelopes()).toEqual([{ ok: true, envelope: { recipients: [INBOX], spam: 'PASS', virus: 'PASS' } }])
   const parsed = await simpleParser([...stored.values()][0] ?? '')
@@ -60,6 +66,9 @@ test('mail for another domain, and more than 40 MB, are refused', async () => {
 
 test('a store that fails is a temporary failure for the sender', async () => {
   await mail.close()
-  mail = await startLocalMail({ domain: 'mail.example.com', store: () => Promise.reject(new Error('S3 is down')) })
+  mail = await startLocalMail({
+    domain: 'mail.example.com',
+    store: () => Promise.reject(new Error('S3 is down')),
+  })
   await expect(send(INBOX)).rejects.toThrow('451')
 })
