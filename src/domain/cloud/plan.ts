@@ -147,7 +147,12 @@ export function routerPolicy({ bucket }: CloudPlan): Document {
       Action: ['s3:GetObject', 's3:DeleteObject'],
       Resource: `${arn}/inbound/*`,
     },
-    { Sid: 'PutIntoInboxes', Effect: 'Allow', Action: 's3:PutObject', Resource: `${arn}/users/*/inbox/*` },
+    {
+      Sid: 'DeliverOrSetAside',
+      Effect: 'Allow',
+      Action: 's3:PutObject',
+      Resource: [`${arn}/users/*/inbox/*`, `${arn}/undelivered/*`],
+    },
   )
 }
 
