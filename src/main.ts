@@ -12,7 +12,8 @@ import type { Variables } from './config/environment.js'
 import { readMailRouter } from './config/mail-router.js'
 import { secretReferences } from './config/secret-reference.js'
 import { readSessionService } from './config/session-service.js'
-import { type CommandLine, DEFAULT_FLAGS, parseFlags, USAGE } from './start/flags.js'
+import { type CommandLine, DEFAULT_FLAGS, parseFlags } from './start/flags.js'
+import { USAGE } from './start/usage.js'
 import { withKeptOrigin } from './start/kept-origin.js'
 import type { Outcome } from './subcommands/outcome.js'
 import { VERSION } from './version.js'
@@ -84,15 +85,27 @@ async function outcomeOf(line: Subcommand): Promise<Outcome> {
       const config = configured(line.flags)
       return (await import('./subcommands/recovery.js')).recover(line.line, config)
     }
-    case 'keys': {
-      const config = configured(line.flags)
-      return (await import('./subcommands/keys.js')).keys(line.line, config)
-    }
+    case 'approvals':
+    case 'keys':
     case 'cut-off':
-    case 'restore': {
-      const config = configured(line.flags)
+    case 'restore':
+      return askedOutcome(line, configured(line.flags))
+  }
+}
+
+/** Of what the running broker is asked to do. */
+async function askedOutcome(
+  line: Extract<Subcommand, { kind: 'approvals' | 'keys' | 'cut-off' | 'restore' }>,
+  config: Config,
+): Promise<Outcome> {
+  switch (line.kind) {
+    case 'approvals':
+      return (await import('./subcommands/approvals.js')).approvals(line.line, config)
+    case 'keys':
+      return (await import('./subcommands/keys.js')).keys(line.line, config)
+    case 'cut-off':
+    case 'restore':
       return (await import('./subcommands/cut-off.js')).changeCutOff(line, config)
-    }
   }
 }
 

@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals'
 
 import { FLAGS } from '../../test/support/config-reading.js'
 import { readConfig } from '../config.js'
-import { USAGE } from '../start/flags.js'
+import { USAGE } from '../start/usage.js'
 import { readMailRouter } from './mail-router.js'
 import { printable, unknownVariables, VARIABLES } from './variables.js'
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 
-import { type CommandLine, parseFlags, USAGE } from './flags.js'
+import { type CommandLine, parseFlags } from './flags.js'
+import { USAGE } from './usage.js'
 
 const run = (flags: object): CommandLine => ({
   kind: 'run',

@@ -7,16 +7,12 @@ import { isHost } from '../config/address.js'
 import { CUT_OFF_KINDS, isCutOffTarget, TARGET_FORM } from '../domain/ledger/cut-offs.js'
 import type { CutOffTarget } from '../domain/ledger/events.js'
 import { printable } from '../config/variables.js'
-import {
-  isRecovery,
-  parseRecoveryLine,
-  RECOVERY_USAGE,
-  type RecoveryLine,
-  WrongRecoveryLine,
-} from './recovery-line.js'
-import { CLOUD_USAGE, type CloudLine, parseCloudLine, WrongCloudLine } from './cloud-line.js'
-import { KEYS_USAGE, type KeysLine, parseKeysLine, WrongKeysLine } from './keys-line.js'
-import { parsePolicyLine, POLICY_USAGE, type PolicyLine, WrongPolicyLine } from './policy-line.js'
+import { isRecovery, parseRecoveryLine, type RecoveryLine, WrongRecoveryLine } from './recovery-line.js'
+import { type ApprovalsLine, parseApprovalsLine, WrongApprovalsLine } from './approvals-line.js'
+import { type CloudLine, parseCloudLine, WrongCloudLine } from './cloud-line.js'
+import { type KeysLine, parseKeysLine, WrongKeysLine } from './keys-line.js'
+import { parsePolicyLine, type PolicyLine, WrongPolicyLine } from './policy-line.js'
+import { SHORT_USAGE } from './usage.js'
 
 export type CommandLine =
   | { kind: 'run'; flags: Flags }
@@ -27,6 +23,7 @@ export type CommandLine =
   | { kind: 'adopt-ledger'; flags: Flags; size: number | undefined; head: string | undefined }
   | { kind: 'session-backend' | 'mail-router' }
   | { kind: 'cut-off' | 'restore'; flags: Flags; target: CutOffTarget; reason: string | undefined }
+  | { kind: 'approvals'; flags: Flags; line: ApprovalsLine }
   | { kind: 'keys'; flags: Flags; line: KeysLine }
   | { kind: 'policy'; flags: Flags; line: PolicyLine }
   | { kind: 'recovery'; flags: Flags; line: RecoveryLine }
@@ -35,77 +32,6 @@ export type CommandLine =
   | { kind: 'version' }
   /** For stderr; exit code 2. */
   | { kind: 'wrong-usage'; message: string }
-
-export const USAGE = `Usage: agentkeys-broker [options]
-       agentkeys-broker export-tiles DIR
-       agentkeys-broker backup DIR
-       ${RECOVERY_USAGE}
-       agentkeys-broker init-eventstore --app-password-file FILE --audit-password-file FILE [--wait SECONDS]
-       agentkeys-broker migrate-ledger --from STORE --to STORE
-       agentkeys-broker adopt-ledger [--expect-size N --expect-head HASH]
-       agentkeys-broker session-backend
-       agentkeys-broker mail-router
-       agentkeys-broker cut-off|restore --wallet W | --session S | --mint M | --role R [--reason TEXT]
-       ${KEYS_USAGE}
-       ${POLICY_USAGE}
-       ${CLOUD_USAGE}
-
-Issues short-lived OIDC tokens and AWS credentials to AI agents, each recorded in the ledger before it exists.
-
-  --port N               port to listen on (default 8091; 0 for any free one)
-  --bind HOST            address to listen on (default 127.0.0.1)
-  --skip-startup-check   do not ask STS who we are before listening
-  --insecure-ledger      start although the EventStoreDB user may delete or truncate the ledger; for trying things out
-  --print-config         print the effective configuration, without secrets, as JSON and exit
-  --help                 print this
-  --version              print the version
-
-  export-tiles DIR       write the ledger's checkpoint, tiles and entry bundles as files for a static host; entries
-                         are written in clear, so publish tile/entries only where everyone may read them
-  backup DIR             copy the ledger and the sessions into a new folder, and verify the copy against the
-                         checkpoint that was signed last; the broker may run
-  restore-backup DIR     put a backup in the ledger's place; its first line says which entries would be lost, and without
-                         --yes it stops there. The broker must be stopped
-  import SOURCE          append the entries that are missing here, from what verify-ledger reads (tiles over http(s) or
-                         in a folder, FILE.jsonl, sqlite:PATH), where the ledger's own key signed for all of them
-  init-eventstore        give an EventStoreDB the ledger's users and rights, as the administrator of the URL in
-                         BROKER_LEDGER_ADMIN_URL; run again it sets the passwords only; --wait for a database that
-                         has no leader or no administrator yet
-  migrate-ledger         copy a ledger, byte for byte; STORE is sqlite:PATH, or env:NAME for a variable with an
-                         esdb:// URL. No broker may run meanwhile; what was cut off goes on when run again
-  adopt-ledger           say which entries no holder of the ledger key signed; with size and head, as verify-ledger
-                         prints them, take them over. Needed once for a ledger from before appends were signed
-  session-backend        run the session backend on its own, at BROKER_SESSION_BIND (default 127.0.0.1:8090), for
-                         brokers that name it in BROKER_BACKEND_URL; its data dir is not a broker's
-  mail-router            take mail out of inbound/ in BROKER_DATA_BUCKET to the wallets whose inboxes it was received
-                         for, with an AWS role of its own; several may run
-  cut-off                from now on, no broker of the ledger mints for this wallet, session (sha256:…, the audit's
-                         token_sha256), mint or role, nor hands out what is under way; restore undoes it. Asks the
-                         broker at --bind and --port with the operator's token; prints the policy that ends AWS sessions
-  cloud-setup            --print: what the broker needs at AWS, as a script or a template; --check: whether the policies
-                         that are there hold, from the JSON file that the script writes; calls no cloud itself
-  keys                   the keys that sign tokens, of which the next one is published a day before it signs. Asks the
-                         broker at --bind and --port, as cut-off does; docs/keys.md says when to use which
-  policy                 schema: what a policy may speak of; default: what the settings allow, as a policy; check: whether
-                         a folder (BROKER_POLICY) can be loaded; test: expectations in a JSON file; explain: one
-                         decision; replay: which mints of the ledger a policy would have refused
-
-The rest is set by environment variables, all in docs/configuration.md. The ones most used:
-
-  BROKER_OIDC_ISSUER     https URL under which clouds reach this broker (default http://127.0.0.1:PORT)
-  BROKER_BACKEND_URL     session backend to ask (default: the embedded one, on BROKER_SESSION_BIND)
-  BROKER_DATA_ROLE_ARN   AWS role that callers get; ACCOUNT_ID alone means its agentkeys-data-role
-  BROKER_AWS_REGION      region of the STS to call (default us-east-1)
-  BROKER_STS_MODE        web-identity (default) or assume-role (default with AWS keys and a loopback issuer)
-  BROKER_DATA_DIR        where keys and databases live (default $HOME/.agentkeys/broker)
-  BROKER_LEDGER_URL      sqlite:PATH (default, in the data dir) or esdb://USER:PASSWORD@HOST:PORT
-  BROKER_LOG             trace, debug, info (default), warn, error or off
-
-Exit codes: 0 done, or stopped as asked; 1 refused, by the broker or by the ledger's store; 2 wrong usage;
-3 (subcommands) could not reach or read something.`
-
-const SHORT_USAGE =
-  'Usage: agentkeys-broker [--port N] [--bind HOST] [--skip-startup-check] [--insecure-ledger] [--print-config] [--help] [--version]'
 
 const PROGRAM = 'agentkeys-broker: '
 
@@ -128,8 +54,14 @@ export function parseFlags(args: readonly string[]): CommandLine {
     if (values.help) return { kind: 'help' }
     if (values.version) return { kind: 'version' }
     const flags = parseRunFlags(values)
-    if (positionals[0] === 'keys')
+    if (positionals[0] === 'approvals') {
+      assertNoSubcommandFlags(values, ['all', 'json', 'reason'])
+      return { kind: 'approvals', flags, line: parseApprovalsLine(positionals.slice(1), values) }
+    }
+    if (positionals[0] === 'keys') {
+      assertNoSubcommandFlags(values, ['emergency', 'json', 'reason'])
       return { kind: 'keys', flags, line: parseKeysLine(positionals.slice(1), values) }
+    }
     if (positionals.length > 0) return subcommand(positionals, values, flags)
     assertNoSubcommandFlags(values)
     return { kind: values['print-config'] ? 'print-config' : 'run', flags }
@@ -159,6 +91,7 @@ function parseValues(args: readonly string[]) {
     mint: { type: 'string' },
     role: { type: 'string' },
     reason: { type: 'string' },
+    all: { type: 'boolean' },
     emergency: { type: 'boolean' },
     json: { type: 'boolean' },
     help: { type: 'boolean', default: false },
@@ -207,7 +140,7 @@ function subcommand([command, ...rest]: string[], values: Values, flags: Flags):
     default:
       throw new WrongFlag(
         'takes flags only, or a subcommand: ' +
-          'adopt-ledger, backup, cloud-setup, cut-off, export-tiles, import, init-eventstore, keys, mail-router, ' +
+          'adopt-ledger, approvals, backup, cloud-setup, cut-off, export-tiles, import, init-eventstore, keys, mail-router, ' +
           'migrate-ledger, policy, restore, restore-backup, session-backend',
       )
   }
@@ -221,12 +154,13 @@ const FLAGLESS = {
 const SUBCOMMAND_FLAGS = [
   ...(['app-password-file', 'audit-password-file', 'wait', 'from', 'to'] as const),
   ...(['expect-size', 'expect-head'] as const),
-  ...(['wallet', 'session', 'mint', 'role', 'reason', 'emergency', 'json'] as const),
+  ...(['wallet', 'session', 'mint', 'role', 'reason', 'emergency', 'json', 'all'] as const),
 ]
 
-function assertNoSubcommandFlags(values: Values): void {
+function assertNoSubcommandFlags(values: Values, but: readonly string[] = []): void {
   for (const name of SUBCOMMAND_FLAGS)
-    if (values[name] !== undefined) throw new WrongFlag(`--${name} belongs to a subcommand`)
+    if (values[name] !== undefined && !but.includes(name))
+      throw new WrongFlag(`--${name} belongs to a${but.length > 0 ? 'nother' : ''} subcommand`)
 }
 
 /** Throws one WrongFlag for all that is wrong. */
@@ -293,7 +227,14 @@ function parseBind(text: string): string {
   )
 }
 
-const WRONG_LINES = [WrongFlag, WrongKeysLine, WrongPolicyLine, WrongRecoveryLine, WrongCloudLine]
+const WRONG_LINES = [
+  WrongFlag,
+  WrongApprovalsLine,
+  WrongKeysLine,
+  WrongPolicyLine,
+  WrongRecoveryLine,
+  WrongCloudLine,
+]
 
 /** Undefined for an error that is not about the arguments. */
 function whyWrong(error: unknown): string | undefined {

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 
 import { addressOf, signMessage } from '../../tools/agentkeys/wallet-key.js'
 import { BrokerProcess } from '../support/broker-process.js'
+import { runSubcommand } from '../support/subcommand.js'
 import { verifiedLedger } from '../support/verified-ledger.js'
 
 const JWT = '/v1/mint-oidc-jwt'
@@ -48,6 +49,12 @@ async function wanted(session: string, ask: object = {}): Promise<Required> {
   expect(body.poll).toBe(`/v1/approvals/${body.approval_id}`)
   return body
 }
+
+const approvals = (...args: string[]) =>
+  runSubcommand(['approvals', ...args, '--port', String(broker.options.port)], {
+    HOME: broker.dataDir,
+    BROKER_DATA_DIR: broker.dataDir,
+  })
 
 const decide = (id: string, verb: 'approve' | 'deny', bearer = operator, body: object = {}) =>
   broker.post<{ reason?: string }>(`/v1/approvals/${id}/${verb}`, bearer, body)
@@ -123,4 +130,34 @@ test('a wallet sees no request of another, and fills no room but its own', async
   const { body } = await broker.get<{ approvals: object[] }>('/v1/approvals', operator)
   expect(body.approvals.length).toBeGreaterThan(8)
   await verifiedLedger(broker.dataDir)
+})
+
+test('an operator lists, approves and denies from the command line', async () => {
+  const { session, wallet } = await broker.session('erin')
+  const [first, second] = [
+    await wanted(session, { ttl_seconds: 201 }),
+    await wanted(session, { ttl_seconds: 202 }),
+  ]
+  const listing = await approvals('list')
+  expect(listing).toMatchObject({ code: 0, err: '' })
+  for (const part of [first.approval_id, second.approval_id, wallet, 'sts.amazonaws.com', '201 s'])
+    expect(listing.out).toContain(part)
+  const approved = await approvals('approve', first.approval_id)
+  expect(approved).toMatchObject({ code: 0, out: expect.stringContaining('approved, for one mint: entry ') })
+  const denied = await approvals('deny', second.approval_id, '--reason', 'not today')
+  expect(denied).toMatchObject({ code: 0, out: expect.stringContaining('is denied') })
+  expect(await broker.post(JWT, session, { ttl_seconds: 201 })).toMatchObject({ status: 200 })
+  expect(await broker.post(JWT, session, { ttl_seconds: 202 })).toMatchObject({
+    body: { reason: 'approval-denied' },
+  })
+  const { approvals: all } = JSON.parse((await approvals('list', '--all', '--json')).out) as {
+    approvals: { approval_id: string; state: string }[]
+  }
+  expect(all).toContainEqual(expect.objectContaining({ approval_id: first.approval_id, state: 'used' }))
+  expect(await approvals('approve', first.approval_id)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('there is no such request'),
+  })
+  const ledger = await verifiedLedger(broker.dataDir)
+  expect(ledger.of('ApprovalDenied').at(-1)).toMatchObject({ data: { by: 'operator', reason: 'not today' } })
 })
