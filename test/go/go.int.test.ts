@@ -120,12 +120,12 @@ if (version === undefined) {
       })
     })
 
-    // Of a size that it begins with, a broker adds its key (two entries), the old key's end, and that it started.
+    // Of a size that it begins with, a broker adds its key (two entries), the next one, the old key's end, and that it started.
     test.each([255, 256, 257, 70_000])(
       'reads all %d entries of a live broker, with the auditor token, and not without',
       async (size) => {
         const dataDir = mkdtempSync(join(scratch, 'live-'))
-        writeSqlite(join(dataDir, 'ledger.sqlite'), ledgerOf(size - 4))
+        writeSqlite(join(dataDir, 'ledger.sqlite'), ledgerOf(size - 5))
         const seed = Uint8Array.from({ length: 32 }, (_, i) => i)
         writeFileSync(join(dataDir, 'ledger-key.json'), JSON.stringify({ skey: formatSkey(ORIGIN, seed) }), {
           mode: 0o600,
