@@ -136,5 +136,6 @@ test('entries that no one has any more: the ledger is ended, and a new one begin
   expect(await verdictFrom(await EsdbSource.open(home.url, stream))).toMatchObject({ ok: true, findings: [] })
   const ended = await verifiedLedger(home.folder())
   expect(ended.entries).toHaveLength(closed)
-  expect(keys.map(({ kid }) => kid)).toEqual(ended.of('SigningKeyActivated').map(({ data }) => data.kid))
+  const active = ended.of('SigningKeyActivated').map(({ data }) => data.kid)
+  expect(keys.map(({ kid }) => kid)).toEqual([...active, expect.any(String)])
 })

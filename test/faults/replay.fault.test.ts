@@ -105,7 +105,8 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
       (row) => (JSON.parse(row) as unknown[]).at(-1) as number,
     )
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(NOBODYS)
-    expect(live['signing_keys']).toHaveLength(1)
+    // The active one and the next.
+    expect(live['signing_keys']).toHaveLength(2)
 
     const rebuilt = await madeFromEntry0(join(broker.dataDir, 'rebuilt.sqlite'))
     expect(Object.keys(rebuilt).sort()).toEqual(Object.keys(live).sort())

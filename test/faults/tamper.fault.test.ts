@@ -69,7 +69,7 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ ledger: where, openHome }) =>
     test.each<Row>([
       ['data, and its form is lost', replaced(AT, /"wallet":"0x./, '"wallet":"0xg'), [AT, 'wrong-shape']],
       ['data, to another good value: only the next entry tells', otherDigit, [AT + 1, 'broken-link']],
-      ['index', replaced(AT, '"index":6', '"index":7'), [AT, 'wrong-index']],
+      ['index', replaced(AT, '"index":7', '"index":8'), [AT, 'wrong-index']],
       ['prev', replaced(AT, /"prev":"../, '"prev":"gg'), [AT, 'malformed']],
       ['time', replaced(AT, /"time":"20/, '"time":"19'), [AT, 'time-backwards']],
       ['type', replaced(AT, '"SessionValidated"', '"SessionValidatec"'), [AT, 'unknown-type']],

@@ -21,7 +21,7 @@ import { Received } from './received.js'
 import { ledgerPath, type Remembered, verdictFrom, verdictOn, verifiedLedger } from './verified-ledger.js'
 
 /** A SessionValidated in the middle of it; its JwtIssued follows. */
-export const AT = 6
+export const AT = 7
 
 export interface MintedLedger {
   texts: readonly string[]
