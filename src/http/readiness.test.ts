@@ -9,8 +9,7 @@ function slowBackend() {
     { healthy: () => new Promise<boolean>((resolve) => questions.push(resolve)) },
     { checkIdentity: () => Promise.resolve() },
     { replicationLag: () => Promise.resolve(undefined), status: () => ({ ok: true }) },
-    { kid: 'k' },
-    { isActive: () => true },
+    { problem: () => undefined },
     { status: () => ({ ok: true }) },
     { status: () => undefined },
   ] as unknown as ConstructorParameters<typeof Readiness>

@@ -15,7 +15,7 @@ export interface Statement {
   /** Of the document, or its place in it: for people. */
   sid: string
   effect: 'Allow' | 'Deny'
-  /** None in an identity policy: it speaks of whoever it is attached to. */
+  /** None in an identity policy: it speaks of the principal it is attached to. */
   principals: readonly PolicyPrincipal[] | undefined
   actions: Choice
   /** None in a trust policy: it speaks of its role. */
