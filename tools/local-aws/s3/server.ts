@@ -42,7 +42,7 @@ export interface LocalS3 {
   clearFaults(): void
   /** Puts an object as an AWS service does; throws S3Error AccessDenied where the bucket's policy does not let it. */
   deliver(writer: ServiceWriter, to: { bucket: string; key: string }, body: Buffer): void
-  /** What is there, in no order, by nobody's rights: for a test to look. */
+  /** What is there, in no order, without a check of rights: for tests. */
   keys(bucket: string): string[]
   /** Stops listening and cuts every open connection. */
   close(): Promise<void>
