@@ -52,8 +52,13 @@ export class TokenSigner {
     return { key, kid: key.kid, claims, signingInput, signingInputSha256: hash('sha256', signingInput) }
   }
 
-  /** The JWT exists from here on: call it only when its JwtIssued is durable. */
+  /**
+   * The JWT exists from here on: call it only when its JwtIssued is durable. Throws LedgerError where the key was revoked
+   * since: the ledger names a token then that never exists.
+   */
   sign({ signingInput, key }: PreparedJwt): string {
+    if (this.known()?.get(key.kid)?.state === 'revoked')
+      throw new LedgerError('key-not-active', `the key ${key.kid} was revoked while this token was under way`)
     // RFC 7518 section 3.4 wants r ‖ s, not DER. One-shot and synchronous: half the processor time of WebCrypto.
     const signature = sign('sha256', Buffer.from(signingInput), {
       key: key.privateKey,
